@@ -1,0 +1,1 @@
+//! aliaport_import

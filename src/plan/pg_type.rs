@@ -1,0 +1,98 @@
+//! The PostgreSQL types a column can have, their SQL spelling, and what the load needs to know of them.
+
+use std::fmt;
+
+/// A column's PostgreSQL type with its type modifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PgType {
+    /// `boolean`
+    Boolean,
+    /// `smallint`
+    SmallInt,
+    /// `integer`
+    Integer,
+    /// `bigint`
+    BigInt,
+    /// `real`
+    Real,
+    /// `double precision`
+    DoublePrecision,
+    /// `numeric` or `numeric(precision, scale)`.
+    Numeric {
+        /// Precision 1 to 1000 and scale -1000 to 1000 (0 to precision before PostgreSQL 15); `None` without limit.
+        precision_scale: Option<(u16, i16)>,
+    },
+    /// `text`
+    Text,
+    /// `varchar(n)`, n in characters (1 to 10485760); `None` without limit.
+    Varchar(Option<u32>),
+    /// `char(n)`, n in characters, blank-padded.
+    Char(u32),
+    /// `citext`
+    Citext,
+    /// `bytea`
+    Bytea,
+    /// `date`
+    Date,
+    /// `time without time zone`, with the number of fractional digits (0 to 6) where one is declared.
+    Time(Option<u8>),
+    /// `timestamp without time zone`, with the number of fractional digits (0 to 6) where one is declared.
+    Timestamp(Option<u8>),
+    /// `timestamp with time zone`, with the number of fractional digits (0 to 6) where one is declared.
+    TimestampTz(Option<u8>),
+    /// `json`
+    Json,
+    /// `jsonb`
+    Jsonb,
+    /// `uuid`
+    Uuid,
+    /// A native enum of the target.
+    Enum {
+        /// The type as SQL prints it.
+        name: String,
+        /// Its labels with their OIDs, in sort order.
+        labels: Vec<(String, u32)>,
+    },
+    /// Any other type of the target: values go through its own input function.
+    Other {
+        /// The type as SQL prints it, with its modifier.
+        name: String,
+    },
+}
+
+impl fmt::Display for PgType {
+    /// The spelling that `format_type` gives, so that a plan reads like `\d`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PgType::Boolean => f.write_str("boolean"),
+            PgType::SmallInt => f.write_str("smallint"),
+            PgType::Integer => f.write_str("integer"),
+            PgType::BigInt => f.write_str("bigint"),
+            PgType::Real => f.write_str("real"),
+            PgType::DoublePrecision => f.write_str("double precision"),
+            PgType::Numeric { precision_scale: None } => f.write_str("numeric"),
+            PgType::Numeric { precision_scale: Some((p, s)) } => write!(f, "numeric({p},{s})"),
+            PgType::Text => f.write_str("text"),
+            PgType::Varchar(None) => f.write_str("character varying"),
+            PgType::Varchar(Some(n)) => write!(f, "character varying({n})"),
+            PgType::Char(n) => write!(f, "character({n})"),
+            PgType::Citext => f.write_str("citext"),
+            PgType::Bytea => f.write_str("bytea"),
+            PgType::Date => f.write_str("date"),
+            PgType::Time(p) => with_precision(f, "time", *p, " without time zone"),
+            PgType::Timestamp(p) => with_precision(f, "timestamp", *p, " without time zone"),
+            PgType::TimestampTz(p) => with_precision(f, "timestamp", *p, " with time zone"),
+            PgType::Json => f.write_str("json"),
+            PgType::Jsonb => f.write_str("jsonb"),
+            PgType::Uuid => f.write_str("uuid"),
+            PgType::Enum { name, .. } | PgType::Other { name } => f.write_str(name),
+        }
+    }
+}
+
+fn with_precision(f: &mut fmt::Formatter<'_>, head: &str, precision: Option<u8>, tail: &str) -> fmt::Result {
+    match precision {
+        None => write!(f, "{head}{tail}"),
+        Some(p) => write!(f, "{head}({p}){tail}"),
+    }
+}

@@ -1,0 +1,149 @@
+//! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::build`] makes it.
+
+use crate::finding::Finding;
+use crate::pg_type::PgType;
+
+/// A schema-qualified PostgreSQL name, unquoted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QualifiedName {
+    /// The schema.
+    pub schema: String,
+    /// The relation.
+    pub name: String,
+}
+
+/// Everything an import will do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Tables in load order: a parent before its children, except inside a cycle.
+    pub tables: Vec<TablePlan>,
+    /// Statements of the whole plan in the order in which they run.
+    pub steps: Vec<Step>,
+    /// Tables of the source that are left out, with the reason (bookkeeping, excluded).
+    pub skipped: Vec<(String, String)>,
+    /// Findings that belong to no table that is loaded (views, virtual tables, ...).
+    pub findings: Vec<Finding>,
+}
+
+/// What happens to one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TablePlan {
+    /// The SQLite table's name.
+    pub source: String,
+    /// Where its rows go.
+    pub target: QualifiedName,
+    /// True where the import makes the table, false where it is there already.
+    pub is_created: bool,
+    /// Columns that are read and written, in the target's attribute order.
+    pub columns: Vec<ColumnPlan>,
+    /// False for `WITHOUT ROWID`.
+    pub has_rowid: bool,
+    /// The SQLite names of the source's key columns in key order; empty without a declared key.
+    pub source_key: Vec<String>,
+    /// Foreign keys whose constraint will be made, with what is needed to count orphans.
+    pub foreign_keys: Vec<ForeignKeyPlan>,
+    /// The sequence that has to be set, where the table has one.
+    pub sequence: Option<SequencePlan>,
+    /// What is not identical or not carried over.
+    pub findings: Vec<Finding>,
+}
+
+/// What happens to one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnPlan {
+    /// The SQLite column's name.
+    pub source: String,
+    /// The declared type as written in SQLite.
+    pub declared_type: String,
+    /// The PostgreSQL attribute's name.
+    pub target: String,
+    /// The type that values are converted to.
+    pub pg_type: PgType,
+    /// A NULL here is a bad value (23502): NOT NULL or part of the primary key.
+    pub is_not_null: bool,
+}
+
+/// One foreign key that will be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignKeyPlan {
+    /// The constraint's name.
+    pub name: String,
+    /// Referencing attributes in the target.
+    pub columns: Vec<String>,
+    /// The referenced table.
+    pub parent: QualifiedName,
+    /// Referenced attributes, in the order of `columns`.
+    pub parent_columns: Vec<String>,
+    /// The SQLite spelling for messages: `work_order_item.work_order_id`.
+    pub label: String,
+    /// The referenced SQLite table.
+    pub parent_source: String,
+}
+
+/// A sequence to set after the load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequencePlan {
+    /// The attribute that the sequence feeds.
+    pub column: String,
+    /// `sqlite_sequence.seq`: AUTOINCREMENT never reuses a key up to it.
+    pub high_water: Option<i64>,
+}
+
+/// One statement of the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What kind of statement it is.
+    pub action: Action,
+    /// The object it is about, as SQL prints it.
+    pub object: String,
+    /// The statement without a final semicolon; empty for steps that are not SQL (load, skip).
+    pub sql: String,
+    /// Why, or what is noteworthy; empty where nothing is.
+    pub note: String,
+    /// The table of [`Plan::tables`] it belongs to.
+    pub table: Option<usize>,
+}
+
+/// The kinds of [`Step`], in the order in which they run (per plan, not per table).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// A source table that is left out.
+    Skip,
+    /// CREATE TABLE
+    CreateTable,
+    /// TRUNCATE
+    Truncate,
+    /// The bulk load.
+    Load,
+    /// ALTER TABLE ... ADD PRIMARY KEY
+    AddPrimaryKey,
+    /// ALTER TABLE ... ADD UNIQUE
+    AddUnique,
+    /// CREATE INDEX
+    CreateIndex,
+    /// ALTER TABLE ... ADD FOREIGN KEY
+    AddForeignKey,
+    /// setval()
+    SetSequence,
+    /// ANALYZE
+    Analyze,
+}
+
+impl Action {
+    /// The word that `aliaport_plan` shows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Skip => "skip",
+            Action::CreateTable => "create_table",
+            Action::Truncate => "truncate",
+            Action::Load => "load",
+            Action::AddPrimaryKey => "add_primary_key",
+            Action::AddUnique => "add_unique",
+            Action::CreateIndex => "create_index",
+            Action::AddForeignKey => "add_foreign_key",
+            Action::SetSequence => "set_sequence",
+            Action::Analyze => "analyze",
+        }
+    }
+}
