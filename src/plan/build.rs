@@ -1,1 +1,353 @@
-//! (being written)
+//! What will be done? A catalogue, what the target already has and what the caller asks for become a [`Plan`].
+//!
+//! The parts, in the order in which they work: `request` checks the names in the options, `draft` finds each table's target and
+//! each column's type, `foreign` resolves foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and
+//! indexes, `step` puts it all in order.
+
+mod draft;
+mod error;
+mod foreign;
+mod keys;
+mod request;
+mod step;
+mod table;
+
+use std::collections::HashMap;
+
+use crate::catalogue::{Catalogue, OtherKind, Table};
+use crate::finding::{Finding, Severity};
+use crate::name::{Names, join_columns, spell};
+use crate::option::Options;
+use crate::order::load_order;
+use crate::plan::{ColumnPlan, ForeignKeyPlan, Plan, TablePlan};
+use crate::profile::Profiles;
+use crate::target::Target;
+
+use draft::{Draft, Drafting, Relations, Role, shown};
+pub use error::{PlanError, PlanErrorKind};
+use foreign::Foreign;
+use request::same;
+
+/// Tables in which migration tools keep their own state. Where the target has its own, the source's must not replace it.
+const BOOKKEEPING: &[&str] = &[
+    "__diesel_schema_migrations",
+    "__drizzle_migrations",
+    "__EFMigrationsHistory",
+    "_prisma_migrations",
+    "_sqlx_migrations",
+    "alembic_version",
+    "ar_internal_metadata",
+    "DATABASECHANGELOG",
+    "DATABASECHANGELOGLOCK",
+    "django_migrations",
+    "doctrine_migration_versions",
+    "flyway_schema_history",
+    "goose_db_version",
+    "gorp_migrations",
+    "knex_migrations",
+    "knex_migrations_lock",
+    "phinxlog",
+    "refinery_schema_history",
+    "schema_migrations",
+    "SequelizeMeta",
+    "south_migrationhistory",
+];
+
+/// What the import does with rows that the target already has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Missing tables are created; existing ones must be empty.
+    #[default]
+    Create,
+    /// Rows are added.
+    Append,
+    /// Existing rows go first.
+    Replace,
+    /// The target ends equal to the source with the least change.
+    Sync,
+}
+
+impl Mode {
+    /// The words of the argument.
+    pub const WORDS: &'static [&'static str] = &["create", "append", "replace", "sync"];
+
+    /// The meaning of the argument `mode`; `None` for an unknown word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Mode> {
+        match word {
+            "create" => Some(Mode::Create),
+            "append" => Some(Mode::Append),
+            "replace" => Some(Mode::Replace),
+            "sync" => Some(Mode::Sync),
+            _ => None,
+        }
+    }
+
+    /// The word of the argument.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Create => "create",
+            Mode::Append => "append",
+            Mode::Replace => "replace",
+            Mode::Sync => "sync",
+        }
+    }
+}
+
+/// What the caller asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What happens to rows that are there.
+    pub mode: Mode,
+    /// The checked options.
+    pub options: &'a Options,
+}
+
+/// Whether a table's plan depends on what its columns hold: one of them has no or an unknown declared type. Only these
+/// tables need an entry in the [`Profiles`] that [`build`] takes, and only where the import includes and creates them.
+#[must_use]
+pub fn needs_profile(table: &Table, options: &Options) -> bool {
+    options.includes(&table.name) && crate::mapping::needs_profile(table, options)
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// See [`PlanErrorKind`]: options that name what does not exist, and targets that cannot take the rows.
+pub fn build(
+    catalogue: &Catalogue,
+    profiles: &Profiles,
+    target: &Target,
+    request: &Request<'_>,
+) -> Result<Plan, PlanError> {
+    let options = request.options;
+    request::check_names(catalogue, options)?;
+    let relations = Relations::of(target);
+    let mut plan = Plan { timezone: options.timezone.clone(), ..Plan::default() };
+    let tables = select(catalogue, &relations, target, options, &mut plan);
+
+    let mut schemas: HashMap<String, Names> = HashMap::new();
+    for relation in &target.relations {
+        schemas.entry(relation.schema.clone()).or_default().occupy(&relation.name);
+    }
+    let drafting = Drafting { target, options, profiles, relations };
+    let mut drafts = drafting.tables(&tables, &mut schemas)?;
+    check_mode(&drafts, request.mode)?;
+
+    let search = foreign::find(catalogue, target, &drafting.relations, options, &mut drafts);
+    for draft in &mut drafts {
+        table::settle(draft, options)?;
+    }
+    let mut foreign = foreign::decide(search, options, &mut drafts);
+    let sequences: Vec<_> = drafts
+        .iter()
+        .map(|d| if d.is_created() { table::reserve_sequence(d, &mut schemas) } else { None })
+        .collect();
+    let keys = keys::collect(&mut drafts, &foreign, options, &mut schemas);
+    let mut constraints: Vec<Names> = vec![Names::new(); drafts.len()];
+    for key in keys.iter().filter(|k| k.is_constraint()) {
+        constraints[key.draft].occupy(&key.name);
+    }
+    let creates: Vec<String> = drafts
+        .iter_mut()
+        .zip(sequences)
+        .zip(&mut constraints)
+        .map(|((draft, sequence), names)| match draft.is_created() {
+            true => table::create(draft, sequence, names, options),
+            false => String::new(),
+        })
+        .collect();
+    name_foreign_keys(&drafts, &mut foreign, &mut constraints, options);
+
+    let order = load_order(drafts.len(), &foreign.references);
+    let parts = step::Parts { drafts: &drafts, order: &order, creates: &creates, keys: &keys, foreign: &foreign };
+    plan.steps = parts.steps(&plan.skipped, request.mode);
+    finish(&mut plan, drafts, &order.order, foreign, options);
+    plan.findings.extend(others(catalogue, options));
+    Ok(plan)
+}
+
+/// The tables to import; the others go to [`Plan::skipped`].
+fn select<'a>(
+    catalogue: &'a Catalogue,
+    relations: &Relations<'_>,
+    target: &Target,
+    options: &Options,
+    plan: &mut Plan,
+) -> Vec<&'a Table> {
+    let mut selected = Vec::new();
+    for table in &catalogue.tables {
+        if !options.includes(&table.name) {
+            plan.skipped.push((table.name.clone(), "left out by the options".to_owned()));
+            continue;
+        }
+        let is_kept = BOOKKEEPING.iter().any(|b| same(b, &table.name))
+            && relations.of_table(table, target, options).is_some_and(|r| draft::is_table(r) && !r.is_empty);
+        if is_kept {
+            let reason = "migration bookkeeping that the target has already".to_owned();
+            let message = format!("table \"{}\" is skipped: {reason}", table.name);
+            plan.findings.push(Finding::warning("bookkeeping", &table.name, message));
+            plan.skipped.push((table.name.clone(), reason));
+            continue;
+        }
+        selected.push(table);
+    }
+    selected
+}
+
+/// Whether existing tables can take part in the mode.
+fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
+    let existing = drafts.iter().filter_map(|d| Some((d, d.relation?)));
+    let error = match mode {
+        Mode::Append | Mode::Replace => None,
+        Mode::Create => {
+            let items: Vec<_> = existing
+                .filter(|(_, r)| !r.is_empty)
+                .map(|(d, _)| (d.table.name.clone(), None, format!("target table {} has rows already", d.target)))
+                .collect();
+            let summary = format!("{} target tables have rows already", items.len());
+            PlanError::of(
+                PlanErrorKind::TargetNotEmpty,
+                items,
+                summary,
+                "Use mode append to add rows, replace to put the source's rows in their place, or sync to make them equal.",
+            )
+        }
+        Mode::Sync => {
+            let has_key = |draft: &Draft<'_>, key: &[String]| {
+                key.iter().all(|k| draft.columns.iter().any(|c| c.role != Role::Skipped && c.target == *k))
+            };
+            let items: Vec<_> = existing
+                .filter(|(d, r)| !r.keys.iter().any(|k| has_key(d, k)))
+                .map(|(d, _)| {
+                    let message = format!("target table {} has no primary or unique key for mode sync", d.target);
+                    (d.table.name.clone(), None, message)
+                })
+                .collect();
+            let summary = format!("{} target tables have no primary or unique key for mode sync", items.len());
+            PlanError::of(
+                PlanErrorKind::NoKey,
+                items,
+                summary,
+                "Add a primary key over columns that the source has, or use mode replace.",
+            )
+        }
+    };
+    error.map_or(Ok(()), Err)
+}
+
+/// Names the constraints as declared, or as PostgreSQL would name them.
+fn name_foreign_keys(drafts: &[Draft<'_>], foreign: &mut Foreign, names: &mut [Names], options: &Options) {
+    for pass in [true, false] {
+        for key in foreign.keys.iter_mut().filter(|k| k.declared_name.is_some() == pass) {
+            let (Some(names), Some(draft)) = (names.get_mut(key.child), drafts.get(key.child)) else { continue };
+            key.plan.name = match &key.declared_name {
+                Some(name) => names.assign(&spell(name, options.identifiers)).0,
+                None => {
+                    let columns = join_columns(key.plan.columns.iter().map(String::as_str));
+                    names.make(&draft.target.name, &columns, "fkey")
+                }
+            };
+        }
+    }
+}
+
+/// Turns the drafts into the plan's tables, in load order.
+fn finish(plan: &mut Plan, drafts: Vec<Draft<'_>>, order: &[usize], foreign: Foreign, options: &Options) {
+    let mut foreign_keys: Vec<Vec<_>> = drafts.iter().map(|_| Vec::new()).collect();
+    for key in foreign.keys {
+        foreign_keys[key.child].push(key.plan);
+    }
+    let mut tables: Vec<Option<TablePlan>> = drafts
+        .into_iter()
+        .zip(foreign_keys)
+        .map(|(draft, foreign_keys)| Some(table_plan(draft, foreign_keys, options)))
+        .collect();
+    plan.tables = order.iter().filter_map(|&i| tables.get_mut(i)?.take()).collect();
+}
+
+fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, options: &Options) -> TablePlan {
+    let sequence = step::sequence(&draft);
+    let mut columns: Vec<ColumnPlan> = draft
+        .columns
+        .iter()
+        .filter(|c| c.role == Role::Written)
+        .map(|c| ColumnPlan {
+            source: c.column.name.clone(),
+            declared_type: c.column.declared_type.clone(),
+            target: c.target.clone(),
+            pg_type: c.pg_type.clone(),
+            is_not_null: c.is_not_null,
+            number: c.number,
+        })
+        .collect();
+    if let Some(relation) = draft.relation {
+        let places: HashMap<&str, usize> =
+            relation.columns.iter().enumerate().map(|(i, c)| (c.name.as_str(), i)).collect();
+        columns.sort_by_key(|c| places.get(c.target.as_str()).copied());
+    }
+    let key = draft.table.primary_key.iter().filter_map(|&i| draft.table.columns.get(i));
+    TablePlan {
+        source: draft.table.name.clone(),
+        is_created: draft.relation.is_none(),
+        columns,
+        has_rowid: draft.table.has_rowid,
+        source_key: key.map(|c| c.name.clone()).collect(),
+        filter: options.table(&draft.table.name).and_then(|t| t.filter.clone()),
+        foreign_keys,
+        sequence,
+        target: draft.target,
+        findings: draft.findings,
+    }
+}
+
+/// Findings about views, triggers and virtual tables. A shadow table belongs to its virtual table and gets no finding of its
+/// own.
+fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
+    let of_kind = |kind| catalogue.others.iter().filter(move |o| o.kind == kind);
+    let mut shadows: HashMap<String, u64> = HashMap::new();
+    for shadow in of_kind(OtherKind::ShadowTable) {
+        *shadows.entry(shadow.table.to_ascii_lowercase()).or_default() += 1;
+    }
+    let mut findings = Vec::new();
+    for other in &catalogue.others {
+        let (what, more) = match other.kind {
+            OtherKind::View => ("view", String::new()),
+            OtherKind::Trigger => ("trigger", format!(" on \"{}\"", other.table)),
+            OtherKind::VirtualTable => {
+                let more = match shadows.remove(&other.name.to_ascii_lowercase()) {
+                    Some(1) => " with its shadow table".to_owned(),
+                    Some(n) => format!(" with its {n} shadow tables"),
+                    None => String::new(),
+                };
+                ("virtual table", more)
+            }
+            OtherKind::ShadowTable => continue,
+        };
+        // What is left out on purpose is no news.
+        if !options.exclude.is_empty() && !options.includes(&other.table) {
+            continue;
+        }
+        let sql = if other.sql.is_empty() { String::new() } else { format!(": {}", shown(&other.sql)) };
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "not_carried",
+            table: Some(other.table.clone()),
+            column: None,
+            message: format!("{what} \"{}\"{more} is not carried over{sql}", other.name),
+            count: None,
+        });
+    }
+    // What is left belongs to a virtual table that is not declared any more.
+    let mut orphans: Vec<(String, u64)> = shadows.into_iter().collect();
+    orphans.sort();
+    for (table, count) in orphans {
+        let is_declared = of_kind(OtherKind::VirtualTable).any(|o| same(&o.name, &table));
+        if !is_declared {
+            let message = format!("shadow tables of \"{table}\" are not carried over");
+            findings.push(Finding { count: Some(count), ..Finding::warning("not_carried", &table, message) });
+        }
+    }
+    findings
+}

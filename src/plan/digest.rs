@@ -1,1 +1,470 @@
-//! (being written)
+//! Is what was sent what is stored? A digest of each table as it was sent and as it was read back, which must be equal.
+//!
+//! A digest of converted cells on both sides would only prove that storing works. So the sending side takes the SOURCE's value wherever it
+//! says directly what must be stored, and the reading side works back from the stored form by other means than the converter's: civil
+//! fields by another calendar algorithm, a double from a numeric's digits. Where the two sides cannot meet like that (a value that was
+//! rounded, a text that spells a number, jsonb), both take the cell.
+//!
+//! | column | what the sending side takes from the source |
+//! |---|---|
+//! | integers, boolean | INTEGER |
+//! | double precision, real | REAL |
+//! | numeric | INTEGER, and REAL where the stored decimal is one of at most 15 digits |
+//! | text, varchar, char (but for trailing blanks), citext, json, enums | TEXT |
+//! | bytea | BLOB |
+//! | uuid | BLOB, and TEXT of 32 or 36 characters |
+//! | date, time, timestamps | TEXT in the usual ISO form, without offset or with `Z`, where no time zone comes in between |
+//!
+//! Of a column whose type has no converter only whether it is NULL counts: the stored form is the type's own affair.
+
+use std::fmt;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::convert::numeric::{Decoded, decode};
+use crate::convert::{EXACT_POWERS, Zone};
+use crate::pg_type::PgType;
+use crate::value::{Cell, Value};
+
+/// Values longer than this, in bytes, enter a row by their hash: copying them would cost more.
+const LONG: usize = 256;
+
+/// The digest of a table: the sum of its rows' hashes, whatever their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableDigest {
+    /// Rows in it.
+    pub rows: u64,
+    /// The sum of their 128-bit hashes, modulo 2^128. A sum, because an exclusive or would lose rows that are there twice.
+    pub sum: u128,
+}
+
+impl TableDigest {
+    /// Adds another part of the same table.
+    pub fn merge(&mut self, part: &TableDigest) {
+        self.rows = self.rows.wrapping_add(part.rows);
+        self.sum = self.sum.wrapping_add(part.sum);
+    }
+}
+
+impl fmt::Display for TableDigest {
+    /// The sum as 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.sum)
+    }
+}
+
+/// Collects the canonical form of one row after the other.
+///
+/// Either all of a row's cells go in by [`RowHasher::sent`] or all by [`RowHasher::read_back`], in the same order of columns on both sides.
+#[derive(Clone, Debug)]
+pub struct RowHasher {
+    kinds: Vec<Kind>,
+    /// Naive times in the source are UTC.
+    is_utc: bool,
+    bytes: Vec<u8>,
+}
+
+/// What a column's canonical form depends on.
+#[derive(Clone, Debug)]
+enum Kind {
+    Whole,
+    Double,
+    Numeric,
+    Text,
+    Padded,
+    Bytea,
+    Date,
+    Time,
+    Timestamp {
+        has_zone: bool,
+    },
+    Uuid,
+    /// Labels by OID, sorted.
+    Enum(Vec<(u32, Box<[u8]>)>),
+    Stored,
+    Presence,
+}
+
+/// What a frame holds. Forms of one column that could be confused have different numbers.
+#[derive(Clone, Copy)]
+enum Tag {
+    Null,
+    Present,
+    Whole,
+    Double,
+    Bytes,
+    LongBytes,
+    Civil,
+    Endless,
+    Oid,
+}
+
+impl RowHasher {
+    /// For a table's columns. Until [`RowHasher::with_zone`] says that naive times are UTC, a digest does not depend on it, and takes
+    /// what a time zone decides from the cell.
+    #[must_use]
+    pub fn new(types: &[&PgType]) -> Self {
+        let kinds = types.iter().map(|pg_type| Kind::of(pg_type)).collect();
+        RowHasher { kinds, is_utc: false, bytes: Vec::new() }
+    }
+
+    /// The same, told which zone the converters' rules have: with UTC naive times in the source are compared with what
+    /// is stored in `timestamptz` columns, too. Digests are comparable whether or not either side was told.
+    #[must_use]
+    pub fn with_zone(mut self, zone: &Zone) -> Self {
+        self.is_utc = zone.is_utc();
+        self
+    }
+
+    /// Adds a value that is being sent: the source's, and the cell that its converter made of it (`lossy`: with a loss).
+    #[inline]
+    pub fn sent(&mut self, column: usize, value: Value, cell: &Cell, lossy: bool) {
+        let RowHasher { kinds, is_utc, bytes } = self;
+        let mut row = Row { column: column as u16, bytes };
+        let kind = kinds.get(column).unwrap_or(&Kind::Presence);
+        if lossy || *cell == Cell::Null {
+            return row.stored(kind, cell);
+        }
+        match (kind, value) {
+            (Kind::Whole, Value::Integer(v)) => row.whole(v),
+            (Kind::Double, Value::Real(v)) => row.double(v),
+            (Kind::Text | Kind::Enum(_), Value::Text(text)) => row.bytes(text),
+            (Kind::Padded, Value::Text(text)) => row.bytes(without_blanks(text)),
+            (Kind::Bytea, Value::Blob(blob)) => row.bytes(blob),
+            (Kind::Numeric, Value::Integer(v)) => {
+                row.whole(v);
+                row.display_scale(cell);
+            }
+            (Kind::Numeric, Value::Real(v)) => row.sent_real(v, cell),
+            (Kind::Date, Value::Text(text)) => match civil(text) {
+                Some(civil) => row.civil(civil.date, 0),
+                None => row.stored(kind, cell),
+            },
+            (Kind::Timestamp { has_zone }, Value::Text(text)) => match civil(text) {
+                Some(civil) if *is_utc || civil.is_utc == *has_zone => row.civil(civil.date, civil.micros),
+                _ => row.stored(kind, cell),
+            },
+            (Kind::Time, Value::Text(text)) => match time_of_day(text) {
+                Some(micros) => row.whole(micros),
+                None => row.stored(kind, cell),
+            },
+            (Kind::Uuid, Value::Blob(blob)) => row.uuid(blob),
+            (Kind::Uuid, Value::Text(text)) if matches!(text.len(), 32 | 36) => row.uuid_text(text),
+            _ => row.stored(kind, cell),
+        }
+    }
+
+    /// Adds a value as the target table holds it.
+    #[inline]
+    pub fn read_back(&mut self, column: usize, cell: &Cell) {
+        let RowHasher { kinds, bytes, .. } = self;
+        let mut row = Row { column: column as u16, bytes };
+        row.stored(kinds.get(column).unwrap_or(&Kind::Presence), cell);
+    }
+
+    /// Ends a row: adds its hash to a digest.
+    #[inline]
+    pub fn end_row(&mut self, into: &mut TableDigest) {
+        into.rows = into.rows.wrapping_add(1);
+        into.sum = into.sum.wrapping_add(xxh3_128(&self.bytes));
+        self.bytes.clear();
+    }
+
+    /// Forgets the cells of a row that is not sent after all.
+    pub fn abandon_row(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+impl Kind {
+    fn of(pg_type: &PgType) -> Self {
+        match pg_type {
+            PgType::Boolean | PgType::SmallInt | PgType::Integer | PgType::BigInt => Kind::Whole,
+            PgType::Real | PgType::DoublePrecision => Kind::Double,
+            PgType::Numeric { .. } => Kind::Numeric,
+            PgType::Text | PgType::Varchar(_) | PgType::Citext | PgType::Json => Kind::Text,
+            PgType::Char(_) => Kind::Padded,
+            PgType::Bytea => Kind::Bytea,
+            PgType::Date => Kind::Date,
+            PgType::Time(_) => Kind::Time,
+            PgType::Timestamp(_) => Kind::Timestamp { has_zone: false },
+            PgType::TimestampTz(_) => Kind::Timestamp { has_zone: true },
+            PgType::Jsonb => Kind::Stored,
+            PgType::Uuid => Kind::Uuid,
+            PgType::Enum { labels, .. } => {
+                let mut by_oid: Vec<(u32, Box<[u8]>)> =
+                    labels.iter().map(|(label, oid)| (*oid, label.as_bytes().into())).collect();
+                by_oid.sort_unstable_by_key(|(oid, _)| *oid);
+                Kind::Enum(by_oid)
+            }
+            PgType::Other { .. } => Kind::Presence,
+        }
+    }
+}
+
+/// The row being written, at one column.
+struct Row<'a> {
+    column: u16,
+    bytes: &'a mut Vec<u8>,
+}
+
+impl Row<'_> {
+    /// The canonical form of a cell.
+    #[inline]
+    fn stored(&mut self, kind: &Kind, cell: &Cell) {
+        match (kind, *cell) {
+            (_, Cell::Null) => self.frame(Tag::Null, 0),
+            (Kind::Presence, _) => self.frame(Tag::Present, 0),
+            (Kind::Numeric, Cell::Varlena(payload)) => {
+                match number(payload) {
+                    Number::Whole(v) => self.whole(v),
+                    Number::Double(v) => self.double(v),
+                    Number::Other => self.bytes(payload),
+                }
+                self.display_scale(cell);
+            }
+            (Kind::Padded, Cell::Varlena(text)) => self.bytes(without_blanks(text)),
+            (Kind::Enum(labels), Cell::Enum(oid)) => {
+                let found = labels.binary_search_by_key(&oid, |(known, _)| *known).ok();
+                match found.and_then(|at| labels.get(at)) {
+                    Some((_, label)) => self.bytes(label),
+                    None => self.frame(Tag::Oid, u64::from(oid)),
+                }
+            }
+            (_, Cell::Bool(v)) => self.whole(i64::from(v)),
+            (_, Cell::Int2(v)) => self.whole(i64::from(v)),
+            (_, Cell::Int4(v)) => self.whole(i64::from(v)),
+            (_, Cell::Int8(v)) => self.whole(v),
+            (_, Cell::Float4(v)) => self.double(f64::from(v)),
+            (_, Cell::Float8(v)) => self.double(v),
+            (_, Cell::Enum(oid)) => self.frame(Tag::Oid, u64::from(oid)),
+            (_, Cell::Date(days @ (i32::MIN | i32::MAX))) => self.frame(Tag::Endless, u64::from(days > 0)),
+            (_, Cell::Date(days)) => self.civil(date_of_days(i64::from(days)), 0),
+            (_, Cell::Time(micros)) => self.whole(micros),
+            (_, Cell::Timestamp(micros @ (i64::MIN | i64::MAX))) => {
+                self.frame(Tag::Endless, u64::from(micros > 0));
+            }
+            (_, Cell::Timestamp(micros)) => {
+                self.civil(
+                    date_of_days(micros.div_euclid(MICROS_PER_DAY)),
+                    micros.rem_euclid(MICROS_PER_DAY),
+                );
+            }
+            (_, Cell::Uuid(uuid)) => self.uuid(&uuid),
+            (_, Cell::Varlena(bytes) | Cell::Input(bytes)) => self.bytes(bytes),
+        }
+    }
+
+    /// A frame says which column it belongs to, what it holds, and how long that is, so that no two rows have the same bytes.
+    #[inline]
+    fn frame(&mut self, tag: Tag, content: u64) {
+        let mut frame = [0u8; 12];
+        let [c0, c1, t, _, value @ ..] = &mut frame;
+        [*c0, *c1] = self.column.to_le_bytes();
+        *t = tag as u8;
+        *value = content.to_le_bytes();
+        self.bytes.extend_from_slice(&frame);
+    }
+
+    #[inline]
+    fn whole(&mut self, v: i64) {
+        self.frame(Tag::Whole, v as u64);
+    }
+
+    #[inline]
+    fn double(&mut self, v: f64) {
+        self.frame(Tag::Double, v.to_bits());
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        if bytes.len() <= LONG {
+            self.frame(Tag::Bytes, bytes.len() as u64);
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            self.frame(Tag::LongBytes, bytes.len() as u64);
+            self.bytes.extend_from_slice(&xxh3_128(bytes).to_le_bytes());
+        }
+    }
+
+    #[inline]
+    fn civil(&mut self, date: PackedDate, micros: i64) {
+        self.frame(Tag::Civil, date.0 as u64);
+        self.bytes.extend_from_slice(&micros.to_le_bytes());
+    }
+
+    /// The digits of a uuid, in lower case.
+    fn uuid(&mut self, uuid: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+        self.frame(Tag::Bytes, 2 * uuid.len() as u64);
+        self.bytes.extend(uuid.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    }
+
+    fn uuid_text(&mut self, text: &[u8]) {
+        let is_digit = |byte: &&u8| !matches!(byte, b'-' | b'{' | b'}');
+        self.frame(Tag::Bytes, text.iter().filter(is_digit).count() as u64);
+        self.bytes.extend(text.iter().filter(is_digit).map(u8::to_ascii_lowercase));
+    }
+
+    /// A REAL in a numeric column, stored without loss: the decimal in the cell must read as this double.
+    fn sent_real(&mut self, v: f64, cell: &Cell) {
+        let Cell::Varlena(payload) = *cell else { return self.stored(&Kind::Numeric, cell) };
+        match number(payload) {
+            // Beyond 15 digits the shortest decimal of a double is not its exact value, and only the cell knows it.
+            Number::Whole(stored) if v.abs() >= 1e15 => self.whole(stored),
+            Number::Whole(_) if v.trunc() == v => self.whole(v as i64),
+            Number::Whole(_) | Number::Double(_) => self.double(v),
+            Number::Other => self.bytes(payload),
+        }
+        self.display_scale(cell);
+    }
+
+    /// The decimal places that a numeric shows are part of it: 1.5 and 1.50 differ.
+    fn display_scale(&mut self, cell: &Cell) {
+        let scale = match cell {
+            Cell::Varlena(payload) => match decode(payload) {
+                Some(Decoded::Finite(finite)) => finite.display_scale,
+                _ => 0,
+            },
+            _ => 0,
+        };
+        self.bytes.extend_from_slice(&scale.to_le_bytes());
+    }
+}
+
+/// The text without blanks at its end, which mean nothing in `char(n)`.
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+    text.get(..end).unwrap_or_default()
+}
+
+/// A numeric as a number of a simpler kind. Two different numbers never give the same.
+enum Number {
+    Whole(i64),
+    /// The nearest double of a decimal of at most 15 digits; no two of those share one.
+    Double(f64),
+    Other,
+}
+
+/// Reads a payload without the converter: digits to an integer, and one division, which is rounded correctly as both its operands
+/// are exact.
+fn number(payload: &[u8]) -> Number {
+    let Some(Decoded::Finite(finite)) = decode(payload) else { return Number::Other };
+    // Only what `make_result` writes: no needless second header word, no zero digit at either end, nothing but digits.
+    let digits = finite.digits();
+    if payload.len() != 2 + 2 * digits.len()
+        || digits.clone().next() == Some(0)
+        || digits.clone().next_back() == Some(0)
+        || (digits.len() == 0 && (finite.weight != 0 || finite.is_negative))
+    {
+        return Number::Other;
+    }
+    let mut magnitude = 0u64;
+    for digit in digits {
+        let next = magnitude.checked_mul(10_000).and_then(|m| m.checked_add(u64::from(digit)));
+        match next.filter(|_| digit < 10_000) {
+            Some(m) => magnitude = m,
+            None => return Number::Other,
+        }
+    }
+    let places = 4 * (finite.digits().len() as i64 - 1 - i64::from(finite.weight));
+    if magnitude == 0 {
+        return Number::Whole(0);
+    }
+    if places > 0 {
+        let Some(power) = EXACT_POWERS.get(places as usize) else { return Number::Other };
+        if magnitude >= 1_000_000_000_000_000 {
+            return Number::Other;
+        }
+        let nearest = magnitude as f64 / power;
+        return Number::Double(if finite.is_negative { -nearest } else { nearest });
+    }
+    let whole = u32::try_from(-places)
+        .ok()
+        .and_then(|zeros| 10i128.checked_pow(zeros))
+        .and_then(|power| i128::from(magnitude).checked_mul(power))
+        .map(|whole| if finite.is_negative { -whole } else { whole })
+        .and_then(|whole| i64::try_from(whole).ok());
+    whole.map_or(Number::Other, Number::Whole)
+}
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Year, month and day as the decimal number YYYYMMDD.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct PackedDate(i64);
+
+/// A date-time as its text spells it, digit by digit.
+struct CivilText {
+    date: PackedDate,
+    /// Microseconds since midnight.
+    micros: i64,
+    /// Ends with a `Z`.
+    is_utc: bool,
+}
+
+/// Reads `YYYY-MM-DD[( |T)HH:MM:SS[.F{1,6}][Z]]` by position; anything else is `None`. Whether it is a possible date was
+/// the converter's question.
+fn civil(text: &[u8]) -> Option<CivilText> {
+    let (date, rest) = text.split_first_chunk::<10>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else { return None };
+    let date = PackedDate(decimal(&[y1, y2, y3, y4, m1, m2, d1, d2])?);
+    let (time, is_utc) = match rest {
+        [] => return Some(CivilText { date, micros: 0, is_utc: false }),
+        [b' ' | b'T', time @ .., b'Z'] => (time, true),
+        [b' ' | b'T', time @ ..] => (time, false),
+        _ => return None,
+    };
+    Some(CivilText { date, micros: time_of_day(time)?, is_utc })
+}
+
+/// Reads `HH:MM:SS[.F{1,6}]` below 24:00:00 and without second 60, which would count for the next minute.
+fn time_of_day(text: &[u8]) -> Option<i64> {
+    let (time, fraction) = text.split_first_chunk::<8>()?;
+    let [h1, h2, b':', m1, m2, b':', s1, s2] = *time else { return None };
+    let (hours, minutes, seconds) = (decimal(&[h1, h2])?, decimal(&[m1, m2])?, decimal(&[s1, s2])?);
+    if hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let micros = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => {
+            (digits.len()..6).fold(decimal(digits)?, |micros, _| micros * 10)
+        }
+        _ => return None,
+    };
+    Some(((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + micros)
+}
+
+/// Up to 18 decimal digits as a number.
+fn decimal(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |v, byte| match byte {
+        b'0'..=b'9' => Some(v * 10 + i64::from(byte - b'0')),
+        _ => None,
+    })
+}
+
+/// The date of a number of days since 2000-01-01, for any that `date` can hold: C. Neri and L. Schneider, "Euclidean affine functions and
+/// their application to calendar algorithms" (2022), <https://doi.org/10.1002/spe.3172>.
+///
+/// Not the converter's calendar, on purpose: a mistake there must not be made twice.
+fn date_of_days(days: i64) -> PackedDate {
+    // Days since -4800-03-01.
+    let n = (days + 2_483_589).max(0) as u64;
+    let n1 = 4 * n + 3;
+    let (century, day_of_century) = (n1 / 146_097, n1 % 146_097 / 4);
+    let n2 = 4 * day_of_century + 3;
+    let product = 2_939_745 * n2;
+    let (year_of_century, day_of_year) = (product >> 32, (product & 0xffff_ffff) / 2_939_745 / 4);
+    let n3 = 2_141 * day_of_year + 197_913;
+    let (month, day) = (n3 >> 16, (n3 & 0xffff) / 2_141 + 1);
+    // Years begin in March here.
+    let is_next_year = u64::from(day_of_year >= 306);
+    let year = (100 * century + year_of_century + is_next_year) as i64 - 4800;
+    let month = month - 12 * is_next_year;
+    PackedDate(year * 10_000 + (month * 100 + day) as i64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,4 +21,5 @@ pub mod pg_type;
 pub mod plan;
 pub mod profile;
 pub mod target;
+pub mod tuple;
 pub mod value;

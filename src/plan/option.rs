@@ -1,1 +1,925 @@
-//! (being written)
+//! What may a caller ask for, and what did this one ask for?
+//!
+//! [`OPTIONS`] is the only place that knows the keys: the check, the hints, the nearest match and the manual all read it.
+//! Whether a table or a column that an option names exists is for [`crate::build`] to say, which has the catalogue.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde_json::Value;
+
+use crate::convert::{NumberUnit, Zone};
+use crate::mapping::named_type;
+use crate::name::parse_qualified;
+use crate::pg_type::PgType;
+
+/// What kind of value an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// `true` or `false`
+    Flag,
+    /// A string.
+    Text,
+    /// An array of strings.
+    Texts,
+    /// One of these strings.
+    Word(&'static [&'static str]),
+}
+
+/// One key of the `options` argument.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSpec {
+    /// The way to the key; a segment in angle brackets stands for any name.
+    pub path: &'static [&'static str],
+    /// What it takes.
+    pub kind: OptionKind,
+    /// The default as JSON; empty where leaving the key out means "as the source has it".
+    pub default: &'static str,
+    /// One sentence for the manual.
+    pub text: &'static str,
+}
+
+const fn spec(
+    path: &'static [&'static str],
+    kind: OptionKind,
+    default: &'static str,
+    text: &'static str,
+) -> OptionSpec {
+    OptionSpec { path, kind, default, text }
+}
+
+const ON_DELETE: &[&str] = &["no action", "restrict", "cascade", "set null", "set default"];
+const ORPHANS: &[&str] = &["abort", "reject", "null", "keep"];
+const NUMBERS: &[&str] = &["auto", "unix_s", "unix_ms", "unix_us", "julian"];
+
+/// Every key of the `options` argument, in the order of the manual.
+pub const OPTIONS: &[OptionSpec] = &[
+    spec(&["include"], OptionKind::Texts, "[\"*\"]", "Globs on SQLite table names; only these are imported."),
+    spec(&["exclude"], OptionKind::Texts, "[]", "Globs on SQLite table names that are left out."),
+    spec(&["timezone"], OptionKind::Text, "\"UTC\"", "The time zone of naive datetimes, any IANA name."),
+    spec(
+        &["identifiers"],
+        OptionKind::Word(&["preserve", "lower", "snake_case"]),
+        "\"preserve\"",
+        "How names are written in PostgreSQL.",
+    ),
+    spec(
+        &["integer"],
+        OptionKind::Word(&["bigint", "integer"]),
+        "\"bigint\"",
+        "The type of a column declared INTEGER or INT that is not a rowid alias.",
+    ),
+    spec(
+        &["nocase"],
+        OptionKind::Word(&["lower_index", "citext", "ignore"]),
+        "\"lower_index\"",
+        "What becomes of COLLATE NOCASE: unique indexes and indexes on lower(), type citext, or nothing.",
+    ),
+    spec(
+        &["foreign_keys", "<table.column>", "on_delete"],
+        OptionKind::Word(ON_DELETE),
+        "",
+        "ON DELETE of the constraint, instead of the declared one.",
+    ),
+    spec(
+        &["foreign_keys", "<table.column>", "orphans"],
+        OptionKind::Word(ORPHANS),
+        "",
+        "What happens to this foreign key's orphans, instead of the argument orphans.",
+    ),
+    spec(
+        &["tables", "<table>", "target"],
+        OptionKind::Text,
+        "",
+        "The target table, with or without a schema; a name that has a dot is written in double quotes.",
+    ),
+    spec(
+        &["tables", "<table>", "where"],
+        OptionKind::Text,
+        "",
+        "A condition in SQLite's SQL: only these rows are imported.",
+    ),
+    spec(
+        &["tables", "<table>", "columns", "<column>", "type"],
+        OptionKind::Text,
+        "",
+        "The PostgreSQL type of a column that the import creates.",
+    ),
+    spec(&["tables", "<table>", "columns", "<column>", "target"], OptionKind::Text, "", "The target column's name."),
+    spec(&["tables", "<table>", "columns", "<column>", "skip"], OptionKind::Flag, "false", "Leave the column out."),
+    spec(
+        &["tables", "<table>", "columns", "<column>", "number"],
+        OptionKind::Word(NUMBERS),
+        "\"auto\"",
+        "What a number in a date or time column counts.",
+    ),
+    spec(
+        &["search", "<table>", "columns"],
+        OptionKind::Texts,
+        "",
+        "Text columns that go into a generated tsvector column with a GIN index.",
+    ),
+    spec(&["search", "<table>", "config"], OptionKind::Text, "\"simple\"", "The text search configuration."),
+    spec(
+        &["triggers"],
+        OptionKind::Word(&["off", "on"]),
+        "\"off\"",
+        "Whether user triggers of existing tables fire for the rows loaded.",
+    ),
+    spec(
+        &["verify"],
+        OptionKind::Word(&["content", "count", "none"]),
+        "\"content\"",
+        "What is compared after the load: every value, the number of rows, or nothing.",
+    ),
+    spec(
+        &["indexes"],
+        OptionKind::Flag,
+        "true",
+        "Create the source's indexes; keys and what a foreign key needs are made in any case.",
+    ),
+    spec(&["foreign_key_constraints"], OptionKind::Flag, "true", "Create the source's foreign keys as constraints."),
+    spec(&["sync_delete"], OptionKind::Flag, "true", "Mode sync deletes rows whose key has vanished from the source."),
+    spec(&["force"], OptionKind::Flag, "false", "Import again although the source has not changed since the last run."),
+];
+
+/// How names are written in PostgreSQL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identifiers {
+    /// As declared.
+    #[default]
+    Preserve,
+    /// In lower case.
+    Lower,
+    /// `WorkOrder` becomes `work_order`.
+    SnakeCase,
+}
+
+/// The type of a column declared INTEGER that is not a rowid alias.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IntegerWidth {
+    /// `bigint`, which holds every SQLite integer.
+    #[default]
+    BigInt,
+    /// `integer`; a larger value is a bad value.
+    Integer,
+}
+
+/// What becomes of COLLATE NOCASE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoCase {
+    /// Uniqueness and indexes go to `lower(column COLLATE "C")`, which folds ASCII only, as NOCASE does.
+    #[default]
+    LowerIndex,
+    /// Type `citext`.
+    Citext,
+    /// Nothing: the column is case-sensitive.
+    Ignore,
+}
+
+/// What happens to rows whose parent is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orphans {
+    /// The import fails.
+    #[default]
+    Abort,
+    /// They are set aside.
+    Reject,
+    /// The referencing columns become NULL.
+    Null,
+    /// They stay and the constraint is created NOT VALID.
+    Keep,
+}
+
+impl Orphans {
+    /// The meaning of a word of the argument or option `orphans`; `None` for an unknown one.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Orphans> {
+        match word {
+            "abort" => Some(Orphans::Abort),
+            "reject" => Some(Orphans::Reject),
+            "null" => Some(Orphans::Null),
+            "keep" => Some(Orphans::Keep),
+            _ => None,
+        }
+    }
+}
+
+/// What is compared after the load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Every value, read back from the table.
+    #[default]
+    Content,
+    /// The number of rows.
+    Count,
+    /// Nothing.
+    None,
+}
+
+/// What is asked for one foreign key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ForeignKeyOption {
+    /// `CASCADE` and so on, in SQL's spelling.
+    pub on_delete: Option<&'static str>,
+    /// What happens to its orphans.
+    pub orphans: Option<Orphans>,
+}
+
+/// What is asked for one table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableOption {
+    /// Schema (where one is given) and name of the target.
+    pub target: Option<(Option<String>, String)>,
+    /// A condition in SQLite's SQL.
+    pub filter: Option<String>,
+    /// By SQLite column name; look up with [`TableOption::column`].
+    pub columns: BTreeMap<String, ColumnOption>,
+}
+
+impl TableOption {
+    /// What is asked for a column, whose name compares as SQLite compares names.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&ColumnOption> {
+        lookup(&self.columns, name)
+    }
+}
+
+/// What is asked for one column.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnOption {
+    /// Its PostgreSQL type.
+    pub pg_type: Option<PgType>,
+    /// Its name in the target.
+    pub target: Option<String>,
+    /// Leave it out.
+    pub skip: bool,
+    /// What a number in a date or time column counts.
+    pub number: NumberUnit,
+}
+
+/// A full-text index that is asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchOption {
+    /// SQLite column names.
+    pub columns: Vec<String>,
+    /// The text search configuration.
+    pub config: String,
+}
+
+/// The `options` argument, checked. Names of tables and columns in it are not checked yet.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Globs of tables to import; empty means all.
+    pub include: Vec<String>,
+    /// Globs of tables to leave out.
+    pub exclude: Vec<String>,
+    /// The time zone of naive datetimes.
+    pub timezone: String,
+    /// How names are written in PostgreSQL.
+    pub identifiers: Identifiers,
+    /// The type of a column declared INTEGER.
+    pub integer: IntegerWidth,
+    /// What becomes of COLLATE NOCASE.
+    pub nocase: NoCase,
+    /// By `table.column`, or `table.column1,column2` for a composite key.
+    pub foreign_keys: BTreeMap<String, ForeignKeyOption>,
+    /// By SQLite table name; look up with [`Options::table`].
+    pub tables: BTreeMap<String, TableOption>,
+    /// By SQLite table name; look up with [`Options::search_of`].
+    pub search: BTreeMap<String, SearchOption>,
+    /// Whether user triggers of existing tables fire.
+    pub triggers: bool,
+    /// What is compared after the load.
+    pub verify: Verify,
+    /// Create the source's indexes.
+    pub indexes: bool,
+    /// Create the source's foreign keys as constraints.
+    pub foreign_key_constraints: bool,
+    /// Mode sync deletes vanished rows.
+    pub sync_delete: bool,
+    /// Import although the source has not changed.
+    pub force: bool,
+    pub(crate) include_set: GlobSet,
+    pub(crate) exclude_set: GlobSet,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            include: Vec::new(),
+            exclude: Vec::new(),
+            timezone: "UTC".to_owned(),
+            identifiers: Identifiers::default(),
+            integer: IntegerWidth::default(),
+            nocase: NoCase::default(),
+            foreign_keys: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            search: BTreeMap::new(),
+            triggers: false,
+            verify: Verify::default(),
+            indexes: true,
+            foreign_key_constraints: true,
+            sync_delete: true,
+            force: false,
+            include_set: GlobSet::empty(),
+            exclude_set: GlobSet::empty(),
+        }
+    }
+}
+
+/// A bad option: SQLSTATE 22023 (invalid_parameter_value). `Display` is the primary message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionError {
+    message: String,
+    hint: String,
+}
+
+impl OptionError {
+    /// What is allowed, and the nearest key that exists.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        (!self.hint.is_empty()).then(|| self.hint.clone())
+    }
+
+    /// Always `22023`.
+    #[must_use]
+    pub fn sqlstate(&self) -> &'static str {
+        "22023"
+    }
+
+    fn new(message: String, hint: String) -> Self {
+        OptionError { message, hint }
+    }
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for OptionError {}
+
+impl Options {
+    /// Reads the `options` argument.
+    ///
+    /// # Errors
+    /// An unknown key, a value of the wrong type, a word that is not allowed, a broken glob, an unknown time zone, or a
+    /// name given twice.
+    pub fn parse(value: &Value) -> Result<Options, OptionError> {
+        check(value, &mut Vec::new(), "")?;
+        let mut options = Options::default();
+        let Some(object) = value.as_object() else { return Ok(options) };
+        for (key, value) in object {
+            match key.as_str() {
+                "include" => options.include = texts(value),
+                "exclude" => options.exclude = texts(value),
+                "timezone" => options.timezone = timezone(value)?,
+                "identifiers" => {
+                    options.identifiers = match word(value) {
+                        "lower" => Identifiers::Lower,
+                        "snake_case" => Identifiers::SnakeCase,
+                        _ => Identifiers::Preserve,
+                    }
+                }
+                "integer" => {
+                    options.integer = match word(value) {
+                        "integer" => IntegerWidth::Integer,
+                        _ => IntegerWidth::BigInt,
+                    }
+                }
+                "nocase" => {
+                    options.nocase = match word(value) {
+                        "citext" => NoCase::Citext,
+                        "ignore" => NoCase::Ignore,
+                        _ => NoCase::LowerIndex,
+                    }
+                }
+                "foreign_keys" => options.foreign_keys = named(value, "foreign_keys", foreign_key)?,
+                "tables" => options.tables = named(value, "tables", table)?,
+                "search" => options.search = named(value, "search", search)?,
+                "triggers" => options.triggers = word(value) == "on",
+                "verify" => {
+                    options.verify = match word(value) {
+                        "count" => Verify::Count,
+                        "none" => Verify::None,
+                        _ => Verify::Content,
+                    }
+                }
+                "indexes" => options.indexes = flag(value),
+                "foreign_key_constraints" => options.foreign_key_constraints = flag(value),
+                "sync_delete" => options.sync_delete = flag(value),
+                "force" => options.force = flag(value),
+                // check() has let nothing else through.
+                _ => {}
+            }
+        }
+        options.include_set = globs("include", &options.include)?;
+        options.exclude_set = globs("exclude", &options.exclude)?;
+        Ok(options)
+    }
+
+    /// What is asked for a table, whose name compares as SQLite compares names.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&TableOption> {
+        lookup(&self.tables, name)
+    }
+
+    /// What is asked for a column.
+    #[must_use]
+    pub fn column(&self, table: &str, column: &str) -> Option<&ColumnOption> {
+        self.table(table)?.column(column)
+    }
+
+    /// The full-text index that is asked for a table.
+    #[must_use]
+    pub fn search_of(&self, table: &str) -> Option<&SearchOption> {
+        lookup(&self.search, table)
+    }
+
+    /// Whether include and exclude let a table through. A name that is written out matches also where it has glob
+    /// characters in it.
+    #[must_use]
+    pub fn includes(&self, table: &str) -> bool {
+        let matches = |names: &[String], set: &GlobSet| {
+            names.iter().any(|name| name.eq_ignore_ascii_case(table)) || set.is_match(table)
+        };
+        (self.include.is_empty() || matches(&self.include, &self.include_set))
+            && !matches(&self.exclude, &self.exclude_set)
+    }
+
+    /// What is asked for a foreign key, by `table.column` or `table.column1,column2`.
+    #[must_use]
+    pub fn foreign_key(&self, label: &str) -> Option<&ForeignKeyOption> {
+        let found = self.foreign_keys.iter().find(|(k, _)| k.replace(", ", ",").eq_ignore_ascii_case(label));
+        found.map(|(_, v)| v)
+    }
+
+    /// Schemas that options name as targets, so that the target catalogue is read there too.
+    #[must_use]
+    pub fn target_schemas(&self) -> Vec<String> {
+        let mut schemas: Vec<String> =
+            self.tables.values().filter_map(|t| t.target.as_ref()?.0.clone()).collect();
+        schemas.sort();
+        schemas.dedup();
+        schemas
+    }
+}
+
+/// True where a name has characters that mean something in a glob.
+#[must_use]
+pub(crate) fn is_glob(name: &str) -> bool {
+    name.contains(['*', '?', '[', ']', '{', '}', '\\'])
+}
+
+/// The candidate nearest to `wanted`, where it is near enough to be a slip of the fingers.
+#[must_use]
+pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (wanted.chars().count() / 3).max(2);
+    candidates
+        .into_iter()
+        .map(|c| (distance(&wanted.to_lowercase(), &c.to_lowercase()), c))
+        .filter(|&(d, c)| d <= limit && d < c.chars().count().max(1))
+        .min_by_key(|&(d, _)| d)
+        .map(|(_, c)| c)
+}
+
+/// Edit distance in which two swapped neighbours count once (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // Names are short; a long one is no slip of the fingers and must not cost quadratic time.
+    if a.len() > 256 || b.len() > 256 {
+        return usize::MAX;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substitute = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substitute.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+/// The options as a Markdown table, for the manual.
+#[must_use]
+pub fn manual() -> String {
+    let mut out = String::from("| option | takes | default | meaning |\n|---|---|---|---|\n");
+    for option in OPTIONS {
+        let default = if option.default.is_empty() { String::new() } else { format!("`{}`", option.default) };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {default} | {} |",
+            option.path.join("."),
+            takes(option.kind),
+            option.text
+        );
+    }
+    out
+}
+
+fn takes(kind: OptionKind) -> String {
+    match kind {
+        OptionKind::Flag => "true or false".to_owned(),
+        OptionKind::Text => "a string".to_owned(),
+        OptionKind::Texts => "an array of strings".to_owned(),
+        OptionKind::Word(words) => one_of(words),
+    }
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// Walks a value and [`OPTIONS`] together. `path` is the way in OPTIONS, `shown` the way as the caller wrote it.
+fn check(value: &Value, path: &mut Vec<&'static str>, shown: &str) -> Result<(), OptionError> {
+    let below = || OPTIONS.iter().filter(|o| o.path.len() > path.len() && o.path.starts_with(path));
+    if let Some(leaf) = OPTIONS.iter().find(|o| o.path == path.as_slice()) {
+        return check_leaf(value, leaf, shown);
+    }
+    let mut allowed: Vec<&'static str> = below().filter_map(|o| o.path.get(path.len()).copied()).collect();
+    allowed.dedup();
+    let Some(object) = value.as_object() else {
+        let message = if shown.is_empty() {
+            format!("options must be an object, not {}", json_kind(value))
+        } else {
+            format!("option \"{shown}\" must be an object, not {}", json_kind(value))
+        };
+        return Err(OptionError::new(message, allowed_keys(&allowed)));
+    };
+    for (key, value) in object {
+        let name = if shown.is_empty() { key.clone() } else { format!("{shown}.{key}") };
+        let segment = allowed.iter().copied().find(|a| a.starts_with('<') || a == key);
+        let Some(segment) = segment else {
+            let perhaps = nearest(key, allowed.iter().copied())
+                .map(|near| format!("Perhaps you meant \"{near}\". "))
+                .unwrap_or_default();
+            return Err(OptionError::new(
+                format!("unrecognized option \"{name}\""),
+                format!("{perhaps}{}", allowed_keys(&allowed)),
+            ));
+        };
+        path.push(segment);
+        let result = check(value, path, &name);
+        path.pop();
+        result?;
+    }
+    Ok(())
+}
+
+fn allowed_keys(allowed: &[&str]) -> String {
+    match allowed {
+        [name] if name.starts_with('<') => {
+            format!("Its keys are names, written as {}.", name.trim_matches(['<', '>']))
+        }
+        _ => format!("Allowed keys are {}.", one_of(allowed).replace(" or ", " and ")),
+    }
+}
+
+fn check_leaf(value: &Value, spec: &OptionSpec, shown: &str) -> Result<(), OptionError> {
+    let fits = match spec.kind {
+        OptionKind::Flag => value.is_boolean(),
+        OptionKind::Text | OptionKind::Word(_) => value.is_string(),
+        OptionKind::Texts => value.as_array().is_some_and(|a| a.iter().all(Value::is_string)),
+    };
+    if !fits {
+        let wanted = match spec.kind {
+            OptionKind::Flag => "a boolean",
+            OptionKind::Texts => "an array of strings",
+            OptionKind::Text | OptionKind::Word(_) => "a string",
+        };
+        let found = match value {
+            Value::Array(_) if spec.kind == OptionKind::Texts => "an array of other values",
+            _ => json_kind(value),
+        };
+        return Err(OptionError::new(
+            format!("option \"{shown}\" must be {wanted}, not {found}"),
+            format!("It takes {}.", takes(spec.kind)),
+        ));
+    }
+    if let (OptionKind::Word(words), Some(given)) = (spec.kind, value.as_str())
+        && !words.contains(&given)
+    {
+        let perhaps = nearest(given, words.iter().copied())
+            .map(|near| format!("Perhaps you meant \"{near}\". "))
+            .unwrap_or_default();
+        return Err(bad_value(shown, given, format!("{perhaps}Valid values are {}.", one_of(words))));
+    }
+    Ok(())
+}
+
+fn bad_value(shown: &str, given: &str, hint: String) -> OptionError {
+    OptionError::new(format!("invalid value for option \"{shown}\": \"{}\"", shorten(given, 100)), hint)
+}
+
+/// At most `limit` characters of a text, with an ellipsis where something was cut.
+#[must_use]
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text.to_owned(),
+        Some((cut, _)) => format!("{}...", text.get(..cut).unwrap_or_default()),
+    }
+}
+
+fn json_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn flag(value: &Value) -> bool {
+    value.as_bool().unwrap_or_default()
+}
+
+fn timezone(value: &Value) -> Result<String, OptionError> {
+    let name = word(value);
+    match Zone::parse(name) {
+        Ok(_) => Ok(name.to_owned()),
+        Err(_) => Err(bad_value(
+            "timezone",
+            name,
+            "Give a name of the IANA time zone database, such as \"UTC\" or \"Europe/Istanbul\".".to_owned(),
+        )),
+    }
+}
+
+fn globs(option: &str, patterns: &[String]) -> Result<GlobSet, OptionError> {
+    let mut set = GlobSetBuilder::new();
+    let bad = |pattern: &str, error: &globset::Error| {
+        bad_value(option, pattern, format!("The glob is not valid: {}.", error.kind()))
+    };
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern).case_insensitive(true).literal_separator(false).build();
+        set.add(glob.map_err(|e| bad(pattern, &e))?);
+    }
+    set.build().map_err(|e| bad(&patterns.join(", "), &e))
+}
+
+fn named<T>(
+    value: &Value,
+    shown: &str,
+    read: impl Fn(&Value, &str) -> Result<T, OptionError>,
+) -> Result<BTreeMap<String, T>, OptionError> {
+    let mut map: BTreeMap<String, T> = BTreeMap::new();
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let shown = format!("{shown}.{name}");
+        if map.keys().any(|k| k.eq_ignore_ascii_case(name)) {
+            return Err(OptionError::new(
+                format!("option \"{shown}\" is given twice"),
+                "SQLite does not distinguish names by case.".to_owned(),
+            ));
+        }
+        map.insert(name.clone(), read(value, &shown)?);
+    }
+    Ok(map)
+}
+
+fn lookup<'a, T>(map: &'a BTreeMap<String, T>, name: &str) -> Option<&'a T> {
+    map.get(name).or_else(|| map.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v))
+}
+
+fn foreign_key(value: &Value, _: &str) -> Result<ForeignKeyOption, OptionError> {
+    Ok(ForeignKeyOption {
+        on_delete: value.get("on_delete").map(|v| match word(v) {
+            "restrict" => "RESTRICT",
+            "cascade" => "CASCADE",
+            "set null" => "SET NULL",
+            "set default" => "SET DEFAULT",
+            _ => "NO ACTION",
+        }),
+        orphans: value.get("orphans").and_then(|v| Orphans::parse(word(v))),
+    })
+}
+
+fn table(value: &Value, shown: &str) -> Result<TableOption, OptionError> {
+    let target = match value.get("target").map(word) {
+        None => None,
+        Some(text) => Some(parse_qualified(text).ok_or_else(|| {
+            bad_value(
+                &format!("{shown}.target"),
+                text,
+                "Write table or schema.table; a name that has a dot goes into double quotes.".to_owned(),
+            )
+        })?),
+    };
+    Ok(TableOption {
+        target,
+        filter: value.get("where").map(|v| word(v).to_owned()),
+        columns: match value.get("columns") {
+            None => BTreeMap::new(),
+            Some(columns) => named(columns, &format!("{shown}.columns"), column)?,
+        },
+    })
+}
+
+fn column(value: &Value, shown: &str) -> Result<ColumnOption, OptionError> {
+    let pg_type = match value.get("type").map(word) {
+        None => None,
+        Some(text) => Some(named_type(text).ok_or_else(|| {
+            bad_value(&format!("{shown}.type"), text, "Give the name of a PostgreSQL type.".to_owned())
+        })?),
+    };
+    let target = value.get("target").map(|v| word(v).to_owned());
+    if let Some(name) = target.as_deref()
+        && (name.is_empty() || name.len() > crate::name::MAX_BYTES || name.contains('\0'))
+    {
+        let hint = "A PostgreSQL name has 1 to 63 bytes.".to_owned();
+        return Err(bad_value(&format!("{shown}.target"), name, hint));
+    }
+    Ok(ColumnOption {
+        pg_type,
+        target,
+        skip: value.get("skip").is_some_and(flag),
+        number: match value.get("number").map(word) {
+            Some("unix_s") => NumberUnit::UnixSeconds,
+            Some("unix_ms") => NumberUnit::UnixMillis,
+            Some("unix_us") => NumberUnit::UnixMicros,
+            Some("julian") => NumberUnit::Julian,
+            _ => NumberUnit::Auto,
+        },
+    })
+}
+
+fn search(value: &Value, shown: &str) -> Result<SearchOption, OptionError> {
+    let columns = value.get("columns").map(texts).unwrap_or_default();
+    if columns.is_empty() {
+        return Err(OptionError::new(
+            format!("option \"{shown}.columns\" is required"),
+            "Name the text columns to search in.".to_owned(),
+        ));
+    }
+    Ok(SearchOption {
+        columns,
+        config: value.get("config").map_or_else(|| "simple".to_owned(), |v| word(v).to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn refused(value: Value) -> (String, String) {
+        let error = Options::parse(&value).unwrap_err();
+        (error.to_string(), error.hint().unwrap_or_default())
+    }
+
+    /// The option object with one key set, names put in for the placeholders.
+    fn nested(path: &[&str], value: Value) -> Value {
+        path.iter().rev().fold(value, |inner, segment| json!({ segment.trim_matches(['<', '>']): inner }))
+    }
+
+    /// Some valid values of an option, the default first.
+    fn values(spec: &OptionSpec) -> Vec<Value> {
+        let mut values: Vec<Value> = serde_json::from_str(spec.default).into_iter().collect();
+        match spec.kind {
+            OptionKind::Flag => values.extend([json!(true), json!(false)]),
+            OptionKind::Texts => values.push(json!(["a", "b*"])),
+            OptionKind::Word(words) => values.extend(words.iter().map(|w| json!(w))),
+            OptionKind::Text => values.push(match spec.path.last() {
+                Some(&"timezone") => json!("Europe/Istanbul"),
+                _ => json!("text"),
+            }),
+        }
+        values
+    }
+
+    #[test]
+    fn every_option_takes_what_the_table_says_and_refuses_the_rest() {
+        for spec in OPTIONS {
+            for value in values(spec) {
+                let mut object = nested(spec.path, value.clone());
+                if spec.path[0] == "search" {
+                    // Required beside any other key.
+                    object["search"]["table"].as_object_mut().unwrap().entry("columns").or_insert(json!(["c"]));
+                }
+                assert!(Options::parse(&object).is_ok(), "{object}");
+            }
+            for bad in [json!(null), json!(7), json!([1]), json!({"a": 1})] {
+                let (message, hint) = refused(nested(spec.path, bad));
+                let shown = spec.path.join(".").replace(['<', '>'], "");
+                assert!(message.starts_with(&format!("option \"{shown}\" must be ")), "{message}");
+                assert!(!hint.is_empty());
+            }
+            if let OptionKind::Word(words) = spec.kind {
+                let (message, hint) = refused(nested(spec.path, json!("nonsense")));
+                assert!(message.ends_with(": \"nonsense\""), "{message}");
+                assert!(words.iter().all(|w| hint.contains(w)), "{hint}");
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_table() {
+        let mut object = serde_json::Map::new();
+        for spec in OPTIONS.iter().filter(|o| o.path.len() == 1) {
+            object.insert(spec.path[0].to_owned(), serde_json::from_str(spec.default).unwrap());
+        }
+        let mut parsed = Options::parse(&Value::Object(object)).unwrap();
+        // Everything is what no list at all means, too.
+        assert_eq!(std::mem::take(&mut parsed.include), ["*"]);
+        parsed.include_set = GlobSet::empty();
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_the_nearest_and_all_that_are_allowed() {
+        let (message, hint) = refused(json!({"inclde": []}));
+        assert_eq!(message, "unrecognized option \"inclde\"");
+        assert!(hint.starts_with("Perhaps you meant \"include\". Allowed keys are \"include\", \"exclude\", "), "{hint}");
+        let (message, hint) = refused(json!({"tables": {"audit": {"columns": {"ip": {"skpi": true}}}}}));
+        assert_eq!(message, "unrecognized option \"tables.audit.columns.ip.skpi\"");
+        assert_eq!(
+            hint,
+            "Perhaps you meant \"skip\". Allowed keys are \"type\", \"target\", \"skip\" and \"number\"."
+        );
+        let (message, _) = refused(json!(["include"]));
+        assert_eq!(message, "options must be an object, not an array");
+        let (message, hint) = refused(json!({"tables": {"t": {"columns": {"c": {"type": "int; drop"}}}}}));
+        assert_eq!(message, "invalid value for option \"tables.t.columns.c.type\": \"int; drop\"");
+        assert_eq!(hint, "Give the name of a PostgreSQL type.");
+        assert_eq!(
+            refused(json!({"timezone": "Mars/Olympus"})).0,
+            "invalid value for option \"timezone\": \"Mars/Olympus\""
+        );
+        assert!(refused(json!({"include": ["a[b"]})).1.starts_with("The glob is not valid: "));
+        assert_eq!(refused(json!({"tables": {"T": {}, "t": {}}})).0, "option \"tables.t\" is given twice");
+        assert_eq!(refused(json!({"search": {"t": {}}})).0, "option \"search.t.columns\" is required");
+    }
+
+    #[test]
+    fn names_in_options_compare_as_sqlite_compares_names() {
+        let options = Options::parse(&json!({
+            "include": ["Work_*", "odd[name"], "exclude": ["work_tmp"],
+            "tables": {"Cari": {"target": "ops.cari", "columns": {"ID": {"skip": true}}}},
+            "foreign_keys": {"a.x, y": {"on_delete": "set null", "orphans": "keep"}}
+        }));
+        // A name with a glob character in it has to be escaped.
+        assert!(options.is_err());
+        let options = Options::parse(&json!({
+            "include": ["Work_*", "odd[[]name"], "exclude": ["work_tmp"],
+            "tables": {"Cari": {"target": "ops.cari", "columns": {"ID": {"skip": true}}}},
+            "foreign_keys": {"a.x, y": {"on_delete": "set null", "orphans": "keep"}}
+        }))
+        .unwrap();
+        assert!(options.includes("WORK_ORDER") && options.includes("odd[name"));
+        assert!(!options.includes("work_TMP") && !options.includes("cari"));
+        assert!(options.column("cari", "id").unwrap().skip);
+        assert_eq!(options.target_schemas(), ["ops"]);
+        let key = options.foreign_key("A.X,Y").unwrap();
+        assert_eq!((key.on_delete, key.orphans), (Some("SET NULL"), Some(Orphans::Keep)));
+    }
+
+    #[test]
+    fn the_manual_has_a_line_for_every_option() {
+        assert_eq!(manual().lines().count(), OPTIONS.len() + 2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_with_one_slip_is_recognised(
+            which in 0..OPTIONS.len(), at in any::<prop::sample::Index>(), letter in "[a-z]",
+        ) {
+            let key = OPTIONS[which].path[0];
+            let mut slip = key.to_owned();
+            slip.insert_str(at.index(key.len()), &letter);
+            let keys: Vec<&str> = OPTIONS.iter().map(|o| o.path[0]).collect();
+            prop_assert_eq!(nearest(&slip, keys), Some(key));
+        }
+
+        #[test]
+        fn distance_is_symmetric_and_zero_only_for_equal_words(a in "[ab]{0,6}", b in "[ab]{0,6}") {
+            prop_assert_eq!(distance(&a, &b), distance(&b, &a));
+            prop_assert_eq!(distance(&a, &b) == 0, a == b);
+            prop_assert!(distance(&a, &b) <= a.len().max(b.len()));
+        }
+    }
+}

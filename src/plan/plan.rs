@@ -1,6 +1,8 @@
 //! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::build`] makes it.
 
+use crate::convert::NumberUnit;
 use crate::finding::Finding;
+use crate::option::Orphans;
 use crate::pg_type::PgType;
 
 /// A schema-qualified PostgreSQL name, unquoted.
@@ -23,6 +25,8 @@ pub struct Plan {
     pub skipped: Vec<(String, String)>,
     /// Findings that belong to no table that is loaded (views, virtual tables, ...).
     pub findings: Vec<Finding>,
+    /// The time zone of naive datetimes, checked.
+    pub timezone: String,
 }
 
 /// What happens to one table.
@@ -40,7 +44,9 @@ pub struct TablePlan {
     pub has_rowid: bool,
     /// The SQLite names of the source's key columns in key order; empty without a declared key.
     pub source_key: Vec<String>,
-    /// Foreign keys whose constraint will be made, with what is needed to count orphans.
+    /// A condition in SQLite's SQL: only the rows that satisfy it are read.
+    pub filter: Option<String>,
+    /// The foreign keys that the source declares and the target can hold, with what is needed to count orphans.
     pub foreign_keys: Vec<ForeignKeyPlan>,
     /// The sequence that has to be set, where the table has one.
     pub sequence: Option<SequencePlan>,
@@ -61,9 +67,11 @@ pub struct ColumnPlan {
     pub pg_type: PgType,
     /// A NULL here is a bad value (23502): NOT NULL or part of the primary key.
     pub is_not_null: bool,
+    /// What a number in a date or time column counts.
+    pub number: NumberUnit,
 }
 
-/// One foreign key that will be made.
+/// One foreign key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForeignKeyPlan {
     /// The constraint's name.
@@ -78,6 +86,15 @@ pub struct ForeignKeyPlan {
     pub label: String,
     /// The referenced SQLite table.
     pub parent_source: String,
+    /// Referencing columns in SQLite, in the order of `columns`.
+    pub source_columns: Vec<String>,
+    /// Referenced columns in SQLite, in the order of `columns`.
+    pub parent_source_columns: Vec<String>,
+    /// What happens to orphans, where options say so for this key; else the argument of the import decides.
+    pub orphans: Option<Orphans>,
+    /// True where a step of the plan makes the constraint (its object is `name`, quoted); false for an existing table and
+    /// where options ask for no constraints.
+    pub is_created: bool,
 }
 
 /// A sequence to set after the load.

@@ -1,1 +1,165 @@
-//! (being written)
+//! From a value as SQLite stores it to the bytes that PostgreSQL stores: which is right, which is bad, what is lost on the way.
+//!
+//! This is the product's hot path. A [`Converter`] is made once per column; [`Converter::convert`] allocates nothing per value (what does
+//! not fit the cell lies in the caller's [`Scratch`]) and never calls PostgreSQL. Each type has a file of its own; all of them follow
+//! the type's own input function in PostgreSQL 15, so that a value lands exactly as a dump and restore would have brought it.
+
+use crate::pg_type::PgType;
+use crate::value::{Cell, Value};
+
+mod boolean;
+mod bytea;
+pub(crate) mod calendar;
+mod date;
+mod datetime;
+mod enumeration;
+mod epoch;
+mod error;
+mod integer;
+pub mod json;
+mod jsonb;
+mod lossy;
+pub mod numeric;
+mod other;
+mod real;
+mod text;
+mod time;
+mod timestamp;
+mod uuid;
+mod zone;
+
+pub use epoch::{NumberUnit, NumberUnitError};
+pub use error::{ValueError, ValueErrorKind, shown};
+pub use lossy::Lossy;
+pub(crate) use numeric::EXACT_POWERS;
+pub use zone::{Zone, ZoneError};
+
+/// What the options say about a column's values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The zone of date-times that carry no offset (`options.timezone`); UTC by default.
+    pub zone: Zone,
+    /// How a number in a date or time column is read (`columns.<c>.number`).
+    pub number: NumberUnit,
+}
+
+/// A converter for one column.
+#[derive(Clone, Debug)]
+pub struct Converter {
+    kind: Kind,
+}
+
+/// What is decided once per column.
+#[derive(Clone, Debug)]
+enum Kind {
+    Boolean,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric(numeric::Target),
+    Text(text::Target),
+    Bytea,
+    Date(Rules),
+    Time(time::Target),
+    Timestamp(timestamp::Target),
+    Uuid,
+    Json,
+    Jsonb,
+    Enum(enumeration::Target),
+    Other(other::Target),
+}
+
+/// Memory that conversions use and reuse: one per converter, or one for all columns if each cell is consumed before the next value.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The bytes of a [`Cell::Varlena`] or [`Cell::Input`] that are not the source's own.
+    bytes: Vec<u8>,
+    /// Decimal digits of a number that does not fit 64 bits.
+    digits: Vec<u8>,
+    /// The parsed JSON document.
+    document: json::Document,
+    /// Containers that the jsonb encoder has not finished.
+    frames: Vec<jsonb::Frame>,
+}
+
+/// A cell, and what was lost on the way to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Converted<'a> {
+    /// The value as PostgreSQL stores it.
+    pub cell: Cell<'a>,
+    /// Set where the cell is not simply the source's value; such values are counted as warnings.
+    pub lossy: Option<Lossy>,
+}
+
+impl<'a> Converted<'a> {
+    fn exact(cell: Cell<'a>) -> Self {
+        Converted { cell, lossy: None }
+    }
+}
+
+impl Converter {
+    /// The converter for a column of a type.
+    #[must_use]
+    pub fn new(pg_type: &PgType, rules: &Rules) -> Converter {
+        let kind = match pg_type {
+            PgType::Boolean => Kind::Boolean,
+            PgType::SmallInt => Kind::Int2,
+            PgType::Integer => Kind::Int4,
+            PgType::BigInt => Kind::Int8,
+            PgType::Real => Kind::Float4,
+            PgType::DoublePrecision => Kind::Float8,
+            PgType::Numeric { precision_scale } => Kind::Numeric(numeric::Target::new(*precision_scale)),
+            PgType::Text | PgType::Varchar(None) | PgType::Citext => Kind::Text(text::Target::unlimited()),
+            PgType::Varchar(Some(limit)) => Kind::Text(text::Target::varchar(*limit)),
+            PgType::Char(limit) => Kind::Text(text::Target::char(*limit)),
+            PgType::Bytea => Kind::Bytea,
+            PgType::Date => Kind::Date(rules.clone()),
+            PgType::Time(precision) => Kind::Time(time::Target::new(*precision)),
+            PgType::Timestamp(precision) => Kind::Timestamp(timestamp::Target::new(false, *precision, rules)),
+            PgType::TimestampTz(precision) => {
+                Kind::Timestamp(timestamp::Target::new(true, *precision, rules))
+            }
+            PgType::Json => Kind::Json,
+            PgType::Jsonb => Kind::Jsonb,
+            PgType::Uuid => Kind::Uuid,
+            PgType::Enum { name, labels } => Kind::Enum(enumeration::Target::new(name, labels)),
+            PgType::Other { name } => Kind::Other(other::Target::new(name)),
+        };
+        Converter { kind }
+    }
+
+    /// Converts one value. NULL becomes NULL; whether the column may hold it is for the caller to check.
+    ///
+    /// # Errors
+    /// The column's type cannot hold the value.
+    pub fn convert<'a>(
+        &'a self,
+        value: Value<'a>,
+        scratch: &'a mut Scratch,
+    ) -> Result<Converted<'a>, ValueError> {
+        if value == Value::Null {
+            return Ok(Converted::exact(Cell::Null));
+        }
+        match &self.kind {
+            Kind::Boolean => boolean::convert(value),
+            Kind::Int2 => integer::to_int2(value),
+            Kind::Int4 => integer::to_int4(value),
+            Kind::Int8 => integer::to_int8(value),
+            Kind::Float4 => real::to_float4(value),
+            Kind::Float8 => real::to_float8(value),
+            Kind::Numeric(target) => numeric::convert(target, value, scratch),
+            Kind::Text(target) => text::convert(target, value, scratch),
+            Kind::Bytea => bytea::convert(value),
+            Kind::Date(rules) => date::convert(rules, value),
+            Kind::Time(target) => time::convert(target, value),
+            Kind::Timestamp(target) => timestamp::convert(target, value),
+            Kind::Uuid => uuid::convert(value),
+            Kind::Json => json::convert(value, scratch),
+            Kind::Jsonb => jsonb::convert(value, scratch),
+            Kind::Enum(target) => enumeration::convert(target, value),
+            Kind::Other(target) => other::convert(target, value, scratch),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+-- The SQL surface. Written by hand, because names, argument names, defaults and column names are the contract.
+CREATE FUNCTION aliaport_import(
+    path          text,
+    target_schema name    DEFAULT NULL,
+    mode          text    DEFAULT 'create',
+    dry_run       boolean DEFAULT false,
+    on_error      text    DEFAULT 'abort',
+    orphans       text    DEFAULT 'abort',
+    options       jsonb   DEFAULT '{}'
+) RETURNS TABLE (
+    load_order    integer,
+    table_name    text,
+    source_rows   bigint,
+    imported_rows bigint,
+    rejected_rows bigint,
+    target_rows   bigint,
+    orphan_rows   bigint,
+    content_match boolean,
+    sequence_next bigint,
+    elapsed       interval,
+    status        text,
+    detail        jsonb
+) LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 50
+AS 'MODULE_PATHNAME', 'aliaport_import_wrapper';
+COMMENT ON FUNCTION aliaport_import(text, name, text, boolean, text, text, jsonb)
+    IS 'imports a SQLite database in this transaction and returns one validation row a table';
+
+CREATE FUNCTION aliaport_plan(
+    path          text,
+    target_schema name  DEFAULT NULL,
+    mode          text  DEFAULT 'create',
+    options       jsonb DEFAULT '{}'
+) RETURNS TABLE (step integer, action text, object text, sql text, note text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000 ROWS 200
+AS 'MODULE_PATHNAME', 'aliaport_plan_wrapper';
+COMMENT ON FUNCTION aliaport_plan(text, name, text, jsonb)
+    IS 'shows what aliaport_import() would do, step by step; writes nothing';
+
+CREATE FUNCTION aliaport_import_version() RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'aliaport_import_version_wrapper';
+COMMENT ON FUNCTION aliaport_import_version() IS 'the version of the loaded aliaport_import library';
+
+-- These read files with the rights of the server's operating-system user: nobody but those who are granted it.
+REVOKE ALL ON FUNCTION aliaport_import(text, name, text, boolean, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION aliaport_plan(text, name, text, jsonb) FROM PUBLIC;

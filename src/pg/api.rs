@@ -1,0 +1,144 @@
+//! The SQL surface: unpack the arguments, call, pack the rows. No logic.
+
+use std::ffi::CStr;
+
+use aliaport_plan::option::Orphans;
+use pgrx::JsonB;
+use pgrx::datum::Interval;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::error::{Error, Result};
+use super::planning::{self, bad_argument};
+use super::row::OnError;
+use super::run::{self, Request};
+use super::target;
+
+#[allow(clippy::type_complexity)] // the column list is the contract
+#[pg_extern(sql = false)]
+fn aliaport_import(
+    path: Option<&str>,
+    target_schema: Option<&CStr>,
+    mode: Option<&str>,
+    dry_run: Option<bool>,
+    on_error: Option<&str>,
+    orphans: Option<&str>,
+    options: Option<JsonB>,
+) -> std::result::Result<TableIterator<'static, (
+    name!(load_order, i32),
+    name!(table_name, String),
+    name!(source_rows, i64),
+    name!(imported_rows, i64),
+    name!(rejected_rows, i64),
+    name!(target_rows, i64),
+    name!(orphan_rows, i64),
+    name!(content_match, Option<bool>),
+    name!(sequence_next, Option<i64>),
+    name!(elapsed, Interval),
+    name!(status, String),
+    name!(detail, JsonB),
+)>, ErrorReport> {
+    let import = || -> Result<_> {
+        let schema = schema_argument(target_schema)?;
+        let options = options.map_or_else(empty_object, |o| o.0);
+        let rows = run::import(&Request {
+            path: required_path(path)?,
+            target_schema: schema,
+            mode: planning::mode(mode.unwrap_or("create"))?,
+            dry_run: dry_run.unwrap_or(false),
+            on_error: on_error_argument(on_error.unwrap_or("abort"))?,
+            orphans: orphans_argument(orphans.unwrap_or("abort"))?,
+            options: &options,
+        })?;
+        rows.into_iter()
+            .map(|row| {
+                let status = row.status().to_owned();
+                let detail = JsonB(row.detail());
+                Ok((
+                    row.load_order,
+                    row.table_name,
+                    row.source_rows,
+                    row.imported_rows,
+                    row.rejected_rows,
+                    row.target_rows,
+                    row.orphan_rows,
+                    row.content_match,
+                    row.sequence_next,
+                    interval(row.elapsed)?,
+                    status,
+                    detail,
+                ))
+            })
+            .collect::<Result<Vec<_>>>()
+    };
+    import().map(TableIterator::new).map_err(Error::into_report)
+}
+
+#[allow(clippy::type_complexity)] // the column list is the contract
+#[pg_extern(sql = false)]
+fn aliaport_plan(
+    path: Option<&str>,
+    target_schema: Option<&CStr>,
+    mode: Option<&str>,
+    options: Option<JsonB>,
+) -> std::result::Result<TableIterator<'static, (
+    name!(step, i32),
+    name!(action, String),
+    name!(object, String),
+    name!(sql, String),
+    name!(note, String),
+)>, ErrorReport> {
+    let plan = || -> Result<_> {
+        let schema = target::schema(schema_argument(target_schema)?)?;
+        let options = options.map_or_else(empty_object, |o| o.0);
+        let planned =
+            planning::plan(required_path(path)?, &schema, planning::mode(mode.unwrap_or("create"))?, &options)?;
+        Ok(planned
+            .plan
+            .steps
+            .iter()
+            .zip(1..)
+            .map(|(s, n)| (n, s.action.as_str().to_owned(), s.object.clone(), s.sql.clone(), s.note.clone()))
+            .collect::<Vec<_>>())
+    };
+    plan().map(TableIterator::new).map_err(Error::into_report)
+}
+
+#[pg_extern(sql = false)]
+fn aliaport_import_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+fn empty_object() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
+}
+
+fn required_path(path: Option<&str>) -> Result<&str> {
+    path.ok_or_else(|| {
+        Error::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "path must not be null")
+            .detail("There is no file to read.")
+            .hint("Give the full path of a SQLite database on the database server.")
+    })
+}
+
+fn schema_argument(name: Option<&CStr>) -> Result<Option<&str>> {
+    name.map(CStr::to_str).transpose().map_err(super::error::unexpected)
+}
+
+fn on_error_argument(word: &str) -> Result<OnError> {
+    match word {
+        "abort" => Ok(OnError::Abort),
+        "reject" => Ok(OnError::Reject),
+        "null" => Ok(OnError::Null),
+        _ => Err(bad_argument("on_error", word, &["abort", "reject", "null"])),
+    }
+}
+
+fn orphans_argument(word: &str) -> Result<Orphans> {
+    Orphans::parse(word).ok_or_else(|| bad_argument("orphans", word, &["abort", "reject", "null", "keep"]))
+}
+
+fn interval(elapsed: std::time::Duration) -> Result<Interval> {
+    let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+    Interval::new(0, 0, micros).map_err(super::error::unexpected)
+}

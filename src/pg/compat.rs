@@ -1,0 +1,56 @@
+//! Everything that differs between PostgreSQL 14 and 18, and nothing else.
+#![allow(unsafe_code)] // calls functions whose signature depends on the version
+
+use pgrx::pg_sys;
+
+/// `MarkGUCPrefixReserved`: an unknown `aliaport_import.*` setting is an error from PostgreSQL 15 on, a warning before.
+pub fn reserve_guc_prefix() {
+    let prefix = c"aliaport_import".as_ptr();
+    // SAFETY: called from _PG_init with a static C string, after all our settings are defined.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        pg_sys::EmitWarningsOnPlaceholders(prefix);
+        #[cfg(not(feature = "pg14"))]
+        pg_sys::MarkGUCPrefixReserved(prefix);
+    }
+}
+
+/// The attribute at `index` (0-based) of a tuple descriptor. PostgreSQL 18 moved the array behind the compact attributes.
+///
+/// # Safety
+/// `descriptor` is valid and `index` is below its `natts`.
+pub unsafe fn attribute(descriptor: pg_sys::TupleDesc, index: usize) -> pg_sys::Form_pg_attribute {
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        return (*descriptor).attrs.as_mut_ptr().add(index);
+        #[cfg(feature = "pg18")]
+        return pg_sys::TupleDescAttr(descriptor, index as i32);
+    }
+}
+
+/// Frees what evaluating one row's constraints allocated (`ResetPerTupleExprContext`).
+///
+/// # Safety
+/// `estate` is valid.
+pub unsafe fn reset_per_tuple(estate: *mut pg_sys::EState) {
+    // SAFETY: the caller's promise; the context exists once an expression was evaluated.
+    unsafe {
+        let context = (*estate).es_per_tuple_exprcontext;
+        if !context.is_null() {
+            pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
+        }
+    }
+}
+
+/// Raises 25006 in a read-only transaction, naming `command`.
+pub fn prevent_if_read_only(command: &'static std::ffi::CStr) {
+    // SAFETY: the string is static; the call raises or returns.
+    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) }
+}
+
+/// Makes what this command wrote visible to the next one.
+pub fn command_counter_increment() {
+    // SAFETY: called between statements inside a function, as PostgreSQL's SPI does.
+    unsafe { pg_sys::CommandCounterIncrement() }
+}

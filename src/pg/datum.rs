@@ -1,0 +1,137 @@
+//! Cells to datums and back, and the memory that by-reference datums of one batch live in.
+#![allow(unsafe_code)] // reads and writes PostgreSQL's datum representation
+
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::value::Cell;
+use pgrx::pg_sys;
+
+/// Memory for the by-reference datums of one batch of rows. Chunks are never moved or shrunk while a batch is in use.
+#[derive(Default)]
+pub struct Arena {
+    chunks: Vec<Vec<u64>>,
+    current: usize,
+    used: usize,
+}
+
+/// Bytes in an ordinary chunk: a batch of ordinary rows fits in one.
+const CHUNK: usize = 256 * 1024;
+
+impl Arena {
+    /// Forgets every datum. Chunks that a very large value needed are given back.
+    pub fn reset(&mut self) {
+        self.chunks.retain(|c| c.len() * 8 <= CHUNK);
+        self.chunks.truncate(4);
+        self.current = 0;
+        self.used = 0;
+    }
+
+    /// `bytes` bytes, aligned to 8, valid until `reset`.
+    fn take(&mut self, bytes: usize) -> *mut u8 {
+        let words = bytes.div_ceil(8);
+        while self.chunks.get(self.current).is_some_and(|c| self.used + words > c.len()) {
+            self.current += 1;
+            self.used = 0;
+        }
+        if self.current == self.chunks.len() {
+            self.chunks.push(vec![0u64; words.max(CHUNK / 8)]);
+        }
+        let start = self.used;
+        self.used += words;
+        self.chunks[self.current][start..].as_mut_ptr().cast()
+    }
+}
+
+/// The datum of a cell. By-reference ones live in `arena`. `None` for NULL and for [`Cell::Input`], which the caller reads
+/// with the type's input function.
+pub fn to_datum(cell: &Cell<'_>, arena: &mut Arena) -> Option<pg_sys::Datum> {
+    Some(match *cell {
+        Cell::Null | Cell::Input(_) => return None,
+        Cell::Bool(b) => pg_sys::Datum::from(b),
+        Cell::Int2(i) => pg_sys::Datum::from(i),
+        Cell::Int4(i) | Cell::Date(i) => pg_sys::Datum::from(i),
+        Cell::Int8(i) | Cell::Time(i) | Cell::Timestamp(i) => pg_sys::Datum::from(i),
+        Cell::Float4(f) => pg_sys::Datum::from(f.to_bits()),
+        Cell::Float8(f) => pg_sys::Datum::from(f.to_bits()),
+        Cell::Enum(oid) => pg_sys::Datum::from(pg_sys::Oid::from(oid)),
+        Cell::Uuid(bytes) => {
+            let at = arena.take(16);
+            // SAFETY: `take` returned 16 writable bytes that nothing else refers to.
+            unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), 16) };
+            pg_sys::Datum::from(at)
+        }
+        Cell::Varlena(payload) => {
+            let size = payload.len() + pg_sys::VARHDRSZ;
+            let at = arena.take(size);
+            // SAFETY: `take` returned `size` writable bytes aligned to 8 that nothing else refers to; the header says
+            // their length. Values above 1 GB never get here: SQLite is limited to less.
+            unsafe {
+                pgrx::set_varsize_4b(at.cast(), size as i32);
+                at.add(pg_sys::VARHDRSZ).copy_from_nonoverlapping(payload.as_ptr(), payload.len());
+            }
+            pg_sys::Datum::from(at)
+        }
+    })
+}
+
+/// How an attribute is stored: `pg_attribute.attlen` and `attbyval`.
+#[derive(Clone, Copy, Debug)]
+pub struct Storage {
+    /// Bytes, -1 for varlena, -2 for C strings.
+    pub length: i16,
+    /// Passed by value.
+    pub is_by_value: bool,
+}
+
+/// The cell that a stored datum holds; detoasted bytes live in the current memory context.
+///
+/// # Safety
+/// `datum` must be a valid, non-NULL datum of an attribute of type `pg_type` with this `storage`, and the result must not
+/// be used after the memory of `datum` or of the current memory context is gone.
+pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType, storage: Storage) -> Cell<'a> {
+    let bits = datum.value();
+    match pg_type {
+        PgType::Boolean => Cell::Bool(bits as u8 != 0),
+        PgType::SmallInt => Cell::Int2(bits as i16),
+        PgType::Integer => Cell::Int4(bits as i32),
+        PgType::BigInt => Cell::Int8(bits as i64),
+        PgType::Real => Cell::Float4(f32::from_bits(bits as u32)),
+        PgType::DoublePrecision => Cell::Float8(f64::from_bits(bits as u64)),
+        PgType::Date => Cell::Date(bits as i32),
+        PgType::Time(_) => Cell::Time(bits as i64),
+        PgType::Timestamp(_) | PgType::TimestampTz(_) => Cell::Timestamp(bits as i64),
+        PgType::Enum { .. } => Cell::Enum(bits as u32),
+        PgType::Uuid => {
+            let mut bytes = [0u8; 16];
+            // SAFETY: a uuid datum points to 16 bytes.
+            unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(datum.cast_mut_ptr::<u8>(), 16) };
+            Cell::Uuid(bytes)
+        }
+        PgType::Other { .. } if storage.is_by_value => Cell::Int8(bits as i64),
+        PgType::Other { .. } if storage.length > 0 => {
+            // SAFETY: a fixed-length by-reference datum points to `length` bytes.
+            Cell::Varlena(unsafe { std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), storage.length as usize) })
+        }
+        PgType::Other { .. } if storage.length == -2 => {
+            // SAFETY: a C string datum is NUL-terminated.
+            Cell::Varlena(unsafe { std::ffi::CStr::from_ptr(datum.cast_mut_ptr()) }.to_bytes())
+        }
+        PgType::Numeric { .. }
+        | PgType::Text
+        | PgType::Varchar(_)
+        | PgType::Char(_)
+        | PgType::Citext
+        | PgType::Bytea
+        | PgType::Json
+        | PgType::Jsonb
+        | PgType::Other { .. } => {
+            // SAFETY: these are varlena types; detoasting returns a plain varlena, in place where it is one already.
+            unsafe {
+                let plain = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+                Cell::Varlena(std::slice::from_raw_parts(
+                    pgrx::vardata_any(plain).cast::<u8>(),
+                    pgrx::varsize_any_exhdr(plain),
+                ))
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The one place that knows SQLSTATEs: turns every error of the other rooms into a PostgreSQL error with a primary
+//! message in lower case, a DETAIL with the facts and a HINT with the next step.
+//!
+//! A PostgreSQL error that crosses a Rust frame loses its CONTEXT and its object names, so the place in the source is
+//! carried here, in DETAIL, by [`located`].
+
+use std::panic::AssertUnwindSafe;
+
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::prelude::*;
+
+use aliaport_plan::build::PlanError;
+use aliaport_plan::option::OptionError;
+use aliaport_sqlite::{SourceError, SourceErrorKind};
+
+/// An error that will be raised as a PostgreSQL ERROR. Boxed, because it travels through every `Result`.
+#[derive(Debug)]
+pub struct Error {
+    code: PgSqlErrorCode,
+    report: Box<ErrorReport>,
+}
+
+/// The result of everything in this room.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error with a code and a primary message.
+    #[track_caller]
+    pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
+        Error { code, report: Box::new(ErrorReport::new(code, message.into(), "aliaport_import")) }
+    }
+
+    /// The same error with a DETAIL: whole sentences, facts only.
+    #[must_use]
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        Error { code: self.code, report: Box::new(self.report.set_detail(detail)) }
+    }
+
+    /// The same error with a HINT: what to do next.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Error { code: self.code, report: Box::new(self.report.set_hint(hint)) }
+    }
+
+    /// The SQLSTATE.
+    pub fn code(&self) -> PgSqlErrorCode {
+        self.code
+    }
+
+    /// What pgrx raises at the SQL boundary.
+    pub fn into_report(self) -> ErrorReport {
+        *self.report
+    }
+
+    /// Raises this error here and now, for places that PostgreSQL calls and that cannot return a `Result`.
+    pub fn raise(self) -> ! {
+        std::panic::panic_any(self.into_report())
+    }
+}
+
+/// A bug of ours: a state that no input can cause.
+#[track_caller]
+pub fn unexpected(what: impl std::fmt::Display) -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("unexpected {what}"))
+        .hint("This is a bug in aliaport_import; nothing was imported.")
+}
+
+/// The code for a five-character SQLSTATE of the plan room. Codes that no rule there uses become 22000.
+pub fn code(sqlstate: &str) -> PgSqlErrorCode {
+    use PgSqlErrorCode as C;
+    match sqlstate {
+        "22P02" => C::ERRCODE_INVALID_TEXT_REPRESENTATION,
+        "22P03" => C::ERRCODE_INVALID_BINARY_REPRESENTATION,
+        "22P05" => C::ERRCODE_UNTRANSLATABLE_CHARACTER,
+        "22001" => C::ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+        "22003" => C::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+        "22007" => C::ERRCODE_INVALID_DATETIME_FORMAT,
+        "22008" => C::ERRCODE_DATETIME_FIELD_OVERFLOW,
+        "22021" => C::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+        "22023" => C::ERRCODE_INVALID_PARAMETER_VALUE,
+        "23502" => C::ERRCODE_NOT_NULL_VIOLATION,
+        "23503" => C::ERRCODE_FOREIGN_KEY_VIOLATION,
+        "23505" => C::ERRCODE_UNIQUE_VIOLATION,
+        "23514" => C::ERRCODE_CHECK_VIOLATION,
+        "42701" => C::ERRCODE_DUPLICATE_COLUMN,
+        "42703" => C::ERRCODE_UNDEFINED_COLUMN,
+        "42704" => C::ERRCODE_UNDEFINED_OBJECT,
+        "42809" => C::ERRCODE_WRONG_OBJECT_TYPE,
+        "42830" => C::ERRCODE_INVALID_FOREIGN_KEY,
+        "42P01" => C::ERRCODE_UNDEFINED_TABLE,
+        "42P07" => C::ERRCODE_DUPLICATE_TABLE,
+        "54000" => C::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        "54001" => C::ERRCODE_STATEMENT_TOO_COMPLEX,
+        "54011" => C::ERRCODE_TOO_MANY_COLUMNS,
+        "55000" => C::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "0A000" => C::ERRCODE_FEATURE_NOT_SUPPORTED,
+        _ => C::ERRCODE_DATA_EXCEPTION,
+    }
+}
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        use PgSqlErrorCode as C;
+        use SourceErrorKind as K;
+        // A cancelled scan ends with SQLite's own INTERRUPT; PostgreSQL's error for it is the real one.
+        if matches!(error.kind(), K::Interrupted) {
+            super::interrupt::check();
+        }
+        let (code, hint) = match error.kind() {
+            K::NotADatabase => (
+                C::ERRCODE_BAD_COPY_FILE_FORMAT,
+                "Give the path of a SQLite 3 database; an encrypted one has to be decrypted first.",
+            ),
+            K::Empty => (
+                C::ERRCODE_BAD_COPY_FILE_FORMAT,
+                "The file has no bytes: check the path, and that the application has written to this file.",
+            ),
+            K::Damaged => (
+                C::ERRCODE_BAD_COPY_FILE_FORMAT,
+                "Run PRAGMA integrity_check on the file with the sqlite3 program, or take a fresh copy with its .backup command.",
+            ),
+            K::Locked => (
+                C::ERRCODE_LOCK_NOT_AVAILABLE,
+                "Run the import again, or raise aliaport_import.busy_timeout to wait longer for the writer.",
+            ),
+            K::HotJournal => (
+                C::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "Open the file once with the application or the sqlite3 program, so that SQLite rolls the journal back; the import never writes to the source.",
+            ),
+            K::ChangedDuringRead => (
+                C::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "Nothing was imported; run the import again.",
+            ),
+            K::Interrupted => (C::ERRCODE_QUERY_CANCELED, "Run the import again."),
+            K::PermissionDenied => (
+                C::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                "The operating-system user that runs the PostgreSQL server must be able to read the file and to search its folders.",
+            ),
+            K::CannotOpen => (
+                C::ERRCODE_IO_ERROR,
+                "Check that the file and the files beside it (-wal, -shm) are readable by the server's operating-system user.",
+            ),
+            K::ReadFailed => (C::ERRCODE_IO_ERROR, "Check the disk and the server's log, then run the import again."),
+            K::OutOfMemory => (C::ERRCODE_OUT_OF_MEMORY, "Free memory on the server, then run the import again."),
+            K::TooBig => (
+                C::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                "PostgreSQL stores values up to 1 GB; leave the column out with options.tables.<table>.columns.<column>.skip.",
+            ),
+            K::InvalidFilter => (
+                C::ERRCODE_INVALID_PARAMETER_VALUE,
+                "options.tables.<table>.where is a condition in SQLite's SQL over the columns of that table.",
+            ),
+            K::InvalidName => (
+                C::ERRCODE_INVALID_NAME,
+                "Leave the table out with options.exclude, or rename it in SQLite.",
+            ),
+            K::Unexpected => (C::ERRCODE_INTERNAL_ERROR, "This is a bug in aliaport_import; nothing was imported."),
+        };
+        let mut report = Error::new(code, error.to_string()).hint(hint);
+        if let Some(detail) = error.detail() {
+            report = report.detail(detail);
+        }
+        report
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        let mut report = Error::new(code(error.sqlstate()), error.to_string());
+        if let Some(detail) = error.detail() {
+            report = report.detail(detail);
+        }
+        if let Some(hint) = error.hint() {
+            report = report.hint(hint);
+        }
+        report
+    }
+}
+
+impl From<OptionError> for Error {
+    fn from(error: OptionError) -> Self {
+        let report = Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, error.to_string())
+            .detail("The argument options is checked before anything is read.");
+        match error.hint() {
+            Some(hint) => report.hint(hint),
+            None => report,
+        }
+    }
+}
+
+/// Runs `f`; a PostgreSQL error in it is raised again with the same code, message and hint and with `place` added to its
+/// DETAIL. Nothing is swallowed, so no subtransaction is needed.
+pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
+    let caught = match caught(f) {
+        Ok(result) => return result,
+        Err(caught) => caught,
+    };
+    let report = match &caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
+        CaughtError::RustPanic { .. } => caught.rethrow(),
+    };
+    // A cancel or a shutdown says nothing about the place it happened to hit.
+    if is_cancel(report.sql_error_code()) {
+        caught.rethrow();
+    }
+    let detail = match report.detail() {
+        Some(detail) if !detail.is_empty() => format!("{detail} {}", place()),
+        _ => place(),
+    };
+    let mut error = Error::new(report.sql_error_code(), report.message().to_owned()).detail(detail);
+    if let Some(hint) = report.hint() {
+        error = error.hint(hint);
+    }
+    error.raise()
+}
+
+/// Runs `f` and hands over what was raised in it. Whoever goes on after a PostgreSQL error has to undo a subtransaction.
+pub fn caught<R>(f: impl FnOnce() -> R) -> std::result::Result<R, CaughtError> {
+    PgTryBuilder::new(AssertUnwindSafe(|| Ok(f()))).catch_others(Err).execute()
+}
+
+/// True for a cancel, a statement timeout, a lock timeout during one, or the end of the backend.
+pub fn is_cancel(code: PgSqlErrorCode) -> bool {
+    matches!(
+        code,
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+            | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+            | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+    )
+}

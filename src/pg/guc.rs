@@ -1,0 +1,45 @@
+//! Settings, all below `aliaport_import.`.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+static ALLOWED_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static BUSY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+
+/// Defines the settings. Called once, when the library is loaded.
+pub fn register() {
+    GucRegistry::define_string_guc(
+        c"aliaport_import.allowed_directories",
+        c"Directories from which SQLite files may be imported.",
+        c"A comma-separated list of absolute paths; a file must be below one of them after symbolic links are resolved. Empty allows any directory.",
+        &ALLOWED_DIRECTORIES,
+        GucContext::Suset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_int_guc(
+        c"aliaport_import.busy_timeout",
+        c"How long to wait for a writer that has the SQLite file locked.",
+        c"After that the import ends with lock_not_available. 0 does not wait.",
+        &BUSY_TIMEOUT,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
+    );
+    super::compat::reserve_guc_prefix();
+}
+
+/// The directories of `aliaport_import.allowed_directories` as written; empty means any.
+pub fn allowed_directories() -> Vec<PathBuf> {
+    let Some(list) = ALLOWED_DIRECTORIES.get() else { return Vec::new() };
+    let list = String::from_utf8_lossy(list.as_bytes()).into_owned();
+    list.split(',').map(str::trim).filter(|d| !d.is_empty()).map(PathBuf::from).collect()
+}
+
+/// How long a writer may keep the source locked before the import gives up.
+pub fn busy_timeout() -> Duration {
+    Duration::from_millis(u64::try_from(BUSY_TIMEOUT.get()).unwrap_or(0))
+}

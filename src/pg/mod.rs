@@ -1,0 +1,31 @@
+//! Where rows go: everything that talks to PostgreSQL. pgrx is named only below this module.
+//!
+//! `api` is the SQL surface and holds no logic. It calls `run` (import) and `planning` (inspect, plan), which call one
+//! module per subject. Nothing points back up. Only the files listed in tests/layering.rs contain `unsafe`.
+
+pub mod api;
+pub mod guc;
+
+mod access;
+mod compat;
+mod datum;
+mod error;
+mod executor;
+mod finish;
+mod guard;
+mod history;
+mod input;
+mod interrupt;
+mod load;
+mod planning;
+mod readback;
+mod reader;
+mod relation;
+mod row;
+mod run;
+mod spi;
+mod subxact;
+mod target;
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;

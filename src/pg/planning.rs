@@ -1,0 +1,65 @@
+//! From a path to a plan: opens the source, reads both catalogues, and asks the plan room what to do.
+
+use std::collections::HashSet;
+
+use aliaport_plan::build::{self, Mode, Request};
+use aliaport_plan::catalogue::Catalogue;
+use aliaport_plan::option::Options;
+use aliaport_plan::plan::Plan;
+use aliaport_plan::profile::Profiles;
+use aliaport_sqlite::{OpenOptions, Source};
+use pgrx::prelude::*;
+
+use super::error::{Error, Result};
+use super::guard::Held;
+use super::{access, guc, interrupt, target};
+
+/// A source that is open, in its one snapshot, with the plan for it.
+pub struct Planned {
+    /// The open source.
+    pub source: Held<Source>,
+    /// What it declares.
+    pub catalogue: Catalogue,
+    /// What will be done.
+    pub plan: Plan,
+    /// The options, checked.
+    pub options: Options,
+}
+
+/// Opens the file at `path` (checked first) and plans its import into `schema`.
+pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -> Result<Planned> {
+    let resolved = access::source_path(path)?;
+    let options = Options::parse(options)?;
+    let source = Source::open(
+        &resolved,
+        OpenOptions { busy_timeout: guc::busy_timeout(), is_cancelled: interrupt::is_cancelled },
+    )?;
+    let source = Held::new(source);
+    let catalogue = source.catalogue()?;
+    let mut profiles = Profiles::new();
+    for table in &catalogue.tables {
+        if build::needs_profile(table, &options) {
+            profiles.insert(table.name.clone(), source.profile(table)?);
+        }
+    }
+    // Existing relations match by name without regard to case, so look at both spellings.
+    let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
+    wanted.extend(options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase())));
+    let mut schemas = options.target_schemas();
+    schemas.push(schema.to_owned());
+    let target = target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))?;
+    let plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
+    Ok(Planned { source, catalogue, plan, options })
+}
+
+/// The mode's word, checked.
+pub fn mode(word: &str) -> Result<Mode> {
+    Mode::parse(word).ok_or_else(|| bad_argument("mode", word, &["create", "append", "replace", "sync"]))
+}
+
+/// A word that an argument does not take.
+pub fn bad_argument(name: &str, word: &str, allowed: &[&str]) -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("invalid value for {name}: \"{word}\""))
+        .detail(format!("Allowed are {}.", allowed.join(", ")))
+        .hint(format!("Write {name} => '{}', or leave it out.", allowed.first().copied().unwrap_or_default()))
+}

@@ -1,0 +1,222 @@
+//! The reader thread: scans SQLite, converts, and forms heap tuples, while the backend writes the batch before.
+//!
+//! This is the only file that starts a thread. The thread calls nothing of PostgreSQL. It blocks every signal, so that the
+//! backend's handlers run on the backend's own thread. It says `Done` or `Failed` as its last word; without that word its end
+//! is an error, so a panic in it can never look like the end of the data. It is joined on every way out, because a scope
+//! owns it: before an error of the backend's side unwinds past [`scan`], the channel is closed and [`interrupt::stop_reader`]
+//! tells a long step of SQLite to end.
+#![allow(unsafe_code)] // blocks signals around the start of the thread
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use aliaport_plan::tuple::{Images, Writer};
+use aliaport_plan::value::Cell;
+use aliaport_sqlite::{RowReader, SourceError};
+
+use super::error::{Result, unexpected};
+use super::interrupt;
+use super::row::{CellSink, Fate, RowConverter, RowError, SetAside};
+
+/// Bytes of tuples after which a batch is handed over. As large as COPY's buffer it would pass the channel too often; from
+/// 256 kB on nothing is gained, and it should stay within the second-level cache.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Rows after which a batch is handed over: the most that one multi-insert takes.
+const BATCH_ROWS: usize = 1000;
+/// Batches on their way: one being written, one waiting, one being filled.
+const BATCHES_AHEAD: usize = 2;
+/// How long the backend waits for a batch before it looks at its interrupt flags.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Some rows, ready to be written.
+pub struct Batch {
+    /// Their heap tuples.
+    pub images: Images,
+    /// What was set aside since the batch before.
+    pub set_aside: Vec<SetAside>,
+    /// The last row in it: its number in the scan, and its rowid.
+    pub last: (u64, Option<i64>),
+}
+
+/// What the thread says at the end.
+enum Message {
+    Batch(Batch),
+    Done(Box<Finished>),
+    Failed(Failure),
+}
+
+enum Failure {
+    Source(SourceError),
+    Row(RowError),
+    /// A cell that does not fit its attribute: a bug.
+    Form(String),
+}
+
+/// What is known when every row has been read.
+pub struct Finished {
+    /// Digest and lossy counts.
+    pub converter: RowConverter,
+    /// Rows read from the source.
+    pub read: u64,
+    /// Rows set aside.
+    pub rejected: u64,
+}
+
+/// Reads `rows` to the end in a thread; `write` gets the batches in order, in the backend's own thread.
+///
+/// `attributes` are the positions (0-based `attnum`) of the converter's columns, ascending.
+pub fn scan(
+    rows: RowReader<'_>,
+    converter: RowConverter,
+    writer: Writer,
+    attributes: Vec<usize>,
+    mut write: impl FnMut(&mut Batch) -> Result<()>,
+) -> Result<Finished> {
+    interrupt::let_reader_run();
+    std::thread::scope(|scope| {
+        let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
+        let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
+        let job = Job { rows, converter, form: Form { writer, attributes, misfit: None }, read: 0, rejected: 0 };
+        let thread = with_signals_blocked(|| {
+            std::thread::Builder::new()
+                .name("aliaport reader".to_owned())
+                .spawn_scoped(scope, move || job.run(&to_backend, &from_backend))
+        })
+        .map_err(|e| unexpected(format!("failure to start a thread: {e}")))?;
+        // Dropped before the scope joins the thread, on return and on unwinding alike.
+        let _stop = StopReader;
+        let finished = receive(&from_reader, &to_reader, &mut write);
+        drop(from_reader);
+        if finished.is_err() {
+            interrupt::stop_reader();
+        }
+        if thread.join().is_err() {
+            return Err(unexpected("panic in the reader thread"));
+        }
+        finished
+    })
+}
+
+struct StopReader;
+
+impl Drop for StopReader {
+    fn drop(&mut self) {
+        interrupt::stop_reader();
+    }
+}
+
+fn receive(
+    from_reader: &Receiver<Message>,
+    to_reader: &SyncSender<Images>,
+    write: &mut impl FnMut(&mut Batch) -> Result<()>,
+) -> Result<Finished> {
+    loop {
+        match from_reader.recv_timeout(PATIENCE) {
+            Ok(Message::Batch(mut batch)) => {
+                interrupt::check();
+                write(&mut batch)?;
+                // The memory goes back to be filled again; if the thread has ended, it is not needed.
+                let _ = to_reader.try_send(batch.images);
+            }
+            Ok(Message::Done(finished)) => return Ok(*finished),
+            Ok(Message::Failed(Failure::Source(error))) => return Err(error.into()),
+            Ok(Message::Failed(Failure::Row(error))) => return Err(super::load::row_error(error)),
+            Ok(Message::Failed(Failure::Form(what))) => return Err(unexpected(what)),
+            Err(RecvTimeoutError::Timeout) => interrupt::check(),
+            Err(RecvTimeoutError::Disconnected) => return Err(unexpected("end of the reader thread")),
+        }
+    }
+}
+
+/// Starts a thread such that it inherits a mask with every signal blocked.
+fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
+    // SAFETY: both sets are initialised by the calls; the backend's own mask is put back right after the thread exists.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let started = start();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        started
+    }
+}
+
+/// What the thread works on.
+struct Job<'a> {
+    rows: RowReader<'a>,
+    converter: RowConverter,
+    form: Form,
+    read: u64,
+    rejected: u64,
+}
+
+impl Job<'_> {
+    fn run(mut self, to_backend: &SyncSender<Message>, from_backend: &Receiver<Images>) {
+        let last_word = match self.scan(to_backend, from_backend) {
+            Ok(true) => Message::Done(Box::new(Finished {
+                converter: self.converter,
+                read: self.read,
+                rejected: self.rejected,
+            })),
+            // The backend has gone away: nobody is left to be told.
+            Ok(false) => return,
+            Err(failure) => Message::Failed(failure),
+        };
+        let _ = to_backend.send(last_word);
+    }
+
+    /// True when every row has been sent, false when the backend does not listen any more.
+    fn scan(
+        &mut self,
+        to_backend: &SyncSender<Message>,
+        from_backend: &Receiver<Images>,
+    ) -> std::result::Result<bool, Failure> {
+        let mut last = (0, None);
+        while let Some(row) = self.rows.next().map_err(Failure::Source)? {
+            self.read += 1;
+            last = (self.read, row.rowid());
+            match self.converter.convert(&row, &mut self.form).map_err(Failure::Row)? {
+                Fate::Kept => self.form.writer.end_row(),
+                Fate::SetAside => self.rejected += 1,
+            }
+            if let Some(what) = self.form.misfit.take() {
+                return Err(Failure::Form(what));
+            }
+            let images = self.form.writer.images();
+            if images.size() >= BATCH_BYTES || images.len() >= BATCH_ROWS {
+                let empty = from_backend.try_recv().unwrap_or_default();
+                if !self.send(to_backend, empty, last) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(self.send(to_backend, Images::default(), last))
+    }
+
+    fn send(&mut self, to_backend: &SyncSender<Message>, empty: Images, last: (u64, Option<i64>)) -> bool {
+        // A row that was begun and then set aside must not be left at the end of the images.
+        let images = self.form.writer.replace(empty);
+        let batch = Batch { images, set_aside: self.converter.take_set_aside(), last };
+        to_backend.send(Message::Batch(batch)).is_ok()
+    }
+}
+
+/// Cells into tuple images.
+struct Form {
+    writer: Writer,
+    attributes: Vec<usize>,
+    misfit: Option<String>,
+}
+
+impl CellSink for Form {
+    fn begin_row(&mut self) {
+        self.writer.begin_row();
+    }
+
+    fn cell(&mut self, column: usize, cell: &Cell<'_>) {
+        if !self.writer.cell(self.attributes[column], cell) {
+            self.misfit = Some(format!("cell for attribute {}", self.attributes[column] + 1));
+        }
+    }
+}

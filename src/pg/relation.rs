@@ -1,0 +1,78 @@
+//! What an open relation's descriptor says about its attributes.
+#![allow(unsafe_code)] // reads a relation's tuple descriptor
+
+use aliaport_plan::plan::TablePlan;
+use aliaport_plan::tuple::Attribute;
+use pgrx::pg_sys;
+
+use super::datum::Storage;
+use super::error::{Result, unexpected};
+
+/// Where a planned column is in the table, and how it is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// `attnum - 1`.
+    pub index: usize,
+    /// Its type, the domain itself where it is one.
+    pub type_oid: pg_sys::Oid,
+    /// `atttypmod`
+    pub typmod: i32,
+    /// `attlen` and `attbyval`
+    pub storage: Storage,
+}
+
+/// The columns of `plan` in `relation`, in the plan's order.
+///
+/// # Safety
+/// `relation` is open.
+pub unsafe fn columns(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Vec<Column>> {
+    plan.columns
+        .iter()
+        .map(|column| {
+            let name = std::ffi::CString::new(column.target.as_str())
+                .map_err(|_| unexpected("NUL byte in an attribute name"))?;
+            // SAFETY: the relation is open, so its descriptor is valid; the number is that of a live attribute.
+            unsafe {
+                let number = pg_sys::get_attnum((*relation).rd_id, name.as_ptr());
+                if number <= 0 {
+                    return Err(unexpected(format!("absence of attribute \"{}\"", column.target)));
+                }
+                let index = (number - 1) as usize;
+                let attribute = super::compat::attribute((*relation).rd_att, index);
+                Ok(Column {
+                    index,
+                    type_oid: (*attribute).atttypid,
+                    typmod: (*attribute).atttypmod,
+                    storage: Storage { length: (*attribute).attlen, is_by_value: (*attribute).attbyval },
+                })
+            }
+        })
+        .collect()
+}
+
+/// How every attribute of `relation` is stored, dropped ones included.
+///
+/// # Safety
+/// `relation` is open.
+pub unsafe fn attributes(relation: pg_sys::Relation) -> Vec<Attribute> {
+    // SAFETY: the caller's promise; indexes are below natts.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        (0..(*descriptor).natts as usize)
+            .map(|index| {
+                let attribute = super::compat::attribute(descriptor, index);
+                Attribute {
+                    length: (*attribute).attlen,
+                    // pg_type.h: TYPALIGN_CHAR, _SHORT, _INT, _DOUBLE.
+                    align: match (*attribute).attalign as u8 {
+                        b'c' => 1,
+                        b's' => 2,
+                        b'i' => 4,
+                        _ => 8,
+                    },
+                    is_packable: (*attribute).attlen == -1 && (*attribute).attstorage as u8 != b'p',
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,303 @@
+//! One row's way from SQLite's values to PostgreSQL's cells, with everything that has to be known about it: its place for
+//! messages, its digest, what was lossy, and what the on_error policy makes of a bad value.
+//!
+//! Names no PostgreSQL function, so that it can run in the reader thread.
+
+use aliaport_plan::convert::{Converter, Lossy, Rules, Scratch, ValueError, Zone, shown};
+use aliaport_plan::digest::{RowHasher, TableDigest};
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::plan::{ColumnPlan, TablePlan};
+use aliaport_plan::value::{Cell, Value};
+use aliaport_sqlite::Row;
+use serde_json::{Map, json};
+
+/// What happens to a value that its column cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The import ends with the value's own error.
+    Abort,
+    /// The whole row is set aside.
+    Reject,
+    /// The value becomes NULL; where the column is NOT NULL the row is set aside.
+    Null,
+}
+
+/// Takes the cells of one row, in column order.
+pub trait CellSink {
+    /// A new row begins; what was taken of an unfinished one is void.
+    fn begin_row(&mut self);
+    /// The next column's cell.
+    fn cell(&mut self, column: usize, cell: &Cell<'_>);
+}
+
+/// A row or a value that was set aside, ready for `aliaport.rejected_row`.
+#[derive(Clone, Debug)]
+pub struct SetAside {
+    /// The key's columns, and "rowid" where the table has one.
+    pub source_key: serde_json::Value,
+    /// The SQLite column with the bad value.
+    pub column: Option<String>,
+    /// Its storage class.
+    pub storage_class: Option<&'static str>,
+    /// The code that `abort` would have raised.
+    pub sqlstate: String,
+    /// The message that `abort` would have raised.
+    pub reason: String,
+    /// True where the row was left out, false where only the value became NULL.
+    pub is_rejected: bool,
+    /// Every column's original value.
+    pub row_data: serde_json::Value,
+}
+
+/// A bad value that ends the import.
+#[derive(Debug)]
+pub struct RowError {
+    /// The code.
+    pub sqlstate: &'static str,
+    /// The primary message.
+    pub message: String,
+    /// Where it is and what it is.
+    pub detail: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// What became of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// All its cells are in the sink.
+    Kept,
+    /// It was set aside; the sink holds an unfinished row.
+    SetAside,
+}
+
+/// Converts the rows of one table.
+pub struct RowConverter {
+    table: String,
+    columns: Vec<ColumnPlan>,
+    converters: Vec<Converter>,
+    key: Vec<usize>,
+    on_error: OnError,
+    scratch: Scratch,
+    hasher: Option<RowHasher>,
+    digest: TableDigest,
+    lossy: Vec<(usize, Lossy, u64)>,
+    set_aside: Vec<SetAside>,
+}
+
+impl RowConverter {
+    /// A converter for the columns of `plan`, in its order.
+    pub fn new(plan: &TablePlan, zone: &Zone, on_error: OnError, with_digest: bool) -> Self {
+        let converters = plan
+            .columns
+            .iter()
+            .map(|c| Converter::new(&c.pg_type, &Rules { zone: zone.clone(), number: c.number }))
+            .collect();
+        let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
+        let key = plan
+            .source_key
+            .iter()
+            .filter_map(|name| plan.columns.iter().position(|c| &c.source == name))
+            .collect();
+        RowConverter {
+            table: plan.source.clone(),
+            columns: plan.columns.clone(),
+            converters,
+            key,
+            on_error,
+            scratch: Scratch::default(),
+            hasher: with_digest.then(|| RowHasher::new(&types).with_zone(zone)),
+            digest: TableDigest::default(),
+            lossy: Vec::new(),
+            set_aside: Vec::new(),
+        }
+    }
+
+    /// Converts one row into `sink`.
+    ///
+    /// # Errors
+    /// Under [`OnError::Abort`] the first bad value of the row.
+    pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
+        sink.begin_row();
+        for column in 0..self.columns.len() {
+            let value = row.value(column);
+            let bad = match self.converters[column].convert(value, &mut self.scratch) {
+                Ok(converted) => {
+                    if !(matches!(converted.cell, Cell::Null) && self.columns[column].is_not_null) {
+                        if let Some(hasher) = &mut self.hasher {
+                            hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
+                        }
+                        sink.cell(column, &converted.cell);
+                        if let Some(lossy) = converted.lossy {
+                            count(&mut self.lossy, column, lossy);
+                        }
+                        continue;
+                    }
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            let is_fatal_for_row = match (self.on_error, &bad) {
+                (OnError::Abort, _) => return Err(self.error(row, column, bad.as_ref())),
+                (OnError::Reject, _) | (OnError::Null, None) => true,
+                (OnError::Null, Some(_)) => self.columns[column].is_not_null,
+            };
+            self.set_aside(row, column, bad.as_ref(), is_fatal_for_row);
+            if is_fatal_for_row {
+                if let Some(hasher) = &mut self.hasher {
+                    hasher.abandon_row();
+                }
+                return Ok(Fate::SetAside);
+            }
+            if let Some(hasher) = &mut self.hasher {
+                hasher.sent(column, Value::Null, &Cell::Null, false);
+            }
+            sink.cell(column, &Cell::Null);
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.end_row(&mut self.digest);
+        }
+        Ok(Fate::Kept)
+    }
+
+    /// The digest of all rows that were kept.
+    pub fn digest(&self) -> &TableDigest {
+        &self.digest
+    }
+
+    /// Values that landed but are not the same: column, what happened, how often.
+    pub fn lossy(&self) -> impl Iterator<Item = (&ColumnPlan, Lossy, u64)> {
+        self.lossy.iter().map(|(column, lossy, n)| (&self.columns[*column], *lossy, *n))
+    }
+
+    /// Takes what was set aside since the last call.
+    pub fn take_set_aside(&mut self) -> Vec<SetAside> {
+        std::mem::take(&mut self.set_aside)
+    }
+
+    fn set_aside(&mut self, row: &Row<'_>, column: usize, error: Option<&ValueError>, is_rejected: bool) {
+        let (sqlstate, reason) = self.reason(column, error);
+        let entry = SetAside {
+            source_key: self.key_json(row),
+            column: Some(self.columns[column].source.clone()),
+            storage_class: Some(row.value(column).storage_class().as_str()),
+            sqlstate: sqlstate.to_owned(),
+            reason,
+            is_rejected,
+            row_data: self.row_json(row),
+        };
+        self.set_aside.push(entry);
+    }
+
+    fn reason(&self, column: usize, error: Option<&ValueError>) -> (&'static str, String) {
+        match error {
+            Some(error) => (error.sqlstate(), error.to_string()),
+            None => (
+                "23502",
+                format!("null value in column \"{}\" violates not-null constraint", self.columns[column].target),
+            ),
+        }
+    }
+
+    fn error(&self, row: &Row<'_>, column: usize, error: Option<&ValueError>) -> RowError {
+        let (sqlstate, message) = self.reason(column, error);
+        let plan = &self.columns[column];
+        let value = row.value(column);
+        let declared = if plan.declared_type.is_empty() {
+            "without a declared type".to_owned()
+        } else {
+            format!("declared {}", plan.declared_type)
+        };
+        let held = match value {
+            Value::Null => "NULL".to_owned(),
+            other => format!("{} {}", other.storage_class().as_str(), quoted(&other)),
+        };
+        let mut detail = format!(
+            "SQLite table \"{}\", {}, column \"{}\" ({declared}) holds {held}; the target type is {}.",
+            self.table,
+            self.place(row),
+            plan.source,
+            plan.pg_type
+        );
+        if let Some(more) = error.and_then(ValueError::detail) {
+            detail.push(' ');
+            detail.push_str(&more);
+        }
+        let hint = match error {
+            Some(error) => error.hint().to_owned(),
+            None => "Repair the row in SQLite, or import with on_error => 'reject' to set it aside in aliaport.rejected_row.".to_owned(),
+        };
+        RowError { sqlstate, message, detail, hint }
+    }
+
+    /// `rowid 12`, `rowid 12 (id = 12)` or `key (a, b) = (1, x)`.
+    fn place(&self, row: &Row<'_>) -> String {
+        let key = || {
+            let names: Vec<&str> = self.key.iter().map(|i| self.columns[*i].source.as_str()).collect();
+            let values: Vec<String> = self.key.iter().map(|i| shown(row.value(*i))).collect();
+            format!("({}) = ({})", names.join(", "), values.join(", "))
+        };
+        match (row.rowid(), self.key.is_empty()) {
+            (Some(rowid), true) => format!("rowid {rowid}"),
+            (Some(rowid), false) => format!("rowid {rowid}, key {}", key()),
+            (None, false) => format!("key {}", key()),
+            (None, true) => "a row without a key".to_owned(),
+        }
+    }
+
+    fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
+        let mut map = Map::new();
+        if let Some(rowid) = row.rowid() {
+            map.insert("rowid".to_owned(), json!(rowid));
+        }
+        for i in &self.key {
+            map.insert(self.columns[*i].source.clone(), value_json(row.value(*i)));
+        }
+        serde_json::Value::Object(map)
+    }
+
+    fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
+        let entries = self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
+        serde_json::Value::Object(entries.collect())
+    }
+}
+
+fn count(counts: &mut Vec<(usize, Lossy, u64)>, column: usize, lossy: Lossy) {
+    match counts.iter_mut().find(|(c, l, _)| *c == column && *l == lossy) {
+        Some((_, _, n)) => *n += 1,
+        None => counts.push((column, lossy, 1)),
+    }
+}
+
+fn quoted(value: &Value<'_>) -> String {
+    match value {
+        Value::Text(_) => format!("\"{}\"", shown(*value)),
+        other => shown(*other),
+    }
+}
+
+/// A value as `aliaport.rejected_row` keeps it: texts as they are, blobs and texts that jsonb cannot hold as hex.
+pub fn value_json(value: Value<'_>) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Integer(i) => json!(i),
+        // JSON has no infinities; SQLite's own spelling is kept as text.
+        Value::Real(r) if r.is_infinite() => json!(if r > 0.0 { "Inf" } else { "-Inf" }),
+        Value::Real(r) => json!(r),
+        Value::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => json!(text),
+            _ => json!({ "hex": hex(bytes) }),
+        },
+        Value::Blob(bytes) => json!({ "hex": hex(bytes) }),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}

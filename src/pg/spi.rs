@@ -1,0 +1,75 @@
+//! The only file that calls SPI. SQL errors do not come back as `Err` from SPI: they unwind to the caller's caller and end
+//! the statement, which is what an import wants.
+#![allow(unsafe_code)] // switches the current role for the history tables
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
+
+use super::error::{Result, unexpected};
+
+/// Runs one statement that returns nothing of interest.
+pub fn run(sql: &str) -> Result<()> {
+    run_with(sql, &[])
+}
+
+/// Runs one statement with parameters.
+pub fn run_with(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
+    Spi::connect_mut(|client| client.update(sql, None, args).map(drop)).map_err(unexpected)
+}
+
+/// Reads rows without marking the transaction as writing; `row` turns each into a value of ours.
+pub fn rows<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    mut row: impl FnMut(&SpiHeapTupleData<'_>) -> std::result::Result<T, pgrx::spi::Error>,
+) -> Result<Vec<T>> {
+    Spi::connect(|client| {
+        let table = client.select(sql, None, args)?;
+        let mut out = Vec::with_capacity(table.len());
+        for tuple in table {
+            out.push(row(&tuple)?);
+        }
+        Ok(out)
+    })
+    .map_err(|e: pgrx::spi::Error| unexpected(e))
+}
+
+/// The first column of the first row.
+pub fn one<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Option<T>> {
+    Spi::connect(|client| first(client.select(sql, Some(1), args)?)).map_err(unexpected)
+}
+
+/// The same for a statement that writes (INSERT ... RETURNING, setval).
+pub fn one_mut<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Option<T>> {
+    Spi::connect_mut(|client| first(client.update(sql, Some(1), args)?)).map_err(unexpected)
+}
+
+fn first<T: FromDatum + IntoDatum>(
+    table: SpiTupleTable<'_>,
+) -> std::result::Result<Option<T>, pgrx::spi::Error> {
+    if table.is_empty() { Ok(None) } else { table.first().get_one() }
+}
+
+/// Runs `f` as the owner of the history tables, so that a role with EXECUTE alone can import and yet cannot write history
+/// by hand. An error needs no restoring: the end of the (sub)transaction resets the role.
+pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    let owner: pg_sys::Oid =
+        one("SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = 'aliaport.run'::pg_catalog.regclass", &[])?
+            .ok_or_else(|| unexpected("absence of aliaport.run"))?;
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code sets.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(
+            owner,
+            context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | pg_sys::SECURITY_NOFORCE_RLS as i32,
+        );
+    }
+    let result = f();
+    // SAFETY: puts back what was read above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    result
+}

@@ -1,0 +1,222 @@
+//! What the target schema holds already, read from PostgreSQL's catalogue.
+
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::target::{Target, TargetColumn, TargetRelation};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::error::{Error, Result};
+use super::spi;
+
+/// The schema an import goes to: the argument, else `current_schema()`.
+///
+/// # Errors
+/// 3F000 where the named schema does not exist or the search_path has none.
+pub fn schema(argument: Option<&str>) -> Result<String> {
+    let Some(name) = argument else {
+        return spi::one::<String>("SELECT pg_catalog.current_schema()::text", &[])?.ok_or_else(|| {
+            Error::new(PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME, "no schema has been selected to import into")
+                .detail("No schema of the search_path exists.")
+                .hint("Name one with target_schema, or set the search_path.")
+        });
+    };
+    let exists = spi::one::<bool>(
+        "SELECT true FROM pg_catalog.pg_namespace WHERE nspname = $1",
+        &[name.to_owned().into()],
+    )?;
+    if exists.is_some() {
+        return Ok(name.to_owned());
+    }
+    Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist"))
+        .detail("The import makes tables, not schemas.")
+        .hint(format!("Run CREATE SCHEMA {}; first.", aliaport_plan::name::quote(name))))
+}
+
+/// The OID of a relation by its exact name.
+pub fn relation_oid(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>> {
+    spi::one::<pg_sys::Oid>(
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = $2",
+        &[schema.to_owned().into(), name.to_owned().into()],
+    )
+}
+
+/// Reads the relations of `schemas`. Whether a table is empty is looked at only where `is_wanted` says so (a look takes a
+/// lock and reads a page), all others count as not empty.
+pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) -> Result<Target> {
+    let server_version = spi::one::<i32>("SELECT pg_catalog.current_setting('server_version_num')::int", &[])?;
+    let mut relations = spi::rows(
+        "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = ANY ($1) AND c.relkind IN ('r','p','v','m','f','S','i','I','c') ORDER BY c.oid",
+        &[schemas.to_vec().into()],
+        |row| {
+            Ok((
+                row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
+                TargetRelation {
+                    schema: row.get::<String>(2)?.unwrap_or_default(),
+                    name: row.get::<String>(3)?.unwrap_or_default(),
+                    kind: row.get::<String>(4)?.and_then(|k| k.chars().next()).unwrap_or('?'),
+                    is_empty: false,
+                    columns: Vec::new(),
+                    keys: Vec::new(),
+                },
+            ))
+        },
+    )?;
+    for (oid, relation) in &mut relations {
+        if !matches!(relation.kind, 'r' | 'p' | 'v' | 'm' | 'f') || !is_wanted(&relation.name) {
+            continue;
+        }
+        relation.columns = columns(*oid)?;
+        relation.keys = keys(*oid)?;
+        if matches!(relation.kind, 'r' | 'p') {
+            let sql = format!(
+                "SELECT NOT EXISTS (SELECT 1 FROM {}.{})",
+                aliaport_plan::name::quote(&relation.schema),
+                aliaport_plan::name::quote(&relation.name)
+            );
+            relation.is_empty = spi::one::<bool>(&sql, &[])?.unwrap_or(false);
+        }
+    }
+    Ok(Target {
+        schema: schema.to_owned(),
+        server_version: server_version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0),
+        relations: relations.into_iter().map(|(_, relation)| relation).collect(),
+    })
+}
+
+fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
+    spi::rows(
+        "WITH RECURSIVE base AS ( \
+             SELECT a.attnum, a.atttypid AS typid, a.atttypmod AS typmod, a.attnotnull AS is_not_null \
+             FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped \
+           UNION ALL \
+             SELECT b.attnum, t.typbasetype, t.typtypmod, b.is_not_null OR t.typnotnull \
+             FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typid WHERE t.typtype = 'd') \
+         SELECT a.attname::text, b.typid, b.typmod, b.is_not_null, \
+                CASE WHEN b.typid <> a.atttypid THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END, \
+                a.atthasdef OR a.attidentity <> '', a.attidentity::text, a.attgenerated::text, \
+                pg_catalog.format_type(b.typid, b.typmod), t.typtype::text, t.typname::text, \
+                pg_catalog.pg_get_serial_sequence(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname) IS NOT NULL \
+                  OR COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false) \
+         FROM base b \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum \
+         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_type t ON t.oid = b.typid \
+         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+         WHERE t.typtype <> 'd' ORDER BY a.attnum",
+        &[relation.into()],
+        |row| {
+            let type_oid = row.get::<pg_sys::Oid>(2)?.unwrap_or(pg_sys::InvalidOid);
+            let generated = row.get::<String>(8)?.unwrap_or_default();
+            Ok((
+                type_oid,
+                row.get::<i32>(3)?.unwrap_or(-1),
+                row.get::<String>(9)?.unwrap_or_default(),
+                row.get::<String>(10)?.unwrap_or_default(),
+                row.get::<String>(11)?.unwrap_or_default(),
+                TargetColumn {
+                    name: row.get::<String>(1)?.unwrap_or_default(),
+                    pg_type: PgType::Text,
+                    domain: row.get::<String>(5)?,
+                    is_not_null: row.get::<bool>(4)?.unwrap_or(false),
+                    has_default: row.get::<bool>(6)?.unwrap_or(false),
+                    is_identity_always: row.get::<String>(7)?.is_some_and(|i| i == "a"),
+                    is_generated: !generated.is_empty(),
+                    has_sequence: row.get::<bool>(12)?.unwrap_or(false),
+                },
+            ))
+        },
+    )?
+    .into_iter()
+    .map(|(oid, typmod, printed, kind, type_name, mut column)| {
+        column.pg_type = pg_type(oid, typmod, printed, &kind, &type_name)?;
+        Ok(column)
+    })
+    .collect()
+}
+
+fn keys(relation: pg_sys::Oid) -> Result<Vec<Vec<String>>> {
+    spi::rows(
+        "SELECT ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n) \
+                      JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \
+                      WHERE k.n <= i.indnkeyatts ORDER BY k.n) \
+         FROM pg_catalog.pg_index i \
+         WHERE i.indrelid = $1 AND i.indisunique AND i.indimmediate AND i.indisvalid \
+           AND i.indpred IS NULL AND i.indexprs IS NULL \
+         ORDER BY i.indisprimary DESC, i.indexrelid",
+        &[relation.into()],
+        |row| Ok(row.get::<Vec<String>>(1)?.unwrap_or_default()),
+    )
+}
+
+/// The plan room's type for one of PostgreSQL's.
+fn pg_type(oid: pg_sys::Oid, typmod: i32, printed: String, kind: &str, type_name: &str) -> Result<PgType> {
+    let length = (typmod > 4).then(|| u32::try_from(typmod - 4).unwrap_or(1));
+    let fraction = u8::try_from(typmod).ok();
+    Ok(match oid {
+        pg_sys::BOOLOID => PgType::Boolean,
+        pg_sys::INT2OID => PgType::SmallInt,
+        pg_sys::INT4OID => PgType::Integer,
+        pg_sys::INT8OID => PgType::BigInt,
+        pg_sys::FLOAT4OID => PgType::Real,
+        pg_sys::FLOAT8OID => PgType::DoublePrecision,
+        pg_sys::NUMERICOID => PgType::Numeric {
+            precision_scale: (typmod >= 4).then(|| {
+                // numeric.c: precision in the upper 16 bits, scale in the lower 11 as a signed number (15 and later).
+                let packed = typmod - 4;
+                let scale = ((packed & 0x7ff) ^ 1024) - 1024;
+                ((packed >> 16) as u16, scale as i16)
+            }),
+        },
+        pg_sys::TEXTOID => PgType::Text,
+        pg_sys::VARCHAROID => PgType::Varchar(length),
+        pg_sys::BPCHAROID if length.is_some() => PgType::Char(length.unwrap_or(1)),
+        pg_sys::BYTEAOID => PgType::Bytea,
+        pg_sys::DATEOID => PgType::Date,
+        pg_sys::TIMEOID => PgType::Time(fraction),
+        pg_sys::TIMESTAMPOID => PgType::Timestamp(fraction),
+        pg_sys::TIMESTAMPTZOID => PgType::TimestampTz(fraction),
+        pg_sys::JSONOID => PgType::Json,
+        pg_sys::JSONBOID => PgType::Jsonb,
+        pg_sys::UUIDOID => PgType::Uuid,
+        _ if kind == "e" => PgType::Enum { name: printed, labels: labels(oid)? },
+        _ if type_name == "citext" => PgType::Citext,
+        _ => PgType::Other { name: printed },
+    })
+}
+
+fn labels(oid: pg_sys::Oid) -> Result<Vec<(String, u32)>> {
+    spi::rows(
+        "SELECT enumlabel::text, oid FROM pg_catalog.pg_enum WHERE enumtypid = $1 ORDER BY enumsortorder",
+        &[oid.into()],
+        |row| {
+            Ok((
+                row.get::<String>(1)?.unwrap_or_default(),
+                row.get::<pg_sys::Oid>(2)?.map_or(0, pg_sys::Oid::to_u32),
+            ))
+        },
+    )
+}
+
+/// True where rows must go through an ordinary INSERT: the table does on insert what the bulk path does not do.
+///
+/// These are: not an ordinary heap table, user triggers that options let fire, rules, row security that binds this role,
+/// stored generated columns, domains, exclusion constraints, inheritance or partitioning, and indexes that exist already.
+pub fn needs_executor(relation: pg_sys::Oid, triggers: bool) -> Result<bool> {
+    Ok(spi::one::<bool>(
+        "SELECT c.relkind <> 'r' OR c.relispartition OR c.relhassubclass OR c.relhasrules \
+             OR am.amname <> 'heap' OR pg_catalog.row_security_active(c.oid) \
+             OR EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
+             OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f') \
+             OR $2 AND EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
+             OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+                        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+                          AND (a.attgenerated <> '' OR t.typtype = 'd')) \
+         FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam WHERE c.oid = $1",
+        &[relation.into(), triggers.into()],
+    )?
+    .unwrap_or(true))
+}

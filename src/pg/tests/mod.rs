@@ -1,0 +1,1 @@
+//! Tests that need a backend and cannot be said in SQL.

@@ -1,0 +1,557 @@
+//! Where does each table go, and what becomes of each column? The first half of a plan, before anything is written as SQL.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::catalogue::{Column, Generated, Table};
+use crate::convert::NumberUnit;
+use crate::decl::DeclType;
+use crate::expr::{self, Scope};
+use crate::finding::{Finding, Severity};
+use crate::grammar::{self, TableSql};
+use crate::mapping::{self, Facts, Reason};
+use crate::name::{Change, Names, quote, spell};
+use crate::option::{NoCase, Options, shorten};
+use crate::pg_type::PgType;
+use crate::plan::QualifiedName;
+use crate::profile::{Profiles, TableProfile};
+use crate::target::{Target, TargetColumn, TargetRelation};
+
+use super::error::{PlanError, PlanErrorKind};
+use super::request::same;
+
+/// Columns that a table can have (`MaxHeapAttributeNumber`).
+/// <https://www.postgresql.org/docs/current/limits.html>
+pub(super) const MAX_COLUMNS: usize = 1600;
+
+/// Characters of a statement that a finding shows.
+const SHOWN: usize = 200;
+
+/// A table on its way to a plan.
+pub(super) struct Draft<'a> {
+    pub table: &'a Table,
+    /// What its CREATE TABLE says that no PRAGMA tells.
+    pub sql: TableSql,
+    pub target: QualifiedName,
+    /// The relation that is there already.
+    pub relation: Option<&'a TargetRelation>,
+    /// One entry a column of the catalogue's table.
+    pub columns: Vec<DraftColumn<'a>>,
+    /// The generated column of a full-text search: name and expression.
+    pub search: Option<(String, String)>,
+    pub findings: Vec<Finding>,
+}
+
+/// A column on its way to a plan.
+pub(super) struct DraftColumn<'a> {
+    pub column: &'a Column,
+    /// The attribute's name.
+    pub target: String,
+    pub pg_type: PgType,
+    pub reason: Reason,
+    pub is_not_null: bool,
+    /// The collation where it is not BINARY, in upper case.
+    pub collation: Option<String>,
+    pub number: NumberUnit,
+    pub role: Role,
+}
+
+/// What becomes of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Read and written.
+    Written,
+    /// Left out.
+    Skipped,
+    /// The target computes it; with the expression where the import creates the column.
+    Generated(Option<String>),
+}
+
+impl<'a> Draft<'a> {
+    pub fn is_created(&self) -> bool {
+        self.relation.is_none()
+    }
+
+    /// The attribute's name of a column, unless the column is left out.
+    pub fn attribute(&self, column: usize) -> Option<&DraftColumn<'a>> {
+        self.columns.get(column).filter(|c| c.role != Role::Skipped)
+    }
+
+    /// A column by its SQLite name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.table.columns.iter().position(|c| same(&c.name, name))
+    }
+
+    pub fn warn(&mut self, code: &'static str, message: String) {
+        self.findings.push(Finding::warning(code, &self.table.name, message));
+    }
+
+    pub fn warn_column(&mut self, code: &'static str, column: &str, message: String) {
+        self.findings.push(Finding::warning(code, &self.table.name, message).in_column(column));
+    }
+
+    pub fn note(&mut self, code: &'static str, message: String) {
+        let mut finding = Finding::warning(code, &self.table.name, message);
+        finding.severity = Severity::Info;
+        self.findings.push(finding);
+    }
+}
+
+/// The columns of a draft as expressions see them.
+pub(super) struct Columns<'d, 'a> {
+    draft: &'d Draft<'a>,
+    /// PostgreSQL's generated columns cannot refer to each other.
+    with_generated: bool,
+    /// What was looked up and found.
+    pub seen: RefCell<BTreeSet<usize>>,
+}
+
+impl<'d, 'a> Columns<'d, 'a> {
+    pub fn all(draft: &'d Draft<'a>) -> Self {
+        Columns { draft, with_generated: true, seen: RefCell::default() }
+    }
+
+    pub fn ordinary(draft: &'d Draft<'a>) -> Self {
+        Columns { draft, with_generated: false, seen: RefCell::default() }
+    }
+}
+
+impl Scope for Columns<'_, '_> {
+    fn column(&self, name: &str) -> Option<(String, PgType)> {
+        let position = self.draft.find(name)?;
+        let column = self.draft.attribute(position)?;
+        if !self.with_generated && column.column.generated != Generated::No {
+            return None;
+        }
+        self.seen.borrow_mut().insert(position);
+        Some((quote(&column.target), column.pg_type.clone()))
+    }
+
+    fn collation(&self, name: &str) -> Option<String> {
+        let column = self.draft.attribute(self.draft.find(name)?)?;
+        column.collation.clone().filter(|_| column.pg_type != PgType::Citext)
+    }
+}
+
+/// The relations of the target, found by name.
+pub(super) struct Relations<'a> {
+    exact: HashMap<(&'a str, &'a str), &'a TargetRelation>,
+    folded: HashMap<(&'a str, String), Vec<&'a TargetRelation>>,
+}
+
+impl<'a> Relations<'a> {
+    pub fn of(target: &'a Target) -> Self {
+        let mut relations = Relations { exact: HashMap::new(), folded: HashMap::new() };
+        for relation in &target.relations {
+            relations.exact.insert((&relation.schema, &relation.name), relation);
+            // Only what can be a target may be meant by a name in another case.
+            if is_table(relation) {
+                let key = (relation.schema.as_str(), relation.name.to_lowercase());
+                relations.folded.entry(key).or_default().push(relation);
+            }
+        }
+        relations
+    }
+
+    /// A relation by one of these names exactly, the first that hits, else without regard to case where that is
+    /// unambiguous.
+    pub fn find(&self, schema: &str, names: &[&str]) -> Option<&'a TargetRelation> {
+        let exact = names.iter().find_map(|n| self.exact.get(&(schema, *n)).copied());
+        exact.or_else(|| {
+            names.iter().find_map(|n| match self.folded.get(&(schema, n.to_lowercase()))?.as_slice() {
+                [relation] => Some(*relation),
+                _ => None,
+            })
+        })
+    }
+
+    /// Where a table's rows go, if that exists.
+    pub fn of_table(&self, table: &Table, target: &Target, options: &Options) -> Option<&'a TargetRelation> {
+        match options.table(&table.name).and_then(|t| t.target.as_ref()) {
+            Some((schema, name)) => {
+                let schema = schema.as_deref().unwrap_or(&target.schema);
+                self.exact.get(&(schema, name.as_str())).copied()
+            }
+            None => {
+                let spelled = spell(&table.name, options.identifiers);
+                self.find(&target.schema, &[&table.name, &spelled])
+            }
+        }
+    }
+}
+
+pub(super) fn is_table(relation: &TargetRelation) -> bool {
+    matches!(relation.kind, 'r' | 'p')
+}
+
+/// Everything that drafting a table needs.
+pub(super) struct Drafting<'a> {
+    pub target: &'a Target,
+    pub options: &'a Options,
+    pub profiles: &'a Profiles,
+    pub relations: Relations<'a>,
+}
+
+impl<'a> Drafting<'a> {
+    /// Drafts the tables: targets first, so that a name that is asked for or exists already goes before a made one.
+    pub fn tables(
+        &self,
+        tables: &[&'a Table],
+        schemas: &mut HashMap<String, Names>,
+    ) -> Result<Vec<Draft<'a>>, PlanError> {
+        let targets = self.targets(tables, schemas)?;
+        let mut drafts = Vec::with_capacity(tables.len());
+        for (&table, (target, relation, change)) in tables.iter().zip(targets) {
+            drafts.push(self.table(table, target, relation, change)?);
+        }
+        self.check_existing(&drafts)?;
+        Ok(drafts)
+    }
+
+    fn targets(
+        &self,
+        tables: &[&'a Table],
+        schemas: &mut HashMap<String, Names>,
+    ) -> Result<Vec<(QualifiedName, Option<&'a TargetRelation>, Change)>, PlanError> {
+        let mut found: Vec<Option<(QualifiedName, Option<&TargetRelation>, Change)>> = vec![None; tables.len()];
+        let mut claimed: HashMap<QualifiedName, &str> = HashMap::new();
+        let mut wanted: Vec<(usize, (&str, String))> = Vec::new();
+        for (i, &table) in tables.iter().enumerate() {
+            let relation = self.relations.of_table(table, self.target, self.options);
+            let asked = self.options.table(&table.name).and_then(|t| t.target.clone());
+            let target = match (relation, asked) {
+                (Some(relation), _) => {
+                    QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() }
+                }
+                (None, Some((schema, name))) => {
+                    QualifiedName { schema: schema.unwrap_or_else(|| self.target.schema.clone()), name }
+                }
+                (None, None) => {
+                    wanted.push((i, (&table.name, spell(&table.name, self.options.identifiers))));
+                    continue;
+                }
+            };
+            if let Some(relation) = relation
+                && !is_table(relation)
+            {
+                let kind = kind_name(relation.kind);
+                return Err(PlanError::new(
+                    PlanErrorKind::WrongObject,
+                    &table.name,
+                    format!("target {target} of SQLite table \"{}\" is {kind}, not a table", table.name),
+                    "Name another target in options.tables, or exclude the table.",
+                ));
+            }
+            if let Some(other) = claimed.insert(target.clone(), &table.name) {
+                return Err(PlanError::new(
+                    PlanErrorKind::DuplicateTable,
+                    &table.name,
+                    format!("SQLite tables \"{other}\" and \"{}\" both go to {target}", table.name),
+                    "Name another target in options.tables, or exclude one of them.",
+                ));
+            }
+            schemas.entry(target.schema.clone()).or_default().occupy(&target.name);
+            found[i] = Some((target, relation, Change::None));
+        }
+        let names = schemas.entry(self.target.schema.clone()).or_default();
+        let entries: Vec<(&str, String)> = wanted.iter().map(|(_, e)| e.clone()).collect();
+        for ((i, _), (name, change)) in wanted.iter().zip(names.assign_all(&entries)) {
+            found[*i] = Some((QualifiedName { schema: self.target.schema.clone(), name }, None, change));
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    fn table(
+        &self,
+        table: &'a Table,
+        target: QualifiedName,
+        relation: Option<&'a TargetRelation>,
+        change: Change,
+    ) -> Result<Draft<'a>, PlanError> {
+        let mut draft = Draft {
+            table,
+            sql: TableSql::default(),
+            target,
+            relation,
+            columns: Vec::new(),
+            search: None,
+            findings: Vec::new(),
+        };
+        if let Some(finding) = renamed(change, &table.name, None, &draft.target.name) {
+            draft.findings.push(finding);
+        }
+        match grammar::table(&table.sql) {
+            Ok(sql) => draft.sql = sql,
+            Err(_) if table.sql.is_empty() => {}
+            Err(error) => draft.warn(
+                "not_carried",
+                format!(
+                    "checks, collations and constraint names of table \"{}\" are not carried over: {error}: {}",
+                    table.name,
+                    shown(&table.sql)
+                ),
+            ),
+        }
+        let profile = self.profiles.get(&table.name);
+        let booleans = expr::boolean_columns(&draft.sql);
+        let referencing: BTreeSet<usize> =
+            table.foreign_keys.iter().flat_map(|k| k.columns.iter().copied()).collect();
+        for (i, column) in table.columns.iter().enumerate() {
+            // A key that happens to be 0 or 1 is still a key: it has to compare with its parent.
+            let is_boolean = !referencing.contains(&i) && booleans.iter().any(|b| same(b, &column.name));
+            let (drafted, finding) = self.column(&draft, i, column, profile, is_boolean);
+            draft.columns.push(drafted);
+            draft.findings.extend(finding);
+        }
+        match relation {
+            Some(relation) => self.match_columns(&mut draft, relation)?,
+            None => self.name_columns(&mut draft)?,
+        }
+        Ok(draft)
+    }
+
+    fn column(
+        &self,
+        draft: &Draft<'a>,
+        position: usize,
+        column: &'a Column,
+        profile: Option<&TableProfile>,
+        has_boolean_check: bool,
+    ) -> (DraftColumn<'a>, Option<Finding>) {
+        let table = draft.table;
+        let asked = self.options.column(&table.name, &column.name);
+        let facts = Facts {
+            is_rowid_alias: table.rowid_alias == Some(position),
+            has_boolean_check,
+            profile: profile.and_then(|p| p.columns.get(position)),
+            server_version: self.target.server_version,
+        };
+        let mapped = mapping::map(&DeclType::parse(&column.declared_type), &facts, self.options);
+        let sql = draft.sql.columns.iter().find(|c| same(&c.name, &column.name));
+        let collation =
+            sql.and_then(|c| c.collation.as_ref()).map(|c| c.to_ascii_uppercase()).filter(|c| c != "BINARY");
+        let (mut pg_type, mut reason) = (mapped.pg_type, mapped.reason);
+        if self.options.nocase == NoCase::Citext && collation.as_deref() == Some("NOCASE") && is_text(&pg_type) {
+            pg_type = PgType::Citext;
+        }
+        let mut finding = (!mapped.remark.is_empty() && draft.is_created()).then(|| {
+            let message = format!("column \"{}\" of table \"{}\": {}", column.name, table.name, mapped.remark);
+            let mut finding = Finding::warning("type_mismatch", &table.name, message).in_column(&column.name);
+            if !mapped.is_warning {
+                finding.severity = Severity::Info;
+            }
+            finding
+        });
+        if let Some(asked) = asked.and_then(|a| a.pg_type.clone()) {
+            (pg_type, reason, finding) = (asked, Reason::Option, None);
+        }
+        let drafted = DraftColumn {
+            column,
+            target: String::new(),
+            pg_type,
+            reason,
+            is_not_null: column.is_not_null || table.primary_key.contains(&position),
+            collation,
+            number: asked.map(|a| a.number).unwrap_or_default(),
+            role: if asked.is_some_and(|a| a.skip) { Role::Skipped } else { Role::Written },
+        };
+        (drafted, finding)
+    }
+
+    /// Names the columns of a table that is created.
+    fn name_columns(&self, draft: &mut Draft<'a>) -> Result<(), PlanError> {
+        let table = draft.table;
+        let mut names = Names::of_columns();
+        let mut wanted: Vec<(usize, (&str, String))> = Vec::new();
+        for (i, column) in draft.columns.iter_mut().enumerate().filter(|(_, c)| c.role != Role::Skipped) {
+            let source = &column.column.name;
+            match self.options.column(&table.name, source).and_then(|o| o.target.clone()) {
+                Some(name) => {
+                    if names.has(&name) {
+                        return Err(PlanError::new(
+                            PlanErrorKind::DuplicateColumn,
+                            &table.name,
+                            format!(
+                                "target \"{name}\" of column \"{source}\" of SQLite table \"{}\" is the name of another column or a system column",
+                                table.name
+                            ),
+                            "Name another target in options.tables.",
+                        ));
+                    }
+                    names.occupy(&name);
+                    column.target = name;
+                }
+                None => wanted.push((i, (source, spell(source, self.options.identifiers)))),
+            }
+        }
+        let entries: Vec<(&str, String)> = wanted.iter().map(|(_, e)| e.clone()).collect();
+        for ((i, (source, _)), (name, change)) in wanted.iter().zip(names.assign_all(&entries)) {
+            draft.findings.extend(renamed(change, &table.name, Some(source), &name));
+            if let Some(column) = draft.columns.get_mut(*i) {
+                column.target = name;
+            }
+        }
+        let count = draft.columns.iter().filter(|c| c.role != Role::Skipped).count();
+        if count > MAX_COLUMNS {
+            return Err(too_many_columns(table, count));
+        }
+        Ok(())
+    }
+
+    /// Finds the columns in a table that is there. What is missing is reported by [`Drafting::check_existing`] for all
+    /// tables together.
+    fn match_columns(&self, draft: &mut Draft<'a>, relation: &'a TargetRelation) -> Result<(), PlanError> {
+        let table = draft.table;
+        let mut by_name: HashMap<&str, &TargetColumn> = HashMap::new();
+        let mut folded: HashMap<String, Vec<&TargetColumn>> = HashMap::new();
+        for column in &relation.columns {
+            by_name.insert(&column.name, column);
+            folded.entry(column.name.to_lowercase()).or_default().push(column);
+        }
+        let mut claimed: HashMap<&str, &str> = HashMap::new();
+        let mut findings = Vec::new();
+        for column in draft.columns.iter_mut().filter(|c| c.role != Role::Skipped) {
+            let source = column.column.name.as_str();
+            let found = match self.options.column(&table.name, source).and_then(|o| o.target.as_deref()) {
+                Some(name) => by_name.get(name).copied(),
+                None => {
+                    let spelled = spell(source, self.options.identifiers);
+                    let exact = by_name.get(source).or_else(|| by_name.get(spelled.as_str())).copied();
+                    exact.or_else(|| {
+                        [source, &spelled].iter().find_map(|n| match folded.get(&n.to_lowercase())?.as_slice() {
+                            [column] => Some(*column),
+                            _ => None,
+                        })
+                    })
+                }
+            };
+            let Some(found) = found else { continue };
+            if let Some(other) = claimed.insert(&found.name, source) {
+                return Err(PlanError::new(
+                    PlanErrorKind::DuplicateColumn,
+                    &table.name,
+                    format!(
+                        "columns \"{other}\" and \"{source}\" of SQLite table \"{}\" both go to column {} of {}",
+                        table.name,
+                        quote(&found.name),
+                        draft.target
+                    ),
+                    "Name another target in options.tables, or skip one of them.",
+                ));
+            }
+            column.target.clone_from(&found.name);
+            column.pg_type = found.pg_type.clone();
+            column.is_not_null = found.is_not_null;
+            if found.is_generated {
+                column.role = Role::Generated(None);
+                if column.column.generated == Generated::No {
+                    let message = format!(
+                        "column {} of {} is generated: the values of SQLite column \"{source}\" are not written",
+                        quote(&found.name),
+                        draft.target
+                    );
+                    findings.push(Finding::warning("not_carried", &table.name, message).in_column(source));
+                }
+            }
+        }
+        draft.findings.extend(findings);
+        Ok(())
+    }
+
+    /// What existing tables lack, over all of them: an error names everything that has to be decided.
+    fn check_existing(&self, drafts: &[Draft<'a>]) -> Result<(), PlanError> {
+        let mut missing = Vec::new();
+        let mut required = Vec::new();
+        for draft in drafts.iter() {
+            let Some(relation) = draft.relation else { continue };
+            let table = &draft.table.name;
+            for column in draft.columns.iter().filter(|c| c.role != Role::Skipped && c.target.is_empty()) {
+                let name = &column.column.name;
+                let asked = self.options.column(table, name).and_then(|o| o.target.as_deref()).unwrap_or(name);
+                missing.push((
+                    table.clone(),
+                    Some(name.clone()),
+                    format!(
+                        "column \"{name}\" of SQLite table \"{table}\" has no column {} in {}",
+                        quote(asked),
+                        draft.target
+                    ),
+                ));
+            }
+            for column in &relation.columns {
+                let is_fed =
+                    draft.columns.iter().any(|c| c.role != Role::Skipped && c.target == column.name);
+                if column.is_not_null && !column.has_default && !column.is_generated && !is_fed {
+                    required.push((
+                        table.clone(),
+                        None,
+                        format!(
+                            "column {} of {} is NOT NULL and has neither a default nor a column in SQLite table \"{table}\"",
+                            quote(&column.name),
+                            draft.target
+                        ),
+                    ));
+                }
+            }
+        }
+        let summary = format!("{} columns of the source have no column in the target", missing.len());
+        let hint = "Skip the column or name its target in options.tables.<table>.columns, or add it to the target.";
+        if let Some(error) = PlanError::of(PlanErrorKind::MissingColumn, missing, summary, hint) {
+            return Err(error);
+        }
+        let summary = format!("{} NOT NULL columns of the target have neither a source nor a default", required.len());
+        let hint = "Give the column a default or drop NOT NULL, or name its source in options.tables.<table>.columns.";
+        PlanError::of(PlanErrorKind::RequiredColumn, required, summary, hint).map_or(Ok(()), Err)
+    }
+}
+
+pub(super) fn too_many_columns(table: &Table, count: usize) -> PlanError {
+    PlanError::new(
+        PlanErrorKind::TooManyColumns,
+        &table.name,
+        format!("SQLite table \"{}\" would have {count} columns, PostgreSQL allows {MAX_COLUMNS}", table.name),
+        "Skip columns in options.tables, or exclude the table.",
+    )
+}
+
+/// The finding for a name that is not the wanted one.
+pub(super) fn renamed(change: Change, table: &str, column: Option<&str>, name: &str) -> Option<Finding> {
+    let (code, why) = match change {
+        Change::None => return None,
+        Change::TooLong => ("identifier_too_long", "is longer than the 63 bytes of a PostgreSQL name"),
+        Change::Taken => ("case_collision", "would be the name of another"),
+        Change::Unusable => ("renamed", "is no name in PostgreSQL"),
+        Change::Reserved => ("renamed", "is a system column of every PostgreSQL table"),
+    };
+    let message = match column {
+        Some(column) => format!("column \"{column}\" of table \"{table}\" {why}: it becomes {}", quote(name)),
+        None => format!("table \"{table}\" {why}: it becomes {}", quote(name)),
+    };
+    let mut finding = Finding::warning(code, table, message);
+    finding.column = column.map(str::to_owned);
+    Some(finding)
+}
+
+/// A statement for a message: in one line and not too long.
+pub(super) fn shown(sql: &str) -> String {
+    // A hostile statement may be megabytes long; only its beginning is looked at.
+    let head = shorten(sql, SHOWN * 4);
+    shorten(&head.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN)
+}
+
+/// Types that NOCASE means something for.
+pub(super) fn is_text(pg_type: &PgType) -> bool {
+    matches!(pg_type, PgType::Text | PgType::Varchar(_) | PgType::Char(_))
+}
+
+fn kind_name(kind: char) -> &'static str {
+    match kind {
+        'v' => "a view",
+        'm' => "a materialized view",
+        'f' => "a foreign table",
+        'S' => "a sequence",
+        'i' | 'I' => "an index",
+        'c' => "a composite type",
+        _ => "another kind of object",
+    }
+}

@@ -1,0 +1,150 @@
+//! Why a plan cannot be made.
+
+use std::fmt;
+
+use crate::finding::{Finding, Severity};
+
+/// The kinds of [`PlanError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanErrorKind {
+    /// An option names a table, column or foreign key that the source does not have, or asks for what cannot be.
+    Option,
+    /// Mode create, and an existing table has rows.
+    TargetNotEmpty,
+    /// Source columns that an existing table does not have.
+    MissingColumn,
+    /// NOT NULL columns of an existing table without source and default.
+    RequiredColumn,
+    /// The target is no table.
+    WrongObject,
+    /// Two columns go to one.
+    DuplicateColumn,
+    /// Two tables go to one.
+    DuplicateTable,
+    /// More columns than a table can have.
+    TooManyColumns,
+    /// Mode sync, and an existing table has no key by which rows could be told apart.
+    NoKey,
+}
+
+impl PlanErrorKind {
+    /// The SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+    #[must_use]
+    pub fn sqlstate(self) -> &'static str {
+        match self {
+            PlanErrorKind::Option => "22023",
+            PlanErrorKind::TargetNotEmpty | PlanErrorKind::NoKey => "55000",
+            PlanErrorKind::MissingColumn => "42703",
+            PlanErrorKind::RequiredColumn => "23502",
+            PlanErrorKind::WrongObject => "42809",
+            PlanErrorKind::DuplicateColumn => "42701",
+            PlanErrorKind::DuplicateTable => "42P07",
+            PlanErrorKind::TooManyColumns => "54011",
+        }
+    }
+
+    /// The code under which `aliaport_inspect` reports it.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            PlanErrorKind::Option => "bad_option",
+            PlanErrorKind::TargetNotEmpty => "target_not_empty",
+            PlanErrorKind::MissingColumn => "target_missing_column",
+            PlanErrorKind::RequiredColumn => "target_required_column",
+            PlanErrorKind::WrongObject => "target_wrong_object",
+            PlanErrorKind::DuplicateColumn | PlanErrorKind::DuplicateTable => "case_collision",
+            PlanErrorKind::TooManyColumns => "too_many_columns",
+            PlanErrorKind::NoKey => "target_without_key",
+        }
+    }
+}
+
+/// A plan that cannot be made. `Display` is the primary message; one error speaks for every table it concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    kind: PlanErrorKind,
+    /// What is wrong, once a table or column: table, column, sentence without a full stop.
+    items: Vec<(String, Option<String>, String)>,
+    /// The primary message where there is more than one item.
+    summary: String,
+    hint: String,
+}
+
+impl PlanError {
+    pub(super) fn new(kind: PlanErrorKind, table: &str, message: String, hint: &str) -> Self {
+        let items = vec![(table.to_owned(), None, message)];
+        PlanError { kind, items, summary: String::new(), hint: hint.to_owned() }
+    }
+
+    /// An error with an item for each table or column; `None` without items.
+    pub(super) fn of(
+        kind: PlanErrorKind,
+        items: Vec<(String, Option<String>, String)>,
+        summary: String,
+        hint: &str,
+    ) -> Option<Self> {
+        (!items.is_empty()).then(|| PlanError { kind, items, summary, hint: hint.to_owned() })
+    }
+
+    /// What kind of error it is.
+    #[must_use]
+    pub fn kind(&self) -> PlanErrorKind {
+        self.kind
+    }
+
+    /// Everything that is wrong, one sentence a line; `None` where the primary message says it all.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        if self.items.len() < 2 {
+            return None;
+        }
+        let lines: Vec<String> = self.items.iter().map(|(_, _, message)| sentence(message)).collect();
+        Some(lines.join("\n"))
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        (!self.hint.is_empty()).then(|| self.hint.clone())
+    }
+
+    /// The SQLSTATE.
+    #[must_use]
+    pub fn sqlstate(&self) -> &'static str {
+        self.kind.sqlstate()
+    }
+
+    /// The same as findings, for `aliaport_inspect`.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let findings = self.items.iter().map(|(table, column, message)| Finding {
+            severity: Severity::Error,
+            code: self.kind.code(),
+            table: (!table.is_empty()).then(|| table.clone()),
+            column: column.clone(),
+            message: message.clone(),
+            count: None,
+        });
+        findings.collect()
+    }
+}
+
+/// A message as a whole sentence.
+fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        None => String::new(),
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.items.as_slice() {
+            [(_, _, message)] => f.write_str(message),
+            _ => f.write_str(&self.summary),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}

@@ -1,0 +1,129 @@
+//! In which order does everything happen? Steps run by kind over the whole plan: tables exist before any row, rows before keys,
+//! keys before what refers to them.
+
+use std::collections::HashMap;
+
+use crate::ddl::{self, ForeignKeyDefinition};
+use crate::name::quote;
+use crate::order::LoadOrder;
+use crate::plan::{Action, SequencePlan, Step};
+
+use super::Mode;
+use super::draft::{Draft, Role};
+use super::foreign::Foreign;
+use super::keys::KeyDraft;
+use super::table;
+
+/// What the steps are made of.
+pub(super) struct Parts<'p, 'a> {
+    pub drafts: &'p [Draft<'a>],
+    /// By number of the drafts.
+    pub order: &'p LoadOrder,
+    /// CREATE TABLE of each draft that is created.
+    pub creates: &'p [String],
+    pub keys: &'p [KeyDraft],
+    pub foreign: &'p Foreign,
+}
+
+impl Parts<'_, '_> {
+    /// Writes the steps. A step's table is its draft's place in the load order.
+    pub fn steps(&self, skipped: &[(String, String)], mode: Mode) -> Vec<Step> {
+        let Parts { drafts, order: LoadOrder { order, cycles }, creates, keys, foreign } = *self;
+        let mut steps = Vec::new();
+        let step = |action, object: String, sql: String, note: String, table| Step { action, object, sql, note, table };
+        for (name, reason) in skipped {
+            steps.push(step(Action::Skip, quote(name), String::new(), reason.clone(), None));
+        }
+        let ordered: Vec<(usize, usize, &Draft<'_>)> =
+            order.iter().enumerate().filter_map(|(place, &i)| Some((place, i, drafts.get(i)?))).collect();
+        for &(place, i, draft) in ordered.iter().filter(|(_, _, d)| d.is_created()) {
+            let sql = creates.get(i).cloned().unwrap_or_default();
+            steps.push(step(Action::CreateTable, draft.target.to_string(), sql, String::new(), Some(place)));
+        }
+        let existing: Vec<_> = ordered.iter().filter(|(_, _, d)| !d.is_created()).map(|(_, _, d)| &d.target).collect();
+        if mode == Mode::Replace && !existing.is_empty() {
+            let note = "together, because they may refer to each other".to_owned();
+            steps.push(step(Action::Truncate, ddl::list(&existing), ddl::truncate(&existing), note, None));
+        }
+        let mut in_cycle: HashMap<usize, &[usize]> = HashMap::new();
+        for cycle in cycles {
+            in_cycle.extend(cycle.iter().map(|&i| (i, cycle.as_slice())));
+        }
+        for &(place, i, draft) in &ordered {
+            let note = match in_cycle.get(&i) {
+                Some(cycle) => {
+                    let names: Vec<&str> =
+                        cycle.iter().filter_map(|&c| drafts.get(c)).map(|d| d.table.name.as_str()).take(10).collect();
+                    format!("foreign keys form a cycle: {}", names.join(", "))
+                }
+                None => String::new(),
+            };
+            steps.push(step(Action::Load, draft.target.to_string(), String::new(), note, Some(place)));
+        }
+        let mut place_of = vec![0; drafts.len()];
+        for &(place, i, _) in &ordered {
+            place_of[i] = place;
+        }
+        let mut sorted: Vec<&KeyDraft> = keys.iter().collect();
+        // A stable sort: within a table the primary key, unique constraints and indexes stay in catalogue order.
+        sorted.sort_by_key(|k| place_of[k.draft]);
+        let mut key_steps: Vec<Step> = sorted
+            .iter()
+            .filter_map(|k| Some(Step { table: Some(place_of[k.draft]), ..k.step(&drafts.get(k.draft)?.target) }))
+            .collect();
+        key_steps.sort_by_key(|s| (s.table, s.action));
+        steps.append(&mut key_steps);
+        let mut made: Vec<_> = foreign.keys.iter().filter(|k| k.plan.is_created).collect();
+        made.sort_by_key(|k| place_of[k.child]);
+        for key in made {
+            let Some(draft) = drafts.get(key.child) else { continue };
+            let sql = ddl::add_foreign_key(
+                &draft.target,
+                &ForeignKeyDefinition {
+                    name: &key.plan.name,
+                    columns: &key.plan.columns,
+                    parent: &key.plan.parent,
+                    parent_columns: &key.plan.parent_columns,
+                    on_update: &key.on_update,
+                    on_delete: &key.on_delete,
+                    deferrable: key.deferrable,
+                },
+            );
+            let place = Some(place_of[key.child]);
+            steps.push(step(Action::AddForeignKey, quote(&key.plan.name), sql, key.plan.label.clone(), place));
+        }
+        for &(place, _, draft) in &ordered {
+            if let Some(sequence) = sequence(draft) {
+                let note = match sequence.high_water {
+                    Some(seq) => format!("after the largest key, and after {seq} (AUTOINCREMENT)"),
+                    None => "after the largest key".to_owned(),
+                };
+                let object = format!("{}.{}", draft.target, quote(&sequence.column));
+                steps.push(step(Action::SetSequence, object, String::new(), note, Some(place)));
+            }
+        }
+        for &(place, _, draft) in &ordered {
+            let sql = ddl::analyze(&draft.target);
+            steps.push(step(Action::Analyze, draft.target.to_string(), sql, String::new(), Some(place)));
+        }
+        steps
+    }
+}
+
+/// The sequence to set: an identity that the import makes, or the one behind a column that is written to.
+pub(super) fn sequence(draft: &Draft<'_>) -> Option<SequencePlan> {
+    let high_water = draft.table.sequence;
+    let Some(relation) = draft.relation else {
+        let column = draft.attribute(table::identity_column(draft)?)?;
+        return Some(SequencePlan { column: column.target.clone(), high_water });
+    };
+    let is_fed = |name: &str| {
+        draft.columns.iter().position(|c| c.role == Role::Written && c.target == name)
+    };
+    let mut fed: Vec<usize> =
+        relation.columns.iter().filter(|c| c.has_sequence).filter_map(|c| is_fed(&c.name)).collect();
+    // The key first: of several sequences it is the one that must not repeat itself.
+    fed.sort_by_key(|i| !draft.table.primary_key.contains(i));
+    let column = draft.attribute(*fed.first()?)?;
+    Some(SequencePlan { column: column.target.clone(), high_water })
+}

@@ -1,0 +1,76 @@
+//! What a value lost, or how it was read, on its way into a column: counted as warnings, never an error.
+
+/// Why a stored value is not simply the source's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lossy {
+    /// A number has more decimal places than `numeric(p,s)` keeps.
+    NumericRounded,
+    /// An integer or a decimal text that `double precision`, or any number that `real`, does not hold exactly.
+    RealRounded,
+    /// A fraction of a second finer than the column's precision (microseconds without one).
+    SubMicrosecond,
+    /// A number was read as a point in time. The value is right if the number means what it was taken for.
+    EpochNumber,
+    /// A `date` column was given a time of day other than midnight.
+    TimeDropped,
+    /// A `time` column was given a date.
+    DateDropped,
+    /// A `time` column was given a UTC offset.
+    OffsetDropped,
+    /// A text was stored in a `bytea` column as the bytes it consists of.
+    TextAsBytes,
+    /// Trailing blanks beyond the column's length were cut, as SQL demands.
+    BlanksCut,
+    /// A JSON object has the same key more than once; `jsonb` keeps the last.
+    DuplicateKey,
+}
+
+impl Lossy {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [Lossy; 10] = [
+        Lossy::NumericRounded,
+        Lossy::RealRounded,
+        Lossy::SubMicrosecond,
+        Lossy::EpochNumber,
+        Lossy::TimeDropped,
+        Lossy::DateDropped,
+        Lossy::OffsetDropped,
+        Lossy::TextAsBytes,
+        Lossy::BlanksCut,
+        Lossy::DuplicateKey,
+    ];
+
+    /// The code of the warning, stable and greppable.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Lossy::NumericRounded => "numeric_rounded",
+            Lossy::RealRounded => "real_rounded",
+            Lossy::SubMicrosecond => "sub_microsecond",
+            Lossy::EpochNumber => "epoch_number",
+            Lossy::TimeDropped => "time_dropped",
+            Lossy::DateDropped => "date_dropped",
+            Lossy::OffsetDropped => "offset_dropped",
+            Lossy::TextAsBytes => "text_as_bytes",
+            Lossy::BlanksCut => "blanks_cut",
+            Lossy::DuplicateKey => "duplicate_json_key",
+        }
+    }
+
+    /// One sentence without a full stop that says what happened to the values.
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Lossy::NumericRounded => "numbers were rounded to the column's scale",
+            Lossy::RealRounded => "numbers were rounded to the nearest floating-point value",
+            Lossy::SubMicrosecond => "fractions of a second were rounded to the column's precision",
+            Lossy::EpochNumber => "numbers were read as points in time",
+            Lossy::TimeDropped => "the time of day was dropped in a date column",
+            Lossy::DateDropped => "the date was dropped in a time column",
+            Lossy::OffsetDropped => "the UTC offset was dropped in a time column",
+            Lossy::TextAsBytes => "texts were stored as bytes",
+            Lossy::BlanksCut => "blanks beyond the column's length were cut",
+            Lossy::DuplicateKey => "of repeated keys in a JSON object only the last was kept",
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A constant DEFAULT as a literal of the column's PostgreSQL type.
+//!
+//! SQLite applies the column's affinity to a default as to any value, so `DEFAULT '0'` of an integer column is the
+//! number. A default that would be no value of the PostgreSQL type is not carried over.
+
+use super::NotCarried;
+use super::instant;
+use super::term::{Literal, blob_literal, quoted};
+use crate::pg_type::PgType;
+
+/// Nothing to carry: the column's default is NULL with or without it.
+pub(super) type Default = Option<String>;
+
+/// `DEFAULT 5`
+pub(super) fn integer(value: i64, pg_type: &PgType) -> Result<Default, NotCarried> {
+    let fits = |min: i64, max: i64| (min..=max).contains(&value).then(|| value.to_string());
+    let sql = match pg_type {
+        PgType::Boolean => match value {
+            0 => Some("false".to_owned()),
+            1 => Some("true".to_owned()),
+            _ => None,
+        },
+        PgType::SmallInt => fits(i16::MIN.into(), i16::MAX.into()),
+        PgType::Integer => fits(i32::MIN.into(), i32::MAX.into()),
+        PgType::BigInt | PgType::Real | PgType::DoublePrecision => Some(value.to_string()),
+        PgType::Numeric { precision_scale } => numeric(&value.to_string(), *precision_scale),
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Citext | PgType::Enum { .. } => {
+            return text(&value.to_string(), pg_type);
+        }
+        PgType::Json | PgType::Jsonb => Some(format!("'{value}'::{pg_type}")),
+        PgType::Bytea
+        | PgType::Date
+        | PgType::Time(_)
+        | PgType::Timestamp(_)
+        | PgType::TimestampTz(_)
+        | PgType::Uuid
+        | PgType::Other { .. } => None,
+    };
+    found(sql, &value.to_string(), pg_type)
+}
+
+/// `DEFAULT 0.5`
+pub(super) fn real(value: f64, pg_type: &PgType) -> Result<Default, NotCarried> {
+    if !value.is_finite() {
+        return Err(unfit("an infinite number", pg_type));
+    }
+    let shown = format!("{value:?}");
+    let sql = match pg_type {
+        PgType::Real | PgType::DoublePrecision => Some(shown.clone()),
+        PgType::Numeric { precision_scale } => numeric(&value.to_string(), *precision_scale),
+        // "%!.15g" in SQLite, which is the shortest form only where that has no more digits and no exponent.
+        PgType::Text | PgType::Varchar(_) | PgType::Citext
+            if significant_digits(value) <= 15 && (1e-4..1e15).contains(&value.abs()) =>
+        {
+            return text(&shown, pg_type);
+        }
+        PgType::Boolean | PgType::SmallInt | PgType::Integer | PgType::BigInt => {
+            // INTEGER affinity makes 1.0 the integer 1.
+            return match whole(value) {
+                Some(value) => integer(value, pg_type),
+                None => Err(unfit(&shown, pg_type)),
+            };
+        }
+        _ => None,
+    };
+    found(sql, &shown, pg_type)
+}
+
+/// `DEFAULT 'abc'`
+pub(super) fn text(value: &str, pg_type: &PgType) -> Result<Default, NotCarried> {
+    let typed = |literal: &str| Ok::<_, NotCarried>(format!("{}::{pg_type}", quoted(literal)?));
+    let fits = |length: u32| u32::try_from(value.chars().count()).is_ok_and(|n| n <= length);
+    let sql = match pg_type {
+        PgType::Text | PgType::Citext | PgType::Varchar(None) => Some(quoted(value)?),
+        PgType::Varchar(Some(length)) | PgType::Char(length) => {
+            fits(*length).then(|| quoted(value)).transpose()?
+        }
+        PgType::Boolean => boolean(value).map(|b| b.to_string()),
+        PgType::SmallInt
+        | PgType::Integer
+        | PgType::BigInt
+        | PgType::Real
+        | PgType::DoublePrecision
+        | PgType::Numeric { .. } => {
+            return match text_as_number(value) {
+                Some(Literal::Integer(value)) => integer(value, pg_type),
+                Some(Literal::Real(value)) => real(value, pg_type),
+                _ => Err(unfit(&shortened(value), pg_type)),
+            };
+        }
+        // A text in a BLOB column stays a text; only of the empty one it is plain which bytes are meant.
+        PgType::Bytea => value.is_empty().then(|| blob_literal(&[])),
+        PgType::Date => instant::is_date(value).then(|| typed(value)).transpose()?,
+        PgType::Time(_) => instant::is_time(value).then(|| typed(value)).transpose()?,
+        PgType::Timestamp(_) => match instant::timestamp(value) {
+            Some((wall_clock, zone)) if zone == "+00" => Some(typed(&wall_clock)?),
+            _ => None,
+        },
+        PgType::TimestampTz(_) => {
+            instant::timestamp(value).map(|(clock, zone)| typed(&format!("{clock}{zone}"))).transpose()?
+        }
+        PgType::Json | PgType::Jsonb => is_json(value).then(|| typed(value)).transpose()?,
+        PgType::Uuid => is_uuid(value).then(|| typed(value)).transpose()?,
+        PgType::Enum { labels, .. } => {
+            labels.iter().any(|(label, _)| label == value).then(|| typed(value)).transpose()?
+        }
+        PgType::Other { .. } => None,
+    };
+    found(sql, &shortened(value), pg_type)
+}
+
+/// `DEFAULT X'00'`
+pub(super) fn blob(bytes: &[u8], pg_type: &PgType) -> Result<Default, NotCarried> {
+    match pg_type {
+        PgType::Bytea => Ok(Some(blob_literal(bytes))),
+        _ => Err(unfit("a blob", pg_type)),
+    }
+}
+
+fn found(sql: Option<String>, shown: &str, pg_type: &PgType) -> Result<Default, NotCarried> {
+    sql.map(Some).ok_or_else(|| unfit(shown, pg_type))
+}
+
+fn unfit(shown: &str, pg_type: &PgType) -> NotCarried {
+    NotCarried::new(format!("default {shown} is no value of type {pg_type}"))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("'{}...'", text.get(..end).unwrap_or_default()),
+        None => format!("'{text}'"),
+    }
+}
+
+/// A text that SQLite's numeric affinity turns into a number: a decimal literal with spaces around it
+/// (<https://sqlite.org/datatype3.html#type_affinity>).
+pub(super) fn text_as_number(text: &str) -> Option<Literal> {
+    let text = text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let has_digits = !whole.is_empty() || fraction.is_some_and(|f| !f.is_empty());
+    if !has_digits || !all_digits(whole) || !fraction.is_none_or(all_digits) {
+        return None;
+    }
+    if exponent.is_some_and(|e| e.is_empty() || !all_digits(e)) {
+        return None;
+    }
+    if fraction.is_none()
+        && exponent.is_none()
+        && let Ok(value) = text.parse()
+    {
+        return Some(Literal::Integer(value));
+    }
+    let value: f64 = text.parse().ok()?;
+    // A REAL that is a whole number becomes an INTEGER in a column of INTEGER or NUMERIC affinity.
+    Some(whole_number(value).map_or(Literal::Real(value), Literal::Integer))
+}
+
+fn whole_number(value: f64) -> Option<i64> {
+    whole(value).filter(|_| value.abs() <= 9_007_199_254_740_992.0)
+}
+
+/// The integer that a double is exactly.
+fn whole(value: f64) -> Option<i64> {
+    if value.fract() != 0.0 || value.abs() > 9_007_199_254_740_992.0 {
+        return None;
+    }
+    format!("{value:.0}").parse().ok()
+}
+
+/// Digits of the shortest decimal that is this double.
+pub(super) fn significant_digits(value: f64) -> usize {
+    let shown = format!("{value:e}");
+    let mantissa = shown.split_once('e').map_or(shown.as_str(), |(mantissa, _)| mantissa);
+    mantissa.bytes().filter(u8::is_ascii_digit).count()
+}
+
+/// A plain decimal, where it needs no rounding to fit precision and scale.
+fn numeric(decimal: &str, precision_scale: Option<(u16, i16)>) -> Option<String> {
+    let Some((precision, scale)) = precision_scale else {
+        return Some(decimal.to_owned());
+    };
+    let unsigned = decimal.strip_prefix('-').unwrap_or(decimal);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let whole_digits = i64::try_from(whole.trim_start_matches('0').len()).ok()?;
+    let fraction_digits = i64::try_from(fraction.trim_end_matches('0').len()).ok()?;
+    let fits = whole_digits <= i64::from(precision) - i64::from(scale) && fraction_digits <= i64::from(scale);
+    fits.then(|| decimal.to_owned())
+}
+
+/// What PostgreSQL's `boolin` takes: any unique beginning of true, false, yes, no, on and off, and 0 and 1.
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']).to_ascii_lowercase().as_str() {
+        "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "on" | "1" => Some(true),
+        "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// JSON that jsonb can hold: it has no NUL character.
+fn is_json(text: &str) -> bool {
+    !text.contains("\\u0000") && serde_json::from_str::<serde_json::Value>(text).is_ok()
+}
+
+/// 32 hexadecimal digits, with hyphens in the usual places or none.
+fn is_uuid(text: &str) -> bool {
+    let digits: String = match text.len() {
+        36 if [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-')) => {
+            text.replace('-', "")
+        }
+        32 => text.to_owned(),
+        _ => return false,
+    };
+    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+}

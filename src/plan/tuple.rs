@@ -1,0 +1,312 @@
+//! Heap tuples as bytes: the image that `heap_form_tuple` would make of a row, made without PostgreSQL.
+//!
+//! The layout is that of `HeapTupleHeaderData` and `heap_fill_tuple` (src/include/access/htup_details.h and
+//! src/backend/access/common/heaptuple.c), the same in PostgreSQL 14 to 18 on 64-bit machines. The backend compares one image
+//! with `heap_form_tuple` byte by byte each time it opens a table for loading, so that a server that differs is noticed
+//! before the first row is written. Fields that the insert itself fills (xmin, cmin, xmax, ctid) are zero here.
+
+use crate::value::Cell;
+
+/// `SizeofHeapTupleHeader`: what comes before the null bitmap.
+const HEADER: usize = 23;
+/// `MAXIMUM_ALIGNOF`
+const MAX_ALIGN: usize = 8;
+/// Offsets of the fields that are filled here.
+const INFOMASK2: usize = 18;
+const INFOMASK: usize = 20;
+const HOFF: usize = 22;
+/// `HEAP_HASNULL` and `HEAP_HASVARWIDTH`
+const HAS_NULL: u16 = 0x0001;
+const HAS_VARWIDTH: u16 = 0x0002;
+/// The longest payload that gets a one-byte header (`VARATT_SHORT_MAX` less the header).
+const SHORT_MAX: usize = 126;
+
+/// How one attribute is stored (`pg_attribute`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// `attlen`: bytes, or -1 for a varlena.
+    pub length: i16,
+    /// `attalign` in bytes: 1, 2, 4 or 8.
+    pub align: u8,
+    /// A varlena whose `attstorage` is not plain may have a one-byte header.
+    pub is_packable: bool,
+}
+
+/// The layout of one table's tuples.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    attributes: Vec<Attribute>,
+    /// Where the data begins in a tuple with a null bitmap; without one it begins at [`Layout::hoff_without_nulls`].
+    hoff_with_nulls: usize,
+}
+
+impl Layout {
+    /// The layout of a table with these attributes, dropped ones included, in `attnum` order.
+    #[must_use]
+    pub fn new(attributes: Vec<Attribute>) -> Self {
+        let bitmap = attributes.len().div_ceil(8);
+        Layout { attributes, hoff_with_nulls: (HEADER + bitmap).next_multiple_of(MAX_ALIGN) }
+    }
+
+    const fn hoff_without_nulls() -> usize {
+        HEADER.next_multiple_of(MAX_ALIGN)
+    }
+}
+
+/// Tuple images of some rows, one after the other in one piece of memory.
+#[derive(Debug, Default)]
+pub struct Images {
+    bytes: Vec<u8>,
+    /// Offset (a multiple of 8) and length of each image.
+    spans: Vec<(usize, usize)>,
+}
+
+impl Images {
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// No rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Bytes of memory used by the images.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The memory of all images. Offsets are multiples of 8 from its start; whether the start itself is aligned is up to the
+    /// allocator, so a reader that needs aligned tuples checks it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same, for a reader that lets the insert fill the header's fields in place.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// Offset and length of each image in [`Images::bytes`].
+    #[must_use]
+    pub fn spans(&self) -> &[(usize, usize)] {
+        &self.spans
+    }
+
+    /// Forgets the rows and keeps the memory, unless one huge row made it large.
+    pub fn clear(&mut self) {
+        /// An ordinary batch is 64 kB; what a large value needed is given back.
+        const KEEP: usize = 1 << 20;
+        self.bytes.clear();
+        self.bytes.shrink_to(KEEP);
+        self.spans.clear();
+    }
+}
+
+/// Writes the image of one row at a time into [`Images`].
+#[derive(Debug)]
+pub struct Writer {
+    layout: Layout,
+    images: Images,
+    /// Start of the current row's data.
+    data: usize,
+    /// The next attribute to be written.
+    next: usize,
+    /// Set bits are attributes that have a value, as in `t_bits`.
+    bitmap: Vec<u8>,
+    values: usize,
+    has_varwidth: bool,
+}
+
+impl Writer {
+    /// A writer for a table.
+    #[must_use]
+    pub fn new(layout: Layout) -> Self {
+        let bitmap = vec![0; layout.attributes.len().div_ceil(8)];
+        Writer { layout, images: Images::default(), data: 0, next: 0, bitmap, values: 0, has_varwidth: false }
+    }
+
+    /// Begins a row; what was written of an unfinished one is void.
+    pub fn begin_row(&mut self) {
+        let end = self.images.spans.last().map_or(0, |(offset, length)| offset + length);
+        self.images.bytes.truncate(end);
+        let start = end.next_multiple_of(MAX_ALIGN);
+        self.data = start + self.layout.hoff_with_nulls;
+        self.images.bytes.resize(self.data, 0);
+        self.next = 0;
+        self.bitmap.fill(0);
+        self.values = 0;
+        self.has_varwidth = false;
+    }
+
+    /// Writes the cell of the attribute at `index` (0-based `attnum`). Attributes come in ascending order; those that are
+    /// left out are NULL.
+    ///
+    /// False where the cell cannot be in that attribute: it is of another width, or it is text for an input function.
+    #[must_use]
+    pub fn cell(&mut self, index: usize, cell: &Cell<'_>) -> bool {
+        if matches!(cell, Cell::Null) {
+            return true;
+        }
+        let Some(attribute) = self.layout.attributes.get(index).copied() else { return false };
+        if index < self.next {
+            return false;
+        }
+        self.next = index + 1;
+        self.bitmap[index / 8] |= 1 << (index % 8);
+        self.values += 1;
+        match *cell {
+            Cell::Null | Cell::Input(_) => false,
+            Cell::Bool(b) => self.fixed(attribute, &[u8::from(b)]),
+            Cell::Int2(i) => self.fixed(attribute, &i.to_ne_bytes()),
+            Cell::Int4(i) | Cell::Date(i) => self.fixed(attribute, &i.to_ne_bytes()),
+            Cell::Int8(i) | Cell::Time(i) | Cell::Timestamp(i) => self.fixed(attribute, &i.to_ne_bytes()),
+            Cell::Float4(f) => self.fixed(attribute, &f.to_ne_bytes()),
+            Cell::Float8(f) => self.fixed(attribute, &f.to_ne_bytes()),
+            Cell::Enum(oid) => self.fixed(attribute, &oid.to_ne_bytes()),
+            Cell::Uuid(bytes) => self.fixed(attribute, &bytes),
+            Cell::Varlena(payload) => self.varlena(attribute, payload),
+        }
+    }
+
+    /// Completes the row.
+    pub fn end_row(&mut self) {
+        let has_nulls = self.values < self.layout.attributes.len();
+        let hoff = if has_nulls { self.layout.hoff_with_nulls } else { Layout::hoff_without_nulls() };
+        let start = self.data - hoff;
+        let bytes = &mut self.images.bytes;
+        let mut infomask = 0;
+        if has_nulls {
+            infomask |= HAS_NULL;
+            bytes[start + HEADER..start + HEADER + self.bitmap.len()].copy_from_slice(&self.bitmap);
+        }
+        if self.has_varwidth {
+            infomask |= HAS_VARWIDTH;
+        }
+        // A table has at most 1600 attributes, which fits the 11 bits of t_infomask2.
+        let natts = self.layout.attributes.len() as u16;
+        bytes[start + INFOMASK2..start + INFOMASK2 + 2].copy_from_slice(&natts.to_ne_bytes());
+        bytes[start + INFOMASK..start + INFOMASK + 2].copy_from_slice(&infomask.to_ne_bytes());
+        bytes[start + HOFF] = hoff as u8;
+        let length = bytes.len() - start;
+        self.images.spans.push((start, length));
+    }
+
+    /// The rows written so far.
+    #[must_use]
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// Hands over the rows and goes on in `empty`, whose memory is used again.
+    pub fn replace(&mut self, mut empty: Images) -> Images {
+        empty.clear();
+        std::mem::replace(&mut self.images, empty)
+    }
+
+    fn align(&mut self, align: u8) {
+        let offset = self.images.bytes.len() - self.data;
+        let aligned = offset.next_multiple_of(usize::from(align.max(1)));
+        self.images.bytes.resize(self.data + aligned, 0);
+    }
+
+    fn fixed(&mut self, attribute: Attribute, bytes: &[u8]) -> bool {
+        if usize::try_from(attribute.length) != Ok(bytes.len()) {
+            return false;
+        }
+        self.align(attribute.align);
+        self.images.bytes.extend_from_slice(bytes);
+        true
+    }
+
+    fn varlena(&mut self, attribute: Attribute, payload: &[u8]) -> bool {
+        if attribute.length == -1 {
+            self.has_varwidth = true;
+            if attribute.is_packable && payload.len() <= SHORT_MAX {
+                // postgres.h, SET_VARSIZE_1B: the length with its header, and the lowest (little-endian) or highest bit set.
+                let length = payload.len() as u8 + 1;
+                self.images.bytes.push(if cfg!(target_endian = "little") { (length << 1) | 1 } else { length | 0x80 });
+            } else {
+                self.align(attribute.align);
+                // SET_VARSIZE_4B. Payloads are below 1 GB.
+                let length = payload.len() as u32 + 4;
+                let header = if cfg!(target_endian = "little") { length << 2 } else { length & 0x3fff_ffff };
+                self.images.bytes.extend_from_slice(&header.to_ne_bytes());
+            }
+            self.images.bytes.extend_from_slice(payload);
+            return true;
+        }
+        // A fixed-length by-reference type that has no variant of its own (interval, macaddr, ...).
+        self.fixed(attribute, payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer(attributes: &[(i16, u8, bool)]) -> Writer {
+        Writer::new(Layout::new(
+            attributes.iter().map(|&(length, align, is_packable)| Attribute { length, align, is_packable }).collect(),
+        ))
+    }
+
+    #[test]
+    fn a_row_without_nulls_has_no_bitmap_and_aligned_data() {
+        let mut w = writer(&[(1, 1, false), (8, 8, false), (-1, 4, true)]);
+        w.begin_row();
+        assert!(w.cell(0, &Cell::Bool(true)));
+        assert!(w.cell(1, &Cell::Int8(-2)));
+        assert!(w.cell(2, &Cell::Varlena(b"abc")));
+        w.end_row();
+        let (start, length) = w.images().spans()[0];
+        let image = &w.images().bytes()[start..start + length];
+        assert_eq!(start % 8, 0);
+        assert_eq!(image[HOFF], 24);
+        assert_eq!(image[24], 1);
+        assert_eq!(&image[32..40], &(-2i64).to_ne_bytes());
+        assert_eq!(&image[40..], &[(4 << 1) | 1, b'a', b'b', b'c']);
+        assert_eq!(u16::from_ne_bytes([image[INFOMASK], image[INFOMASK + 1]]), HAS_VARWIDTH);
+    }
+
+    #[test]
+    fn nulls_take_no_room_but_a_bit() {
+        let mut w = writer(&[(8, 8, false), (4, 4, false), (-1, 4, true)]);
+        w.begin_row();
+        assert!(w.cell(0, &Cell::Null));
+        assert!(w.cell(1, &Cell::Int4(7)));
+        w.end_row();
+        let (start, length) = w.images().spans()[0];
+        let image = &w.images().bytes()[start..start + length];
+        assert_eq!((image[HOFF], length), (24, 28));
+        assert_eq!(image[HEADER], 0b010);
+        assert_eq!(&image[24..], &7i32.to_ne_bytes());
+    }
+
+    #[test]
+    fn an_abandoned_row_leaves_no_trace() {
+        let mut w = writer(&[(-1, 4, false)]);
+        w.begin_row();
+        assert!(w.cell(0, &Cell::Varlena(&[9; 200])));
+        w.begin_row();
+        assert!(w.cell(0, &Cell::Varlena(b"x")));
+        w.end_row();
+        assert_eq!(w.images().len(), 1);
+        let (start, length) = w.images().spans()[0];
+        // Storage is plain, so the header has four bytes even for one byte of payload.
+        assert_eq!((start, length), (0, 24 + 4 + 1));
+    }
+
+    #[test]
+    fn a_cell_of_another_width_is_refused() {
+        let mut w = writer(&[(4, 4, false)]);
+        w.begin_row();
+        assert!(!w.cell(0, &Cell::Int8(1)));
+        assert!(!w.cell(5, &Cell::Int4(1)));
+    }
+}

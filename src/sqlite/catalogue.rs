@@ -1,0 +1,305 @@
+//! What the file declares: `sqlite_schema` and the PRAGMAs, put into [`Catalogue`].
+//!
+//! `PRAGMA table_list` is not used: it compiles every view and connects every virtual table of the file. What it tells
+//! more than the others stands at the end of the `CREATE TABLE` statement.
+
+use std::collections::{HashMap, HashSet};
+
+use aliaport_plan::catalogue::{
+    Catalogue, Column, ForeignKey, Generated, Index, IndexOrigin, IndexTerm, OtherKind, OtherObject, Table,
+};
+use aliaport_plan::value::Value;
+
+use crate::error::{SourceError, SourceErrorKind};
+use crate::rows::{Statement, quoted};
+use crate::shadow::VirtualTable;
+use crate::source::Source;
+use crate::token;
+
+/// One row of `sqlite_schema`.
+struct Object {
+    kind: String,
+    /// An error is raised only where the name is needed: an odd view does no harm.
+    name: Result<String, String>,
+    table: String,
+    sql: String,
+    /// A table without a root page is a virtual one.
+    has_root_page: bool,
+}
+
+pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
+    let objects = objects(source)?;
+    let shadows = shadow_tables(&objects);
+    let index_sql: HashMap<String, &str> = objects
+        .iter()
+        .filter(|object| object.kind == "index" && !object.sql.is_empty())
+        .map(|object| (folded(&object.lossy_name()), object.sql.as_str()))
+        .collect();
+    let sequences = sequences(source, &objects)?;
+    let mut catalogue = Catalogue { encoding: encoding(source)?, ..Catalogue::default() };
+    for object in &objects {
+        let other = |kind, table: &str| OtherObject {
+            kind,
+            name: object.lossy_name(),
+            table: table.to_owned(),
+            sql: object.sql.clone(),
+        };
+        let name = object.lossy_name();
+        match object.kind.as_str() {
+            "table" if is_internal(&name) => {}
+            "table" if !object.has_root_page => catalogue.others.push(other(OtherKind::VirtualTable, &name)),
+            "table" => match shadows.get(&folded(&name)) {
+                Some(owner) => catalogue.others.push(other(OtherKind::ShadowTable, owner)),
+                None => {
+                    let name = object.name(source, "table")?;
+                    let mut table = table(source, name, &object.sql, &index_sql)?;
+                    table.sequence = sequences.get(name).copied();
+                    catalogue.tables.push(table);
+                }
+            },
+            "view" => catalogue.others.push(other(OtherKind::View, &name)),
+            "trigger" => catalogue.others.push(other(OtherKind::Trigger, &object.table)),
+            _ => {}
+        }
+    }
+    Ok(catalogue)
+}
+
+impl Object {
+    fn lossy_name(&self) -> String {
+        match &self.name {
+            Ok(name) | Err(name) => name.clone(),
+        }
+    }
+
+    fn name(&self, source: &Source, what: &str) -> Result<&str, SourceError> {
+        self.name.as_deref().map_err(|lossy| invalid_name(source, what, lossy))
+    }
+}
+
+fn objects(source: &Source) -> Result<Vec<Object>, SourceError> {
+    let mut statement = Statement::prepare(
+        source,
+        "SELECT type, name, tbl_name, sql, rootpage FROM main.sqlite_schema ORDER BY rowid",
+    )?;
+    let mut objects = Vec::new();
+    while statement.step()? {
+        objects.push(Object {
+            kind: statement.text(0).unwrap_or_default().to_ascii_lowercase(),
+            name: exact_text(statement.value(1)),
+            table: statement.text(2).unwrap_or_default(),
+            sql: statement.text(3).unwrap_or_default(),
+            has_root_page: statement.integer(4) != 0,
+        });
+    }
+    Ok(objects)
+}
+
+/// The tables in which virtual tables keep their data: from their names, folded, to the virtual table's.
+fn shadow_tables(objects: &[Object]) -> HashMap<String, String> {
+    let mut shadows = HashMap::new();
+    for object in objects.iter().filter(|object| object.kind == "table" && !object.has_root_page) {
+        let name = object.lossy_name();
+        for suffix in VirtualTable::parse(&object.sql).suffixes() {
+            shadows.insert(folded(&format!("{name}_{suffix}")), name.clone());
+        }
+    }
+    shadows
+}
+
+/// `sqlite_sequence`: what AUTOINCREMENT gave last, by table.
+fn sequences(source: &Source, objects: &[Object]) -> Result<HashMap<String, i64>, SourceError> {
+    let mut sequences = HashMap::new();
+    if !objects.iter().any(|object| object.kind == "table" && object.lossy_name() == "sqlite_sequence") {
+        return Ok(sequences);
+    }
+    // Anyone may write to it: a table can have no row, several, or one that is no number.
+    let mut statement = Statement::prepare(source, "SELECT name, seq FROM main.sqlite_sequence")?;
+    while statement.step()? {
+        if let (Ok(name), Value::Integer(value)) = (exact_text(statement.value(0)), statement.value(1)) {
+            let last = sequences.entry(name).or_insert(value);
+            *last = value.max(*last);
+        }
+    }
+    Ok(sequences)
+}
+
+fn encoding(source: &Source) -> Result<String, SourceError> {
+    let mut statement = Statement::prepare(source, "PRAGMA encoding")?;
+    statement.step()?;
+    Ok(statement.text(0).unwrap_or_default())
+}
+
+fn table(
+    source: &Source,
+    name: &str,
+    sql: &str,
+    index_sql: &HashMap<String, &str>,
+) -> Result<Table, SourceError> {
+    let options = token::table_options(sql);
+    let mut table = Table {
+        name: name.to_owned(),
+        sql: sql.to_owned(),
+        has_rowid: !options.is_without_rowid,
+        is_strict: options.is_strict,
+        is_autoincrement: options.is_autoincrement,
+        ..Table::default()
+    };
+    columns(source, &mut table)?;
+    table.indexes = indexes(source, &table, index_sql)?;
+    table.foreign_keys = foreign_keys(source, &table)?;
+    table.rowid_alias = rowid_alias(&table);
+    Ok(table)
+}
+
+/// The column that is another name of the rowid: the whole key, declared exactly INTEGER. `INTEGER PRIMARY KEY DESC` is
+/// none, by an old mistake that SQLite keeps, and then the key has an index (<https://sqlite.org/lang_createtable.html#rowid>).
+fn rowid_alias(table: &Table) -> Option<usize> {
+    let &[column] = table.primary_key.as_slice() else { return None };
+    let is_integer = table.columns.get(column)?.declared_type.eq_ignore_ascii_case("integer");
+    let has_index = table.indexes.iter().any(|index| index.origin == IndexOrigin::PrimaryKey);
+    (table.has_rowid && is_integer && !has_index).then_some(column)
+}
+
+fn columns(source: &Source, table: &mut Table) -> Result<(), SourceError> {
+    // cid, name, type, notnull, dflt_value, pk, hidden
+    let mut statement =
+        Statement::prepare(source, &format!("PRAGMA main.table_xinfo({})", quoted(source, &table.name)?))?;
+    let mut key = Vec::new();
+    while statement.step()? {
+        let name = exact_text(statement.value(1)).map_err(|lossy| {
+            invalid_name(source, &format!("column of SQLite table \"{}\"", table.name), &lossy)
+        })?;
+        if statement.integer(5) > 0 {
+            key.push((statement.integer(5), table.columns.len()));
+        }
+        table.columns.push(Column {
+            name,
+            declared_type: statement.text(2).unwrap_or_default(),
+            is_not_null: statement.integer(3) != 0,
+            default: statement.text(4),
+            generated: match statement.integer(6) {
+                2 => Generated::Virtual,
+                3 => Generated::Stored,
+                _ => Generated::No,
+            },
+        });
+    }
+    key.sort_unstable();
+    table.primary_key = key.into_iter().map(|(_, column)| column).collect();
+    Ok(())
+}
+
+fn indexes(
+    source: &Source,
+    table: &Table,
+    index_sql: &HashMap<String, &str>,
+) -> Result<Vec<Index>, SourceError> {
+    // seq, name, unique, origin, partial
+    let mut statement =
+        Statement::prepare(source, &format!("PRAGMA main.index_list({})", quoted(source, &table.name)?))?;
+    let mut indexes = Vec::new();
+    while statement.step()? {
+        let name = exact_text(statement.value(1)).map_err(|lossy| {
+            invalid_name(source, &format!("index of SQLite table \"{}\"", table.name), &lossy)
+        })?;
+        indexes.push(Index {
+            sql: index_sql.get(&folded(&name)).map(|sql| (*sql).to_owned()),
+            is_unique: statement.integer(2) != 0,
+            origin: match statement.text(3).as_deref() {
+                Some("pk") => IndexOrigin::PrimaryKey,
+                Some("u") => IndexOrigin::Unique,
+                _ => IndexOrigin::Statement,
+            },
+            is_partial: statement.integer(4) != 0,
+            terms: index_terms(source, table, &name)?,
+            name,
+        });
+    }
+    // The PRAGMA lists the latest first.
+    indexes.reverse();
+    Ok(indexes)
+}
+
+fn index_terms(source: &Source, table: &Table, index: &str) -> Result<Vec<IndexTerm>, SourceError> {
+    // seqno, cid, name, desc, coll, key
+    let mut statement =
+        Statement::prepare(source, &format!("PRAGMA main.index_xinfo({})", quoted(source, index)?))?;
+    let mut terms = Vec::new();
+    while statement.step()? {
+        // The others are what the index carries along to find the row.
+        if statement.integer(5) == 0 {
+            continue;
+        }
+        let column = usize::try_from(statement.integer(1)).ok();
+        terms.push(IndexTerm {
+            column: column.filter(|column| *column < table.columns.len()),
+            is_descending: statement.integer(3) != 0,
+            collation: statement.text(4).unwrap_or_default(),
+        });
+    }
+    Ok(terms)
+}
+
+fn foreign_keys(source: &Source, table: &Table) -> Result<Vec<ForeignKey>, SourceError> {
+    // id, seq, table, from, to, on_update, on_delete, match
+    let mut statement = Statement::prepare(
+        source,
+        &format!("PRAGMA main.foreign_key_list({})", quoted(source, &table.name)?),
+    )?;
+    let mut keys: Vec<ForeignKey> = Vec::new();
+    let mut broken = HashSet::new();
+    while statement.step()? {
+        let id = statement.integer(0);
+        if keys.last().is_none_or(|key| key.id != id) {
+            keys.push(ForeignKey {
+                id,
+                parent: statement.text(2).unwrap_or_default(),
+                on_update: statement.text(5).unwrap_or_default(),
+                on_delete: statement.text(6).unwrap_or_default(),
+                ..ForeignKey::default()
+            });
+        }
+        let from = statement.text(3).unwrap_or_default();
+        let column = table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&from));
+        match (keys.last_mut(), column) {
+            (Some(key), Some(column)) => {
+                key.columns.push(column);
+                key.parent_columns.extend(statement.text(4));
+            }
+            _ => {
+                broken.insert(id);
+            }
+        }
+    }
+    keys.retain(|key| !broken.contains(&key.id));
+    // Ids count down from the last declared.
+    keys.sort_by_key(|key| std::cmp::Reverse(key.id));
+    Ok(keys)
+}
+
+/// The text of a name, or what can be shown of one that is none.
+fn exact_text(value: Value<'_>) -> Result<String, String> {
+    match value {
+        Value::Text(bytes) | Value::Blob(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
+            _ => Err(String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")),
+        },
+        _ => Ok(String::new()),
+    }
+}
+
+fn invalid_name(source: &Source, what: &str, lossy: &str) -> SourceError {
+    let message = format!("name \"{lossy}\" of a {what} is not valid UTF-8");
+    SourceError::with_message(SourceErrorKind::InvalidName, source.path(), message)
+}
+
+/// SQLite keeps names that begin so for itself: `sqlite_sequence`, `sqlite_stat1`, ...
+fn is_internal(name: &str) -> bool {
+    name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"))
+}
+
+/// Names are equal when they differ in the case of ASCII letters only.
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
+}

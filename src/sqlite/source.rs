@@ -1,0 +1,448 @@
+//! One SQLite file, opened for reading, hardened, in one read transaction from open to drop.
+#![allow(unsafe_code)] // opening with all that SQLite knows of a failure, and what rusqlite does not wrap
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use aliaport_plan::catalogue::{Catalogue, Table};
+use aliaport_plan::profile::TableProfile;
+use rusqlite::{Connection, ffi};
+
+use crate::error::{SourceError, SourceErrorKind};
+use crate::harden::harden;
+use crate::interrupt::Interrupt;
+use crate::rows::{RowReader, Statement, quoted};
+use crate::state::{FileState, wal_path};
+use crate::{catalogue, profile, vfs};
+
+/// How to open a source.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOptions {
+    /// How long to wait for a writer that holds its lock.
+    pub busy_timeout: Duration,
+    /// Asked every few microseconds while SQLite works and every 20 ms while it waits. It only reads flags: it must not
+    /// panic, nor call anything that could.
+    pub is_cancelled: fn() -> bool,
+}
+
+/// One SQLite file and one snapshot of it. Dropping it ends the snapshot and closes the file.
+///
+/// It can move to another thread, but is used by one at a time.
+pub struct Source {
+    connection: Connection,
+    path: PathBuf,
+    /// The files as they were before the snapshot, where no lock protects it.
+    witness: Option<FileState>,
+    fingerprint: String,
+}
+
+/// The smallest page that a database can have. SQLite takes a file of one byte for an empty database.
+const SMALLEST: u64 = 512;
+/// A journal that looks hot can belong to a writer that is just done; after this time it does not.
+const HOT_JOURNAL_PATIENCE: Duration = Duration::from_millis(300);
+/// Between two attempts to get a lock.
+const RETRY: Duration = Duration::from_millis(20);
+
+impl Source {
+    /// Opens the file and takes the snapshot that everything else reads.
+    ///
+    /// The path is absolute, and free of symbolic links (else `CannotOpen`).
+    ///
+    /// # Errors
+    /// Every kind but `InvalidFilter` and `TooBig`. `Locked` comes after the busy timeout.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Source, SourceError> {
+        let interrupt = Interrupt::new(options.is_cancelled);
+        let start = Instant::now();
+        let uri = uri(path)?;
+        vfs::register().map_err(|code| {
+            SourceError::from_sqlite(path, code, "the file layer could not be registered", 0)
+        })?;
+        loop {
+            if interrupt.is_cancelled() {
+                return Err(SourceError::new(SourceErrorKind::Interrupted, path));
+            }
+            let before = FileState::of(path).map_err(|error| SourceError::from_io(path, &error))?;
+            if before.size() == 0 {
+                return Err(SourceError::new(SourceErrorKind::Empty, path));
+            }
+            if before.size() < SMALLEST {
+                return Err(SourceError::new(SourceErrorKind::NotADatabase, path)
+                    .with_detail(format!("It has {} bytes, less than the smallest page.", before.size())));
+            }
+            // Every attempt opens the file anew: what lies beside it, and so the way to read it, can have changed.
+            let (wait, error) = match Self::attempt(path, &uri, interrupt, before) {
+                Ok(source) => return Ok(source),
+                Err(Failure::Fatal(error)) => return Err(error),
+                Err(Failure::Unsettled(wait)) => (wait, None),
+                Err(Failure::Passing(error)) => (RETRY, Some(error)),
+            };
+            if let Some(error) = error {
+                let patience = match error.kind() {
+                    SourceErrorKind::HotJournal => options.busy_timeout.min(HOT_JOURNAL_PATIENCE),
+                    _ => options.busy_timeout,
+                };
+                if start.elapsed() >= patience {
+                    return Err(error);
+                }
+            }
+            if !interrupt.sleep(wait) {
+                return Err(SourceError::new(SourceErrorKind::Interrupted, path));
+            }
+        }
+    }
+
+    /// Opens the file once and starts the read transaction.
+    fn attempt(path: &Path, uri: &CStr, interrupt: Interrupt, before: FileState) -> Result<Self, Failure> {
+        let connection = connect(path, uri).map_err(Failure::of)?;
+        let mut source =
+            Source { connection, path: path.to_owned(), witness: None, fingerprint: String::new() };
+        let result = source.begin(interrupt);
+        // SAFETY: the connection was opened with this layer and belongs to this thread now.
+        let (opened, header) = unsafe { (vfs::opened(source.handle()), vfs::header(source.handle())) };
+        let after =
+            FileState::of(path).map_err(|error| Failure::Fatal(SourceError::from_io(path, &error)))?;
+        let is_wal = match result {
+            Ok(is_wal) => is_wal,
+            // Whatever it was: it may come from a writer at work that did not know of us.
+            Err(error) if opened.without_shm && !before.is_same_snapshot(&after) => {
+                return Err(Failure::Passing(error));
+            }
+            Err(error) => return Err(Failure::of(error)),
+        };
+        if is_wal && opened.without_shm {
+            if !before.file_unsettled().is_zero() {
+                return Err(Failure::Unsettled(before.file_unsettled()));
+            }
+            if !before.is_same_snapshot(&after) {
+                let error = SourceError::new(SourceErrorKind::ChangedDuringRead, path);
+                return Err(Failure::Passing(error));
+            }
+            source.witness = Some(before.clone());
+        } else if is_wal && opened.without_wal && wal_path(path).exists() {
+            // A writer came between SQLite's look at the -wal and its look at the -shm: they do not belong together.
+            return Err(Failure::Passing(SourceError::new(SourceErrorKind::Locked, path)));
+        }
+        source.fingerprint = before.fingerprint(header.as_ref());
+        Ok(source)
+    }
+
+    /// Hardens the connection and takes the snapshot; true where it is one of a database in WAL mode.
+    fn begin(&mut self, interrupt: Interrupt) -> Result<bool, SourceError> {
+        let path = &self.path;
+        let setup = interrupt.install(&mut self.connection).and_then(|()| harden(&mut self.connection));
+        setup.map_err(|error| SourceError::from_rusqlite(path, &error))?;
+        Statement::prepare(self, "BEGIN")?.step()?;
+        // The first read takes the lock and, in WAL mode, the snapshot.
+        Statement::prepare(self, "SELECT 1 FROM sqlite_schema LIMIT 1")?.step()?;
+        let mut mode = Statement::prepare(self, "PRAGMA journal_mode")?;
+        mode.step()?;
+        Ok(mode.text(0).is_some_and(|mode| mode.eq_ignore_ascii_case("wal")))
+    }
+
+    /// Reads what the file declares.
+    ///
+    /// # Errors
+    /// `InvalidName` for a table, column or index whose name is no text; else what reading can meet.
+    pub fn catalogue(&self) -> Result<Catalogue, SourceError> {
+        catalogue::read(self)
+    }
+
+    /// Counts the rows of a table, some 50 ns each; a cancel ends it.
+    ///
+    /// # Errors
+    /// `InvalidName` where there is no such table; else what reading can meet.
+    pub fn count_rows(&self, table: &str) -> Result<u64, SourceError> {
+        // With a WHERE it is no `Count` instruction, which would look at no flag until it is through.
+        let sql = format!("SELECT count(*) FROM main.{} WHERE 1", quoted(self, table)?);
+        let mut statement = Statement::prepare(self, &sql).map_err(|error| match error.detail() {
+            Some(detail) if detail.contains("no such table") => SourceError::with_message(
+                SourceErrorKind::InvalidName,
+                &self.path,
+                format!("SQLite table \"{table}\" does not exist"),
+            ),
+            _ => error,
+        })?;
+        statement.step()?;
+        Ok(u64::try_from(statement.integer(0)).unwrap_or(0))
+    }
+
+    /// Counts what the columns really hold, in one pass over the table.
+    ///
+    /// # Errors
+    /// What reading can meet.
+    pub fn profile(&self, table: &Table) -> Result<TableProfile, SourceError> {
+        profile::profile(self, table)
+    }
+
+    /// Reads these columns (indexes into `table.columns`) of all rows, in the order of the rowid or primary key.
+    ///
+    /// # Errors
+    /// `InvalidName` for a column that is not there; else what reading can meet.
+    pub fn rows(&self, table: &Table, columns: &[usize]) -> Result<RowReader<'_>, SourceError> {
+        RowReader::open(self, table, columns, None)
+    }
+
+    /// Reads the rows for which `filter`, one SQLite expression, is true.
+    ///
+    /// # Errors
+    /// `InvalidFilter` where it is none, names a column that is not there or calls a function that is not allowed.
+    pub fn rows_where(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        filter: Option<&str>,
+    ) -> Result<RowReader<'_>, SourceError> {
+        RowReader::open(self, table, columns, filter)
+    }
+
+    /// The size of the database in this snapshot, in bytes; 0 where SQLite cannot tell.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        let number = |pragma: &str| {
+            let mut statement = Statement::prepare(self, pragma).ok()?;
+            statement.step().ok()?;
+            u64::try_from(statement.integer(0)).ok()
+        };
+        let pages = number("PRAGMA page_count").unwrap_or(0);
+        pages.saturating_mul(number("PRAGMA page_size").unwrap_or(0))
+    }
+
+    /// Makes sure, after the last row, that all rows came from one snapshot.
+    ///
+    /// Locks guarantee that for a database in rollback mode and for one in WAL mode with a `-shm` beside it. A database
+    /// in WAL mode that nobody had open has no place for locks without writing: there the file's times must be the same.
+    ///
+    /// # Errors
+    /// `ChangedDuringRead`.
+    pub fn verify_unchanged(&self) -> Result<(), SourceError> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        let changed = || SourceError::new(SourceErrorKind::ChangedDuringRead, &self.path);
+        match FileState::of(&self.path) {
+            Ok(now) if witness.is_same_snapshot(&now) => Ok(()),
+            Ok(_) => Err(changed().with_detail(
+                "The database is in WAL mode and no other process had it open when the import began."
+                    .to_owned(),
+            )),
+            Err(error) => Err(changed().with_detail(format!("It cannot be looked at any more: {error}."))),
+        }
+    }
+
+    /// SQLite's own check of the whole file: up to `max` messages, none where all is well.
+    ///
+    /// # Errors
+    /// What reading can meet; damage is a message, not an error, as far as SQLite can go on.
+    pub fn integrity_check(&self, max: usize) -> Result<Vec<String>, SourceError> {
+        let max = max.clamp(1, 10_000);
+        let mut statement = Statement::prepare(self, &format!("PRAGMA main.integrity_check({max})"))?;
+        if self.has_stand_in_collation()? {
+            // It would call an index out of order that the application has in an order of its own.
+            statement = Statement::prepare(self, &format!("PRAGMA main.quick_check({max})"))?;
+        }
+        let mut messages = Vec::new();
+        while statement.step()? {
+            if let Some(message) = statement.text(0)
+                && message != "ok"
+            {
+                messages.push(message);
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Whether a statement so far needed a collation that only the application has.
+    fn has_stand_in_collation(&self) -> Result<bool, SourceError> {
+        let mut list = Statement::prepare(self, "PRAGMA collation_list")?;
+        while list.step()? {
+            if !matches!(list.text(1).as_deref(), Some("BINARY" | "NOCASE" | "RTRIM")) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A short text that tells two states of the file apart, for the history of runs: equal texts, equal content.
+    ///
+    /// Taken before the snapshot, so that a change in between makes it older than what was read, never newer.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection for SQLite's C functions.
+    pub(crate) fn handle(&self) -> *mut ffi::sqlite3 {
+        // SAFETY: every use of the handle in this crate keeps to what a borrow of the connection may do.
+        unsafe { self.connection.handle() }
+    }
+
+    /// The error that SQLite reported last, on this connection, with this result code.
+    pub(crate) fn error(&self, code: c_int) -> SourceError {
+        // SAFETY: the connection is open.
+        let error = unsafe { error_of(&self.path, self.handle(), code) };
+        let may_come_from_a_change = matches!(
+            error.kind(),
+            SourceErrorKind::Damaged
+                | SourceErrorKind::NotADatabase
+                | SourceErrorKind::ReadFailed
+                | SourceErrorKind::Unexpected
+        );
+        if may_come_from_a_change && self.verify_unchanged().is_err() {
+            return error.into_kind(SourceErrorKind::ChangedDuringRead);
+        }
+        error
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // A PostgreSQL backend that is terminated runs no Drop on its stack: a reader can be left over there, and
+        // closing the connection would fail because of it.
+        // SAFETY: readers borrow the source, so none of them is in use any more.
+        unsafe {
+            let db = self.connection.handle();
+            loop {
+                let left_over = ffi::sqlite3_next_stmt(db, ptr::null_mut());
+                if left_over.is_null() {
+                    break;
+                }
+                ffi::sqlite3_finalize(left_over);
+            }
+        }
+    }
+}
+
+/// Why an attempt to open did not succeed.
+enum Failure {
+    Fatal(SourceError),
+    /// It may be gone in a moment.
+    Passing(SourceError),
+    /// The file was written to a moment ago, and another write might not show in its times yet.
+    Unsettled(Duration),
+}
+
+impl Failure {
+    fn of(error: SourceError) -> Self {
+        // 2: ENOENT. The -shm or the -journal was there for the first look and gone for the second.
+        let has_vanished = *error.kind() == SourceErrorKind::CannotOpen && error.os_error() == Some(2);
+        match error.kind() {
+            SourceErrorKind::Locked | SourceErrorKind::HotJournal => Failure::Passing(error),
+            _ if has_vanished => Failure::Passing(error),
+            _ => Failure::Fatal(error),
+        }
+    }
+}
+
+/// Opens the file by its URI, read-only, through the layer that cannot write.
+fn connect(path: &Path, uri: &CStr) -> Result<Connection, SourceError> {
+    let flags = ffi::SQLITE_OPEN_READONLY
+        | ffi::SQLITE_OPEN_URI
+        | ffi::SQLITE_OPEN_NOMUTEX
+        | ffi::SQLITE_OPEN_NOFOLLOW
+        | ffi::SQLITE_OPEN_PRIVATECACHE
+        | ffi::SQLITE_OPEN_EXRESCODE;
+    let mut db: *mut ffi::sqlite3 = ptr::null_mut();
+    // SAFETY: both texts end with a NUL byte; db is written in any case.
+    let code = unsafe { ffi::sqlite3_open_v2(uri.as_ptr(), &raw mut db, flags, vfs::NAME.as_ptr()) };
+    if db.is_null() {
+        return Err(SourceError::new(SourceErrorKind::OutOfMemory, path));
+    }
+    if code != ffi::SQLITE_OK {
+        // SAFETY: a handle is given on failure too, to be asked and closed.
+        return Err(unsafe {
+            let error = error_of(path, db, code);
+            ffi::sqlite3_close(db);
+            error
+        });
+    }
+    // SAFETY: the handle is open and nobody else's; the callbacks are static.
+    unsafe {
+        // Virtual tables are not read, so a hostile one cannot get at the code of its module either.
+        ffi::sqlite3_drop_modules(db, ptr::null_mut());
+        ffi::sqlite3_collation_needed(db, ptr::null_mut(), Some(stand_in_collation));
+        Connection::from_handle_owned(db).map_err(|error| SourceError::from_rusqlite(path, &error))
+    }
+}
+
+/// What SQLite has to say about a failure.
+///
+/// # Safety
+/// `db` is a connection that is open, or that failed to open and is not closed yet.
+unsafe fn error_of(path: &Path, db: *mut ffi::sqlite3, code: c_int) -> SourceError {
+    // SAFETY: as the caller promises. The message ends with a NUL byte and stays until the next call.
+    unsafe {
+        let message = if ffi::sqlite3_extended_errcode(db) == code {
+            ffi::sqlite3_errmsg(db)
+        } else {
+            ffi::sqlite3_errstr(code)
+        };
+        let message = if message.is_null() {
+            String::new()
+        } else {
+            CStr::from_ptr(message).to_string_lossy().into_owned()
+        };
+        SourceError::from_sqlite(path, code, &message, ffi::sqlite3_system_errno(db))
+    }
+}
+
+/// Stands in for a collation that only the application has (`LOCALIZED` of Android, ...): compares bytes. A scan never
+/// compares, but SQLite wants to know the collation of every key of a table without rowid.
+unsafe extern "C" fn stand_in_collation(
+    _context: *mut c_void,
+    db: *mut ffi::sqlite3,
+    _encoding: c_int,
+    name: *const std::ffi::c_char,
+) {
+    // SAFETY: SQLite's own arguments. Failing, SQLite reports the collation as missing.
+    unsafe {
+        ffi::sqlite3_create_collation_v2(
+            db,
+            name,
+            ffi::SQLITE_UTF8,
+            ptr::null_mut(),
+            Some(compare_bytes),
+            None,
+        );
+    }
+}
+
+unsafe extern "C" fn compare_bytes(
+    _context: *mut c_void,
+    left_length: c_int,
+    left: *const c_void,
+    right_length: c_int,
+    right: *const c_void,
+) -> c_int {
+    let bytes = |start: *const c_void, length: c_int| match usize::try_from(length) {
+        // SAFETY: SQLite's texts with their lengths in bytes.
+        Ok(length) if length > 0 => unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) },
+        _ => &[],
+    };
+    bytes(left, left_length).cmp(bytes(right, right_length)) as c_int
+}
+
+/// `file:` with every byte escaped that means something in a URI, so that any name can be opened.
+///
+/// `readonly_shm=1`: never write to a `-shm`, see `vfs`.
+fn uri(path: &Path) -> Result<CString, SourceError> {
+    let cannot_open = |message: String| SourceError::with_message(SourceErrorKind::CannotOpen, path, message);
+    if !path.is_absolute() {
+        return Err(cannot_open(format!("path must be absolute: \"{}\"", path.display())));
+    }
+    let mut uri = Vec::from(b"file://");
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            // SQLite would take the name to end here.
+            0 => return Err(cannot_open("path contains a NUL byte".to_owned())),
+            b'/' | b'.' | b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(byte),
+            _ => uri.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+        }
+    }
+    uri.extend_from_slice(b"?readonly_shm=1");
+    CString::new(uri).map_err(|_| cannot_open("path contains a NUL byte".to_owned()))
+}

@@ -1,0 +1,90 @@
+//! Real databases, where a folder with some is at hand: `CORPUS=folder cargo test -- --ignored every_file`.
+
+use std::time::Instant;
+
+use super::*;
+
+#[test]
+#[ignore = "needs a folder with databases in CORPUS"]
+fn every_file_of_a_folder_is_read_and_left_alone() {
+    let Some(folder) = std::env::var_os("CORPUS").map(PathBuf::from) else { return };
+    let folder = folder.canonicalize().unwrap();
+    let before = contents(&folder);
+    let (mut files, mut tables, mut rows, mut failures) = (0, 0, 0, Vec::new());
+    for name in before.keys().filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm")) {
+        files += 1;
+        let read = || -> Result<(usize, u64), SourceError> {
+            let source = Source::open(&folder.join(name), options())?;
+            let catalogue = source.catalogue()?;
+            let mut rows = 0;
+            for table in &catalogue.tables {
+                let profile = source.profile(table)?;
+                assert_eq!(profile.rows, source.count_rows(&table.name)?, "{name} {}", table.name);
+                assert_eq!(profile.columns.len(), table.columns.len());
+                rows += profile.rows;
+            }
+            for message in source.integrity_check(20)? {
+                eprintln!("{name}: {message}");
+            }
+            source.verify_unchanged()?;
+            Ok((catalogue.tables.len(), rows))
+        };
+        match read() {
+            Ok((file_tables, file_rows)) => {
+                eprintln!("{name}: {file_tables} tables, {file_rows} rows");
+                tables += file_tables;
+                rows += file_rows;
+            }
+            Err(error) => failures.push(format!("{name}: {error}: {:?}", error.detail())),
+        }
+    }
+    assert!(before == contents(&folder), "a file was touched");
+    eprintln!("{files} files, {tables} tables, {rows} rows");
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+#[ignore = "measures: run in release mode"]
+fn scan_speed() {
+    let (_guard, folder) = folder();
+    let path = folder.join("a.db");
+    let columns = "id INTEGER PRIMARY KEY, a INT, b INT, c INT, d BIGINT, e REAL, f REAL, g NUMERIC(10,2), h TEXT, i TEXT,
+        j VARCHAR(40), k TEXT, l DATETIME, m DATETIME, n DATE, o BOOLEAN, p BOOLEAN, q JSON, r BLOB, s TEXT";
+    database(
+        &path,
+        &format!(
+            "CREATE TABLE t({columns});
+             WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
+             INSERT INTO t SELECT i, i % 100, i * 7, -i, i * 1000003, i / 3.0, i * 1e10, i / 100.0, 'name ' || i, 'city',
+                 'x' || i || '@example.org', 'some longer text that is forty bytes ...' || i,
+                 '2024-01-02 03:04:05.678901', '2024-01-02T03:04:05Z', '2024-01-02', i % 2, i % 3 = 0,
+                 '{{\"a\":' || i || '}}', x'00112233445566778899', NULL FROM n;"
+        ),
+    );
+    let source = open(&path);
+    let table = table(&source, "t");
+    let all: Vec<usize> = (0..20).collect();
+    for _ in 0..3 {
+        let start = Instant::now();
+        let mut reader = source.rows(&table, &all).unwrap();
+        let mut bytes = 0;
+        while let Some(row) = reader.next().unwrap() {
+            for i in 0..20 {
+                if let Value::Text(text) | Value::Blob(text) = row.value(i) {
+                    bytes += text.len();
+                }
+            }
+        }
+        let scan = start.elapsed();
+        let start = Instant::now();
+        source.profile(&table).unwrap();
+        let profile = start.elapsed();
+        let start = Instant::now();
+        source.count_rows("t").unwrap();
+        eprintln!(
+            "{} MB, scan {scan:?} ({bytes} bytes of text), profile {profile:?}, count {:?}",
+            source.size_bytes() >> 20,
+            start.elapsed()
+        );
+    }
+}

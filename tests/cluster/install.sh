@@ -1,0 +1,16 @@
+#!/bin/bash
+# install.sh PG_CONFIG STAGE DESTDIR: puts what `cargo pgrx package` made in STAGE to where this PostgreSQL looks for extensions.
+# install(1) replaces a file rather than writing into it, so a server that has the old library loaded keeps running.
+set -euo pipefail
+config=$1 stage=$2 destdir=$3
+lib=$("$config" --pkglibdir) share=$("$config" --sharedir)/extension
+
+sudo=()
+for folder in "$destdir$lib" "$destdir$share"; do
+    [ -n "$destdir" ] && mkdir -p "$folder"
+    [ -d "$folder" ] || { echo "install.sh: there is no folder $folder" >&2; exit 1; }
+    [ -w "$folder" ] || sudo=(sudo)
+done
+"${sudo[@]}" install -m 755 "$stage$lib/aliaport_import.so" "$destdir$lib/"
+"${sudo[@]}" install -m 644 "$stage$share"/aliaport_import.control "$stage$share"/aliaport_import--*.sql "$destdir$share/"
+echo "installed into $destdir$lib and $destdir$share"

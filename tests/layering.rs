@@ -1,0 +1,127 @@
+//! The rooms of ARCHITECTURE: who may name whom, and which files may say `unsafe`.
+//!
+//! Cargo enforces most of it; this says so in one readable failure, before somebody adds the dependency.
+//! It reads manifests and sources and uses nothing of the crate, so it links without PostgreSQL.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The only files that may contain `unsafe`. A file that no longer does leaves the list.
+const MAY_BE_UNSAFE: &[&str] = &[
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Every Rust source below `folder`, as a path relative to the repository.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The line without its `//` comment. Good enough for sources in which no string holds `//` before a forbidden word.
+fn code(line: &str) -> &str {
+    line.find("//").map_or(line, |at| &line[..at])
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == word)
+}
+
+/// Lines of the manifest's sections on dependencies that name one of `crates`.
+fn dependencies_named(manifest: &str, crates: &[&str]) -> Vec<String> {
+    let mut in_dependencies = false;
+    let mut found = Vec::new();
+    for (line, number) in read(&root().join(manifest)).lines().zip(1..) {
+        if line.starts_with('[') {
+            // [workspace.dependencies] only fixes versions: it makes nobody depend on anything.
+            in_dependencies = line.contains("dependencies") && !line.starts_with("[workspace");
+        } else if in_dependencies {
+            let name = line.split(['=', '.']).next().unwrap_or_default().trim().trim_matches('"');
+            if crates.contains(&name) {
+                found.push(format!("{manifest}:{number}: {line}"));
+            }
+        }
+    }
+    found
+}
+
+/// Lines of code of one source that name one of `words`.
+fn lines_with(path: &Path, words: &[&str]) -> Vec<String> {
+    read(&root().join(path))
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| words.iter().any(|word| has_word(code(line), word)))
+        .map(|(line, number)| format!("{}:{number}: {}", path.display(), line.trim()))
+        .collect()
+}
+
+/// The same of every source below `folder`.
+fn lines_below(folder: &str, words: &[&str]) -> Vec<String> {
+    sources(folder).iter().flat_map(|path| lines_with(path, words)).collect()
+}
+
+#[test]
+fn each_room_knows_only_the_one_before_it() {
+    let outside = ["rusqlite", "libsqlite3-sys", "pgrx", "pgrx-tests", "pgrx-pg-sys"];
+    let mut wrong = dependencies_named("src/plan/Cargo.toml", &outside);
+    wrong.extend(dependencies_named("src/plan/Cargo.toml", &["aliaport_sqlite"]));
+    wrong.extend(dependencies_named("src/sqlite/Cargo.toml", &outside[2..]));
+    wrong.extend(dependencies_named("Cargo.toml", &outside[..2]));
+    wrong.extend(lines_below("src/plan", &["rusqlite", "pgrx", "pg_sys", "aliaport_sqlite"]));
+    wrong.extend(lines_below("src/sqlite", &["pgrx", "pg_sys"]));
+    wrong.extend(lines_with(Path::new("src/lib.rs"), &["rusqlite"]));
+    wrong.extend(lines_below("src/pg", &["rusqlite"]));
+    assert!(
+        wrong.is_empty(),
+        "plan names no database, sqlite no PostgreSQL, the extension no rusqlite; but:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn plan_reads_no_file_no_clock_and_no_environment() {
+    let wrong: Vec<String> = lines_below("src/plan", &["std"])
+        .into_iter()
+        .filter(|line| ["std::fs", "std::env", "std::process", "std::net", "std::time"].iter().any(|w| line.contains(w)))
+        .collect();
+    assert!(wrong.is_empty(), "what plan decides depends on its arguments only; but:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_is_where_it_is_expected() {
+    let mut unexpected = Vec::new();
+    let mut needless = MAY_BE_UNSAFE.to_vec();
+    for path in sources("src") {
+        // The word alone: `unsafe_code` in an attribute is another one.
+        let lines = lines_with(&path, &["unsafe"]);
+        if lines.is_empty() {
+            continue;
+        }
+        let name = path.to_string_lossy().replace('\\', "/");
+        if MAY_BE_UNSAFE.contains(&name.as_str()) {
+            needless.retain(|n| *n != name);
+        } else {
+            unexpected.extend(lines);
+        }
+    }
+    assert!(unexpected.is_empty(), "unsafe code outside of the files of MAY_BE_UNSAFE:\n{}", unexpected.join("\n"));
+    assert!(needless.is_empty(), "MAY_BE_UNSAFE lists files without unsafe code: {needless:?}");
+}

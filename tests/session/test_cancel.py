@@ -1,0 +1,111 @@
+"""Cancelling works within a second in every phase, and leaves neither tables, nor open files, nor a broken server."""
+
+import threading
+import time
+
+import psycopg
+import pytest
+
+from conftest import open_files, wait_until, wide_source
+
+ROWS = 300_000
+IMPORT = "SELECT imported_rows FROM aliaport_import(%s)"
+
+
+@pytest.fixture(scope="module")
+def big(cluster):
+    path = cluster.files / "big.db"
+    wide_source(path, ROWS).close()
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def full_time(cluster, big):
+    """How long the import takes when nobody stops it: load, keys, indexes, check."""
+    cluster.recreate_database("session")
+    cluster.psql("CREATE EXTENSION aliaport_import", "session")
+    with cluster.connect("session") as connection:
+        connection.execute("SELECT aliaport_import_version()")
+        start = time.monotonic()
+        assert connection.execute(IMPORT, [big]).fetchone() == (ROWS,)
+        return time.monotonic() - start
+
+
+@pytest.mark.parametrize("part", [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
+def test_statement_timeout_stops_it_in_every_phase(connection, big, full_time, part):
+    timeout = full_time * part
+    connection.execute(f"SET statement_timeout = {int(timeout * 1000)}")
+    start = time.monotonic()
+    with pytest.raises(psycopg.errors.QueryCanceled) as caught:
+        connection.execute(IMPORT, [big])
+    late = time.monotonic() - start - timeout
+    assert late < 1.0, f"{late:.2f} s late"
+    assert "statement timeout" in caught.value.diag.message_primary
+    connection.execute("RESET statement_timeout")
+    assert connection.execute("SELECT to_regclass('wide')").fetchone() == (None,)
+    assert open_files(connection.info.backend_pid, big) == 0
+
+
+def run_in_thread(connection, big):
+    result = []
+
+    def run():
+        try:
+            result.append(connection.execute(IMPORT, [big]).fetchall())
+        except psycopg.Error as e:
+            result.append(e)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, result
+
+
+@pytest.mark.parametrize("part", [0.15, 0.6])
+def test_pg_cancel_backend_stops_it_and_the_session_goes_on(cluster, database, connection, big, full_time, part):
+    pid = connection.info.backend_pid
+    thread, result = run_in_thread(connection, big)
+    time.sleep(full_time * part)
+    start = time.monotonic()
+    cluster.connect(database).execute("SELECT pg_cancel_backend(%s)", [pid])
+    thread.join(20)
+    assert time.monotonic() - start < 1.0
+    assert isinstance(result[0], psycopg.errors.QueryCanceled), result
+    assert open_files(pid, big) == 0
+    assert connection.execute("SELECT 1").fetchone() == (1,)
+    # One thread is left of the backend: none of ours was forgotten.
+    assert connection.execute("SELECT count(*) FROM pg_ls_dir('/proc/' || pg_backend_pid() || '/task')").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("part", [0.15, 0.6])
+def test_pg_terminate_backend_ends_one_session_and_the_server_goes_on(cluster, database, big, full_time, part):
+    victim, other = cluster.connect(database), cluster.connect(database)
+    started = other.execute("SELECT pg_postmaster_start_time()").fetchone()
+    pid = victim.info.backend_pid
+    thread, result = run_in_thread(victim, big)
+    time.sleep(full_time * part)
+    start = time.monotonic()
+    other.execute("SELECT pg_terminate_backend(%s)", [pid])
+    thread.join(20)
+    assert time.monotonic() - start < 1.0
+    assert isinstance(result[0], psycopg.OperationalError), result
+    wait_until(lambda: other.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone() == (0,))
+    assert other.execute("SELECT pg_postmaster_start_time()").fetchone() == started
+    assert other.execute("SELECT to_regclass('wide')").fetchone() == (None,)
+    assert "was terminated by signal" not in cluster.log()
+    assert other.execute(IMPORT, [big]).fetchone() == (ROWS,)
+
+
+def test_a_waiting_import_can_be_cancelled(files, connection):
+    """It waits for a lock in SQLite, not in PostgreSQL."""
+    path = files / "locked.db"
+    writer = wide_source(path, 10)
+    writer.execute("BEGIN EXCLUSIVE")
+    connection.execute("SELECT aliaport_import_version()")
+    connection.execute("SET aliaport_import.busy_timeout = '60s'")
+    connection.execute("SET statement_timeout = '500ms'")
+    start = time.monotonic()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute(IMPORT, [str(path)])
+    assert time.monotonic() - start < 1.5
+    writer.execute("ROLLBACK")
+    writer.close()

@@ -1,0 +1,143 @@
+"""One import is one statement: it lands whole or not at all, also beside another one."""
+
+import threading
+import time
+
+import psycopg
+import pytest
+
+from conftest import refused, wide_source
+
+RELATIONS = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+
+
+def test_rollback_undoes_all_of_it(cluster, connection):
+    path = str(cluster.files / "harbour.db")
+    before = connection.execute(RELATIONS).fetchone()
+    connection.execute("BEGIN")
+    assert connection.execute("SELECT count(*) FROM aliaport_import(%s)", [path]).fetchone()[0] >= 5
+    assert connection.execute(RELATIONS).fetchone() != before
+    connection.execute("ROLLBACK")
+    assert connection.execute(RELATIONS).fetchone() == before
+    assert connection.execute("SELECT count(*) FROM aliaport.run").fetchone() == (0,)
+    # A savepoint is enough.
+    connection.execute("BEGIN")
+    connection.execute("SAVEPOINT a")
+    connection.execute("SELECT aliaport_import(%s)", [path])
+    connection.execute("ROLLBACK TO a")
+    connection.execute("SELECT aliaport_import(%s)", [path])
+    connection.execute("COMMIT")
+    assert connection.execute("SELECT count(*) FROM work_order").fetchone() == (3,)
+    assert connection.execute("SELECT count(*) FROM aliaport.run").fetchone() == (1,)
+
+
+def test_nobody_sees_a_half_of_it(cluster, database, connection, sample):
+    """Another session sees no table before COMMIT and every row after it."""
+    other = cluster.connect(database)
+    connection.execute("BEGIN")
+    connection.execute("SELECT aliaport_import(%s)", [str(sample(2000))])
+    assert other.execute(RELATIONS).fetchone() == (0,)
+    connection.execute("COMMIT")
+    assert other.execute("SELECT count(*) FROM work_order_item").fetchone() == (2000,)
+
+
+def test_a_snapshot_taken_before_it_sees_none_of_its_rows(cluster, database, connection):
+    """Rows that were loaded frozen would show; the catalogue shows the table, so the rows must not."""
+    other = cluster.connect(database)
+    connection.execute("CREATE TABLE \"Cari\" (\"Id\" bigint, \"Unvan\" text, \"Bakiye\" numeric, \"AktifMi\" boolean, \"CreatedAt\" timestamptz)")
+    other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    other.execute("SELECT 1")
+    connection.execute("SELECT aliaport_import(%s)", [str(cluster.files / "harbour.db")])
+    assert other.execute('SELECT count(*) FROM "Cari"').fetchone() == (0,)
+    other.execute("COMMIT")
+    assert other.execute('SELECT count(*) FROM "Cari"').fetchone() == (2,)
+
+
+def test_two_imports_into_one_schema_do_not_mix(cluster, database, connection, sample):
+    path = str(sample(2000))
+    connection.execute("BEGIN")
+    connection.execute("SELECT aliaport_import(%s)", [path])
+    second = cluster.connect(database)
+    second.execute("SET statement_timeout = '10s'")
+    start = time.monotonic()
+    with refused("55P03"):
+        second.execute("SELECT aliaport_import(%s)", [path])
+    assert time.monotonic() - start < 5
+    connection.execute("ROLLBACK")
+    assert second.execute("SELECT count(*) FROM aliaport_import(%s)", [path]).fetchone()[0] > 20
+
+
+def test_two_imports_into_two_schemas_run_side_by_side(cluster, database, files):
+    path = files / "source.db"
+    wide_source(path, 30_000).close()
+    connections = [cluster.connect(database) for _ in range(2)]
+    for n, one in enumerate(connections):
+        one.execute(f"CREATE SCHEMA s{n}")
+    results = [None, None]
+
+    def run(n):
+        try:
+            results[n] = connections[n].execute(f"SELECT target_rows, content_match FROM aliaport_import(%s, 's{n}')", [str(path)]).fetchall()
+        except psycopg.Error as e:
+            results[n] = e
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == [[(30_000, True)]] * 2
+    assert connections[0].execute("SELECT count(*) FROM ((TABLE s0.wide EXCEPT TABLE s1.wide) UNION ALL (TABLE s1.wide EXCEPT TABLE s0.wide)) AS d"
+                                  ).fetchone() == (0,)
+
+
+def test_a_dropped_extension_can_be_made_again(cluster, connection):
+    path = str(cluster.files / "harbour.db")
+    connection.execute("SELECT aliaport_import(%s)", [path])
+    connection.execute("DROP EXTENSION aliaport_import")
+    connection.execute("CREATE EXTENSION aliaport_import")
+    connection.execute("CREATE SCHEMA again")
+    assert connection.execute("SELECT count(*) FROM aliaport_import(%s, 'again')", [path]).fetchone()[0] >= 5
+
+
+def test_a_dump_holds_the_history_and_restores(cluster, database, connection):
+    path = str(cluster.files / "harbour.db")
+    connection.execute("SELECT aliaport_import(%s)", [path])
+    history = "SELECT to_jsonb(r) FROM aliaport.run r", "SELECT to_jsonb(t) FROM aliaport.run_table t ORDER BY load_order"
+    before = [connection.execute(query).fetchall() for query in history]
+    assert before[0] and before[1]
+    dump = cluster.directory / "dump"
+    cluster.run("pg_dump", "-Fc", "-f", dump, database)
+    cluster.recreate_database("restored")
+    cluster.run("pg_restore", "--exit-on-error", "-d", "restored", dump)
+    restored = cluster.connect("restored")
+    assert [restored.execute(query).fetchall() for query in history] == before
+    assert restored.execute('SELECT count(*) FROM "Cari"').fetchone() == (2,)
+    # The next run gets a number of its own.
+    restored.execute("CREATE SCHEMA again")
+    restored.execute("SELECT aliaport_import(%s, 'again')", [path])
+    assert restored.execute("SELECT count(DISTINCT run_id) FROM aliaport.run").fetchone() == (2,)
+    restored.close()
+
+
+@pytest.mark.parametrize("rows", [50, 2000])
+def test_the_sample_lands_whole(connection, sample, rows):
+    import sqlite3
+
+    path = sample(rows)
+    found = connection.execute(
+        "SELECT source_rows, imported_rows, rejected_rows, target_rows, orphan_rows, content_match, table_name, status FROM aliaport_import(%s)",
+        [str(path)]).fetchall()
+    source = sqlite3.connect(path)
+    names = [n for (n,) in source.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+    assert len(found) == len(names)
+    for source_rows, imported, rejected, target, orphans, match, table, status in found:
+        count = source.execute(f'SELECT count(*) FROM "{table.strip(chr(34))}"').fetchone()[0]
+        assert (source_rows, imported, rejected, target, orphans, match) == (count, count, 0, count, 0, True), table
+        assert status in ("ok", "warning")
+    source.close()
+    # No key is given twice: what AUTOINCREMENT had reached counts.
+    assert connection.execute("SELECT pg_get_serial_sequence('work_order', 'id') IS NOT NULL").fetchone() == (True,)
+    high = connection.execute("SELECT max(id) FROM work_order").fetchone()[0]
+    given = connection.execute("INSERT INTO work_order (wo_number, cari_id, type, subject, status) VALUES ('yeni', 1, 'DIGER', 's', 'DRAFT') RETURNING id")
+    assert given.fetchone()[0] > high + 1
