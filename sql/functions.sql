@@ -36,6 +36,40 @@ AS 'MODULE_PATHNAME', 'aliaport_plan_wrapper';
 COMMENT ON FUNCTION aliaport_plan(text, name, text, jsonb)
     IS 'shows what aliaport_import() would do, step by step; writes nothing';
 
+CREATE FUNCTION aliaport_inspect(
+    path          text,
+    target_schema name  DEFAULT NULL,
+    options       jsonb DEFAULT '{}'
+) RETURNS TABLE (
+    severity    text,
+    code        text,
+    table_name  text,
+    column_name text,
+    row_count   bigint,
+    sample      jsonb,
+    message     text,
+    suggestion  text
+) LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 50
+AS 'MODULE_PATHNAME', 'aliaport_inspect_wrapper';
+COMMENT ON FUNCTION aliaport_inspect(text, name, jsonb)
+    IS 'shows what stands in the way of importing a SQLite database; writes nothing';
+
+CREATE FUNCTION aliaport_validate(
+    path          text,
+    target_schema name  DEFAULT NULL,
+    options       jsonb DEFAULT '{}'
+) RETURNS TABLE (
+    table_name   text,
+    check_name   text,
+    source_value text,
+    target_value text,
+    ok           boolean,
+    detail       text
+) LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 200
+AS 'MODULE_PATHNAME', 'aliaport_validate_wrapper';
+COMMENT ON FUNCTION aliaport_validate(text, name, jsonb)
+    IS 'compares a SQLite database with the tables that were made from it; writes nothing';
+
 CREATE FUNCTION aliaport_import_version() RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'aliaport_import_version_wrapper';
@@ -44,3 +78,5 @@ COMMENT ON FUNCTION aliaport_import_version() IS 'the version of the loaded alia
 -- These read files with the rights of the server's operating-system user: nobody but those who are granted it.
 REVOKE ALL ON FUNCTION aliaport_import(text, name, text, boolean, text, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION aliaport_plan(text, name, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION aliaport_inspect(text, name, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION aliaport_validate(text, name, jsonb) FROM PUBLIC;

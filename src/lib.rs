@@ -2,7 +2,7 @@
 //! transaction, with proof that every value arrived.
 //!
 //! This crate is the room where rows go ([`pg`]); what to do is decided in `aliaport_plan`, and where rows come from is
-//! `aliaport_sqlite`. ARCHITECTURE, in docs/, tells how the three fit together.
+//! `aliaport_sqlite`. docs/architecture.md tells how the three fit together.
 #![deny(ffi_unwind_calls)]
 
 #[cfg(not(panic = "unwind"))]

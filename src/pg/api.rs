@@ -9,10 +9,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
+use super::inspect;
 use super::planning::{self, bad_argument};
 use super::row::OnError;
 use super::run::{self, Request};
-use super::target;
+use super::{target, validate};
 
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
@@ -102,6 +103,69 @@ fn aliaport_plan(
             .collect::<Vec<_>>())
     };
     plan().map(TableIterator::new).map_err(Error::into_report)
+}
+
+#[allow(clippy::type_complexity)] // the column list is the contract
+#[pg_extern(sql = false)]
+fn aliaport_inspect(
+    path: Option<&str>,
+    target_schema: Option<&CStr>,
+    options: Option<JsonB>,
+) -> std::result::Result<TableIterator<'static, (
+    name!(severity, String),
+    name!(code, String),
+    name!(table_name, Option<String>),
+    name!(column_name, Option<String>),
+    name!(row_count, Option<i64>),
+    name!(sample, Option<JsonB>),
+    name!(message, String),
+    name!(suggestion, Option<String>),
+)>, ErrorReport> {
+    let inspect = || -> Result<_> {
+        let schema = target::schema(schema_argument(target_schema)?)?;
+        let options = options.map_or_else(empty_object, |o| o.0);
+        Ok(inspect::inspect(required_path(path)?, &schema, &options)?
+            .into_iter()
+            .map(|f| {
+                (
+                    f.severity.as_str().to_owned(),
+                    f.code.to_owned(),
+                    f.table,
+                    f.column,
+                    f.count.and_then(|n| i64::try_from(n).ok()),
+                    f.sample.map(JsonB),
+                    f.message,
+                    f.suggestion,
+                )
+            })
+            .collect::<Vec<_>>())
+    };
+    inspect().map(TableIterator::new).map_err(Error::into_report)
+}
+
+#[allow(clippy::type_complexity)] // the column list is the contract
+#[pg_extern(sql = false)]
+fn aliaport_validate(
+    path: Option<&str>,
+    target_schema: Option<&CStr>,
+    options: Option<JsonB>,
+) -> std::result::Result<TableIterator<'static, (
+    name!(table_name, String),
+    name!(check_name, String),
+    name!(source_value, Option<String>),
+    name!(target_value, Option<String>),
+    name!(ok, bool),
+    name!(detail, Option<String>),
+)>, ErrorReport> {
+    let validate = || -> Result<_> {
+        let schema = target::schema(schema_argument(target_schema)?)?;
+        let options = options.map_or_else(empty_object, |o| o.0);
+        Ok(validate::validate(required_path(path)?, &schema, &options)?
+            .into_iter()
+            .map(|c| (c.table, c.check.to_owned(), c.source, c.target, c.ok, c.detail))
+            .collect::<Vec<_>>())
+    };
+    validate().map(TableIterator::new).map_err(Error::into_report)
 }
 
 #[pg_extern(sql = false)]

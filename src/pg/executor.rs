@@ -11,7 +11,7 @@ use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::value::Cell;
-use aliaport_sqlite::RowReader;
+use aliaport_sqlite::ExclusiveReader;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -31,7 +31,7 @@ const ROWS_BETWEEN_CHECKS: u64 = 1000;
 
 /// Loads every row that `reader` gives with one INSERT into the table `relation`.
 pub fn insert(
-    mut reader: RowReader<'_>,
+    mut reader: ExclusiveReader<'_>,
     plan: &TablePlan,
     relation: pg_sys::Oid,
     policy: Policy<'_>,
@@ -39,7 +39,12 @@ pub fn insert(
     let mut converter = RowConverter::new(plan, policy.zone, policy.on_error, policy.with_digest);
     let at = Shared::new((0u64, None));
     let mut rejected_rows = 0;
-    error::located(|| load::place(&plan.source, at.get()), || {
+    let is_read = Shared::new(false);
+    let place = || match is_read.get() {
+        false => load::place(&plan.source, at.get()),
+        true => format!("SQLite table \"{}\", while its {} rows were inserted.", plan.source, at.get().0),
+    };
+    error::located(place, || {
         Spi::connect_mut(|client| -> Result<()> {
             let mut rows = Rows::new(relation, plan)?;
             let mut read = 0;
@@ -58,6 +63,7 @@ pub fn insert(
                     (policy.set_aside)(aside)?;
                 }
             }
+            is_read.set(true);
             rows.register()?;
             let columns: Vec<String> = plan.columns.iter().map(|c| quote(&c.target)).collect();
             let columns = columns.join(", ");

@@ -5,7 +5,7 @@
 //! out of scope (return, error, cancel) or else when the context is deleted (termination), and only once.
 #![allow(unsafe_code)] // hands ownership of one allocation to a memory context's reset callback
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
@@ -42,6 +42,13 @@ impl<T> Deref for Held<T> {
         // SAFETY: `value` was made by `new` and is dropped only by the deletion of `context`: by our `drop`, after which no
         // handle exists, or by the end of the transaction, which no Rust frame that holds a handle survives.
         unsafe { &*self.value }
+    }
+}
+
+impl<T> DerefMut for Held<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`; the handle is borrowed exclusively and is the only one.
+        unsafe { &mut *self.value }
     }
 }
 

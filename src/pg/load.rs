@@ -16,7 +16,7 @@ use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::tuple::{self, Images, Writer};
 use aliaport_plan::value::Cell;
-use aliaport_sqlite::RowReader;
+use aliaport_sqlite::ExclusiveReader;
 use pgrx::pg_sys;
 
 use super::datum::{self, Arena};
@@ -61,7 +61,7 @@ pub struct Loaded {
 /// `is_new` says that the table was made or truncated by this run: its rows are then written frozen and its pages
 /// all-visible. Nothing of this transaction can hold a snapshot that could see such a table without its rows.
 pub fn bulk(
-    reader: RowReader<'_>,
+    reader: ExclusiveReader<'_>,
     plan: &TablePlan,
     oid: pg_sys::Oid,
     is_new: bool,
@@ -176,7 +176,7 @@ impl Heap {
     /// Loads with the reader thread: tuples arrive formed.
     fn load_images(
         &mut self,
-        reader: RowReader<'_>,
+        reader: ExclusiveReader<'_>,
         converter: RowConverter,
         policy: &mut Policy<'_>,
         at: &Shared<(u64, Option<i64>)>,
@@ -202,7 +202,7 @@ impl Heap {
     /// Loads without a thread: cells become datums, and PostgreSQL forms the tuples.
     fn load_datums(
         &mut self,
-        mut reader: RowReader<'_>,
+        mut reader: ExclusiveReader<'_>,
         mut converter: RowConverter,
         policy: &mut Policy<'_>,
         at: &Shared<(u64, Option<i64>)>,

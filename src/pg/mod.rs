@@ -15,8 +15,11 @@ mod finish;
 mod guard;
 mod history;
 mod input;
+mod inspect;
 mod interrupt;
 mod load;
+mod original;
+mod orphan;
 mod planning;
 mod readback;
 mod reader;
@@ -26,6 +29,7 @@ mod run;
 mod spi;
 mod subxact;
 mod target;
+mod validate;
 
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;

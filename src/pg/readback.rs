@@ -14,11 +14,20 @@ use super::{interrupt, relation};
 /// Rows between two resets of the memory that detoasting uses, and between two looks at the interrupt flags.
 const ROWS_BETWEEN_RESETS: u64 = 256;
 
-/// Every visible row of the table `oid`, as the columns of `plan` see it.
+/// The digest of every visible row of the table `oid`, as the columns of `plan` see it.
 pub fn digest(oid: pg_sys::Oid, plan: &TablePlan) -> Result<TableDigest> {
+    let mut digest = TableDigest::default();
+    rows(oid, plan, |_, row| digest.merge(&row))?;
+    Ok(digest)
+}
+
+/// A row's place in its table: block and offset (`ctid`).
+pub type Place = (u32, u16);
+
+/// Every visible row of the table `oid` in the order of the heap, with the digest of that row alone.
+pub fn rows(oid: pg_sys::Oid, plan: &TablePlan, mut each: impl FnMut(Place, TableDigest)) -> Result<()> {
     let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
     let mut hasher = RowHasher::new(&types);
-    let mut digest = TableDigest::default();
     // SAFETY: the relation exists; all that is opened here is closed below or, on an error, by the end of the
     // (sub)transaction. A slot's values are valid until the next tuple is fetched; each is used before that.
     unsafe {
@@ -46,7 +55,10 @@ pub fn digest(oid: pg_sys::Oid, plan: &TablePlan) -> Result<TableDigest> {
                 };
                 hasher.read_back(i, &cell);
             }
+            let mut digest = TableDigest::default();
             hasher.end_row(&mut digest);
+            let tid = &(*slot).tts_tid;
+            each(((u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo), tid.ip_posid), digest);
             rows += 1;
             if rows.is_multiple_of(ROWS_BETWEEN_RESETS) {
                 pg_sys::MemoryContextReset(context);
@@ -60,5 +72,5 @@ pub fn digest(oid: pg_sys::Oid, plan: &TablePlan) -> Result<TableDigest> {
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(open, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
-    Ok(digest)
+    Ok(())
 }

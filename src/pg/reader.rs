@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aliaport_plan::tuple::{Images, Writer};
 use aliaport_plan::value::Cell;
-use aliaport_sqlite::{RowReader, SourceError};
+use aliaport_sqlite::{ExclusiveReader, SourceError};
 
 use super::error::{Result, unexpected};
 use super::interrupt;
@@ -66,7 +66,7 @@ pub struct Finished {
 ///
 /// `attributes` are the positions (0-based `attnum`) of the converter's columns, ascending.
 pub fn scan(
-    rows: RowReader<'_>,
+    rows: ExclusiveReader<'_>,
     converter: RowConverter,
     writer: Writer,
     attributes: Vec<usize>,
@@ -144,7 +144,7 @@ fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
 
 /// What the thread works on.
 struct Job<'a> {
-    rows: RowReader<'a>,
+    rows: ExclusiveReader<'a>,
     converter: RowConverter,
     form: Form,
     read: u64,

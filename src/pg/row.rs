@@ -245,7 +245,8 @@ impl RowConverter {
         }
     }
 
-    fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
+    /// The key as `aliaport.rejected_row` keeps it.
+    pub fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
         let mut map = Map::new();
         if let Some(rowid) = row.rowid() {
             map.insert("rowid".to_owned(), json!(rowid));
@@ -256,7 +257,8 @@ impl RowConverter {
         serde_json::Value::Object(map)
     }
 
-    fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
+    /// Every column's original value.
+    pub fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
         let entries = self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
         serde_json::Value::Object(entries.collect())
     }

@@ -4,19 +4,23 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use aliaport_plan::build::Mode;
+use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::convert::Zone;
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{Finding, Severity};
-use aliaport_plan::option::{Orphans, Verify};
-use aliaport_plan::plan::{Action, Step, TablePlan};
+use aliaport_plan::option::{Options, Orphans, Verify};
+use aliaport_plan::plan::{Action, Plan, Step, TablePlan};
+use aliaport_sqlite::Source;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde_json::json;
 
 use super::error::{self, Error, Result, unexpected};
 use super::load::{self, Loaded, Policy};
 use super::planning::{self, Planned};
-use super::row::OnError;
-use super::{access, executor, finish, history, readback, spi, subxact, target};
+use super::row::{OnError, SetAside};
+use super::target::Path;
+use super::{access, executor, finish, history, orphan, original, readback, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -80,6 +84,19 @@ impl TableRow {
             warnings: table.findings.clone(),
             path: "none",
             digest: None,
+        }
+    }
+
+    fn warn(&mut self, code: &'static str, message: &str, count: i64) {
+        if count > 0 {
+            self.warnings.push(Finding {
+                severity: Severity::Warning,
+                code,
+                table: None,
+                column: None,
+                message: message.to_owned(),
+                count: u64::try_from(count).ok(),
+            });
         }
     }
 
@@ -198,42 +215,98 @@ fn lock(schema: &str) -> Result<()> {
 }
 
 fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
-    let planned = planning::plan(request.path, schema, request.mode, request.options)?;
-    let mut import = Import::new(request, run_id, &planned)?;
-    for step in &planned.plan.steps {
+    let Planned { mut source, catalogue, mut plan, options } =
+        planning::plan(request.path, schema, request.mode, request.options)?;
+    refuse_unfinished(request)?;
+    for table in plan.tables.iter_mut().filter(|t| !t.is_created) {
+        target::add_foreign_keys(table)?;
+    }
+    let zone = Zone::parse(&plan.timezone).map_err(unexpected)?;
+    let rows = plan.tables.iter().enumerate().map(|(i, t)| TableRow::new(i + 1, t)).collect();
+    let mut import = Import {
+        request,
+        run_id,
+        source: &mut source,
+        catalogue: &catalogue,
+        plan: &plan,
+        options: &options,
+        zone,
+        rows,
+        orphans_are_settled: false,
+        has_orphans: false,
+    };
+    // What belongs to no table (views, virtual tables) is said in the first row: a run has no row of its own.
+    if let Some(first) = import.rows.first_mut() {
+        first.warnings.extend(plan.findings.iter().cloned());
+    }
+    for step in &plan.steps {
         import.step(step)?;
     }
-    if !import.failed_keys.is_empty() {
-        return Err(finish::orphan_error(&finish::orphaned(&planned.plan)?));
+    import.settle_orphans()?;
+    if import.has_orphans {
+        return Err(orphan::abort_error(&plan)?);
     }
-    planned.source.verify_unchanged()?;
+    import.source.verify_unchanged()?;
     import.complete()
+}
+
+/// What the interface describes and this version does not do yet.
+fn refuse_unfinished(request: &Request<'_>) -> Result<()> {
+    if request.mode == Mode::Sync {
+        return Err(Error::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "mode \"sync\" is not supported yet")
+            .detail("This version of aliaport_import creates, appends and replaces.")
+            .hint("Use mode => 'replace'."));
+    }
+    Ok(())
 }
 
 /// The state of one import on its way through the plan's steps.
 struct Import<'a> {
     request: &'a Request<'a>,
     run_id: i64,
-    planned: &'a Planned,
+    source: &'a mut Source,
+    catalogue: &'a Catalogue,
+    plan: &'a Plan,
+    options: &'a Options,
     zone: Zone,
     rows: Vec<TableRow>,
-    /// Foreign keys that could not be made, by the constraint's name.
-    failed_keys: Vec<String>,
+    orphans_are_settled: bool,
+    /// Orphans were found that abort the import. The rest of the keys is still tried: the error names every one of them.
+    has_orphans: bool,
+}
+
+/// One table of the plan with what is needed to read and write it.
+struct Subject<'a> {
+    plan: &'a TablePlan,
+    table: &'a Table,
+    columns: Vec<usize>,
+    relation: pg_sys::Oid,
 }
 
 impl<'a> Import<'a> {
-    fn new(request: &'a Request<'a>, run_id: i64, planned: &'a Planned) -> Result<Self> {
-        let zone = Zone::parse(&planned.plan.timezone).map_err(unexpected)?;
-        let mut rows: Vec<TableRow> =
-            planned.plan.tables.iter().enumerate().map(|(i, t)| TableRow::new(i + 1, t)).collect();
-        // What belongs to no table (views, virtual tables) is said in the first row: a run has no row of its own.
-        if let Some(first) = rows.first_mut() {
-            first.warnings.extend(planned.plan.findings.iter().cloned());
-        }
-        Ok(Import { request, run_id, planned, zone, rows, failed_keys: Vec::new() })
+    fn subject(&self, index: usize) -> Result<Subject<'a>> {
+        let plan = self.plan.tables.get(index).ok_or_else(|| unexpected("table number in a step"))?;
+        let table = self
+            .catalogue
+            .tables
+            .iter()
+            .find(|t| t.name == plan.source)
+            .ok_or_else(|| unexpected("table that the source does not have"))?;
+        let columns = plan
+            .columns
+            .iter()
+            .map(|c| table.columns.iter().position(|s| s.name == c.source))
+            .collect::<Option<_>>()
+            .ok_or_else(|| unexpected("column that the source does not have"))?;
+        let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?
+            .ok_or_else(|| unexpected(format!("absence of relation {}", plan.target)))?;
+        Ok(Subject { plan, table, columns, relation })
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
+        if step.action >= Action::AddForeignKey {
+            self.settle_orphans()?;
+        }
         let begun = Instant::now();
         match (step.action, step.table) {
             (Action::Skip, _) => return Ok(()),
@@ -241,7 +314,7 @@ impl<'a> Import<'a> {
             (Action::SetSequence, Some(table)) => self.set_sequence(table)?,
             (Action::AddForeignKey, Some(table)) => self.add_foreign_key(table, step)?,
             _ => {
-                let place = || match step.table.and_then(|t| self.planned.plan.tables.get(t)) {
+                let place = || match step.table.and_then(|t| self.plan.tables.get(t)) {
                     Some(table) => format!("SQLite table \"{}\", statement: {}.", table.source, step.sql),
                     None => format!("Statement: {}.", step.sql),
                 };
@@ -254,27 +327,74 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
+    /// Treats orphans as the policies say, once, when every table is loaded and has its keys.
+    ///
+    /// A rejected row may have children of its own, so this repeats until no row is rejected any more.
+    fn settle_orphans(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.orphans_are_settled, true) {
+            return Ok(());
+        }
+        loop {
+            let mut rejected = 0;
+            for index in 0..self.plan.tables.len() {
+                let Some(table) = self.plan.tables.get(index) else { continue };
+                let unwanted = orphan::unwanted(table, self.request.orphans)?;
+                if unwanted.is_empty() {
+                    continue;
+                }
+                let subject = self.subject(index)?;
+                let entries = original::set_aside(
+                    self.source,
+                    subject.table,
+                    &subject.columns,
+                    table,
+                    &self.zone,
+                    subject.relation,
+                    &unwanted,
+                )?;
+                history::set_aside(self.run_id, &table.source, entries)?;
+                let deleted = orphan::apply(table, &unwanted)?;
+                super::compat::command_counter_increment();
+                let found = i64::try_from(unwanted.len()).unwrap_or(i64::MAX);
+                if let Some(row) = self.rows.get_mut(index) {
+                    row.orphan_rows += found;
+                    row.imported_rows -= deleted;
+                    row.rejected_rows += deleted;
+                    row.target_rows -= deleted;
+                    row.warn("orphan_rows", "rows pointed at a missing parent", found);
+                    row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
+                    row.warn("nulled", "references to a missing parent became NULL", found - deleted);
+                }
+                rejected += deleted;
+            }
+            if rejected == 0 {
+                break;
+            }
+        }
+        // Keys that an existing table has already are not added, so nothing else would check them.
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            for key in table.foreign_keys.iter().filter(|k| !k.is_created) {
+                let policy = key.orphans.unwrap_or(self.request.orphans);
+                // Without constraints an orphan harms nothing; it is only counted.
+                let is_enforced = !table.is_created || self.options.foreign_key_constraints;
+                let count = orphan::count(&table.target, key)?;
+                if count > 0 {
+                    self.has_orphans |= is_enforced && policy != Orphans::Keep || is_enforced && !table.is_created;
+                    if let Some(row) = self.rows.get_mut(index) {
+                        row.orphan_rows += count;
+                        row.warn("orphan_rows", "rows point at a missing parent", count);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn load(&mut self, index: usize) -> Result<()> {
-        let (Some(plan), Some(row)) = (self.planned.plan.tables.get(index), self.rows.get_mut(index)) else {
-            return Err(unexpected("table number in a step"));
-        };
-        let verify = self.planned.options.verify;
-        let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?
-            .ok_or_else(|| unexpected(format!("absence of relation {}", plan.target)))?;
-        let table = self
-            .planned
-            .catalogue
-            .tables
-            .iter()
-            .find(|t| t.name == plan.source)
-            .ok_or_else(|| unexpected("table that the source does not have"))?;
-        let columns: Vec<usize> = plan
-            .columns
-            .iter()
-            .map(|c| table.columns.iter().position(|s| s.name == c.source))
-            .collect::<Option<_>>()
-            .ok_or_else(|| unexpected("column that the source does not have"))?;
-        let use_executor = target::needs_executor(relation, self.planned.options.triggers)?;
+        let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
+        let verify = self.options.verify;
+        let path = target::path_of(relation, &plan.target, self.options.triggers)?;
         // Rows that are there already count neither for nor against this run.
         let before = match (plan.is_created, verify) {
             (true, _) | (_, Verify::Count | Verify::None) => TableDigest::default(),
@@ -282,7 +402,7 @@ impl<'a> Import<'a> {
         };
         let rejected = RefCell::new(0u64);
         let run_id = self.run_id;
-        let mut set_aside = |entries: Vec<_>| {
+        let mut set_aside = |entries: Vec<SetAside>| {
             *rejected.borrow_mut() += entries.len() as u64;
             history::set_aside(run_id, &plan.source, entries)
         };
@@ -292,14 +412,23 @@ impl<'a> Import<'a> {
             with_digest: verify == Verify::Content,
             set_aside: &mut set_aside,
         };
-        let reader = self.planned.source.rows_where(table, &columns, plan.filter.as_deref())?;
-        let loaded = if use_executor {
-            executor::insert(reader, plan, relation, policy)?
-        } else {
-            load::bulk(reader, plan, relation, plan.is_created, policy)?
+        let reader = self.source.rows_exclusive(table, &columns, plan.filter.as_deref())?;
+        let loaded = match path {
+            Path::Executor => executor::insert(reader, plan, relation, policy)?,
+            Path::Bulk { has_indexes } => {
+                let is_new = plan.is_created || self.request.mode == Mode::Replace;
+                let loaded = load::bulk(reader, plan, relation, is_new, policy)?;
+                super::compat::command_counter_increment();
+                if has_indexes {
+                    // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
+                    let place = || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
+                    error::located(place, || spi::run(&format!("REINDEX TABLE {}", plan.target)))?;
+                }
+                loaded
+            }
         };
         super::compat::command_counter_increment();
-        row.path = if use_executor { "executor" } else { "bulk" };
+        row.path = path.as_str();
         record(row, &loaded, rejected.into_inner());
         match verify {
             Verify::Content => {
@@ -322,7 +451,7 @@ impl<'a> Import<'a> {
     }
 
     fn set_sequence(&mut self, index: usize) -> Result<()> {
-        let (Some(plan), Some(row)) = (self.planned.plan.tables.get(index), self.rows.get_mut(index)) else {
+        let (Some(plan), Some(row)) = (self.plan.tables.get(index), self.rows.get_mut(index)) else {
             return Err(unexpected("table number in a step"));
         };
         if let Some(sequence) = &plan.sequence {
@@ -331,25 +460,33 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    /// Adds a foreign key and lets PostgreSQL validate it set-wise. Where that finds an orphan, the rest of the keys is still
-    /// tried, because the error names every one of them.
+    /// Adds a foreign key and lets PostgreSQL validate it set-wise.
     fn add_foreign_key(&mut self, index: usize, step: &Step) -> Result<()> {
-        let result = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql));
-        match result {
-            Ok(()) => Ok(()),
-            Err(error) if error.code() == PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION => {
-                self.failed_keys.push(step.object.clone());
-                Ok(())
-            }
-            Err(error) => {
-                let source = self.planned.plan.tables.get(index).map_or("", |t| t.source.as_str());
-                Err(error.detail(format!("SQLite table \"{source}\", statement: {}.", step.sql)))
-            }
+        let Some(table) = self.plan.tables.get(index) else { return Err(unexpected("table number in a step")) };
+        let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else { return Ok(()) };
+        if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
+            return Err(error.detail(format!("SQLite table \"{}\", statement: {}.", table.source, step.sql)));
         }
+        let key = table
+            .foreign_keys
+            .iter()
+            .find(|k| aliaport_plan::name::quote(&k.name) == step.object || k.name == step.object)
+            .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
+        if key.orphans.unwrap_or(self.request.orphans) != Orphans::Keep {
+            self.has_orphans = true;
+            return Ok(());
+        }
+        let count = orphan::count(&table.target, key)?;
+        spi::run(&format!("{} NOT VALID", step.sql))?;
+        if let Some(row) = self.rows.get_mut(index) {
+            row.orphan_rows += count;
+            row.warn("orphan_rows", "rows point at a missing parent; their foreign key is NOT VALID", count);
+        }
+        Ok(())
     }
 
     fn complete(mut self) -> Result<Outcome> {
-        for (row, table) in self.rows.iter_mut().zip(&self.planned.plan.tables) {
+        for (row, table) in self.rows.iter_mut().zip(&self.plan.tables) {
             row.table_name = spi::one::<String>(
                 "SELECT pg_catalog.to_regclass($1)::text",
                 &[table.target.to_string().into()],
@@ -358,8 +495,8 @@ impl<'a> Import<'a> {
         }
         Ok(Outcome {
             rows: self.rows,
-            source_bytes: signed(self.planned.source.size_bytes()),
-            source_fingerprint: self.planned.source.fingerprint(),
+            source_bytes: signed(self.source.size_bytes()),
+            source_fingerprint: self.source.fingerprint(),
             error: None,
         })
     }
@@ -380,21 +517,8 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
         });
     }
     let nulled = set_aside.saturating_sub(loaded.rejected_rows);
-    for (code, message, count) in [
-        ("rejected", "rows were set aside in aliaport.rejected_row", loaded.rejected_rows),
-        ("nulled", "values became NULL; their originals are in aliaport.rejected_row", nulled),
-    ] {
-        if count > 0 {
-            row.warnings.push(Finding {
-                severity: Severity::Warning,
-                code,
-                table: None,
-                column: None,
-                message: message.to_owned(),
-                count: Some(count),
-            });
-        }
-    }
+    row.warn("rejected", "rows were set aside in aliaport.rejected_row", signed(loaded.rejected_rows));
+    row.warn("nulled", "values became NULL; their originals are in aliaport.rejected_row", signed(nulled));
 }
 
 /// The error of a table whose content is not what was sent.

@@ -1,6 +1,7 @@
 //! What the target schema holds already, read from PostgreSQL's catalogue.
 
 use aliaport_plan::pg_type::PgType;
+use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use aliaport_plan::target::{Target, TargetColumn, TargetRelation};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -71,12 +72,8 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
         relation.columns = columns(*oid)?;
         relation.keys = keys(*oid)?;
         if matches!(relation.kind, 'r' | 'p') {
-            let sql = format!(
-                "SELECT NOT EXISTS (SELECT 1 FROM {}.{})",
-                aliaport_plan::name::quote(&relation.schema),
-                aliaport_plan::name::quote(&relation.name)
-            );
-            relation.is_empty = spi::one::<bool>(&sql, &[])?.unwrap_or(false);
+            relation.is_empty =
+                is_empty(&QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() })?;
         }
     }
     Ok(Target {
@@ -84,6 +81,11 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
         server_version: server_version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0),
         relations: relations.into_iter().map(|(_, relation)| relation).collect(),
     })
+}
+
+/// Whether a table holds no row that this transaction sees.
+fn is_empty(name: &QualifiedName) -> Result<bool> {
+    Ok(spi::one::<bool>(&format!("SELECT NOT EXISTS (SELECT FROM {name})"), &[])?.unwrap_or(false))
 }
 
 fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
@@ -201,22 +203,111 @@ fn labels(oid: pg_sys::Oid) -> Result<Vec<(String, u32)>> {
     )
 }
 
-/// True where rows must go through an ordinary INSERT: the table does on insert what the bulk path does not do.
+/// How rows get into a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Straight into the heap.
+    Bulk {
+        /// The table has indexes, which must be rebuilt afterwards.
+        has_indexes: bool,
+    },
+    /// Through an ordinary INSERT.
+    Executor,
+}
+
+impl Path {
+    /// The word in `detail`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Path::Bulk { .. } => "bulk",
+            Path::Executor => "executor",
+        }
+    }
+}
+
+/// Which path a table takes.
 ///
-/// These are: not an ordinary heap table, user triggers that options let fire, rules, row security that binds this role,
-/// stored generated columns, domains, exclusion constraints, inheritance or partitioning, and indexes that exist already.
-pub fn needs_executor(relation: pg_sys::Oid, triggers: bool) -> Result<bool> {
-    Ok(spi::one::<bool>(
-        "SELECT c.relkind <> 'r' OR c.relispartition OR c.relhassubclass OR c.relhasrules \
-             OR am.amname <> 'heap' OR pg_catalog.row_security_active(c.oid) \
-             OR EXISTS (SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
-             OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f') \
-             OR $2 AND EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
-             OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-                        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-                          AND (a.attgenerated <> '' OR t.typtype = 'd')) \
+/// The bulk path does what it takes to fill a plain heap table that is empty and belongs to the caller: check constraints as it
+/// goes, indexes and foreign keys set-wise afterwards, user triggers not at all. Everything else that an INSERT does needs the
+/// INSERT: rules, row security, partitions and inheritance, stored generated columns, domains, exclusion constraints,
+/// deferrable unique constraints, triggers that options let fire; and so do rows that are there already, whose indexes it
+/// would cost more to rebuild, and tables of other owners, which the caller may insert into but not reindex.
+pub fn path_of(relation: pg_sys::Oid, name: &QualifiedName, triggers: bool) -> Result<Path> {
+    let found = spi::rows(
+        "SELECT c.relkind = 'r' AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules \
+             AND am.amname = 'heap' AND NOT pg_catalog.row_security_active(c.oid) \
+             AND pg_catalog.pg_has_role(c.relowner, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'INSERT') \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid \
+                             AND (k.contype = 'x' OR k.contype IN ('p', 'u') AND k.condeferrable)) \
+             AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+                             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+                               AND (a.attgenerated <> '' OR t.typtype = 'd')), \
+             EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam WHERE c.oid = $1",
         &[relation.into(), triggers.into()],
-    )?
-    .unwrap_or(true))
+        |row| {
+            Ok((
+                row.get::<bool>(1)?.unwrap_or(false),
+                row.get::<bool>(2)?.unwrap_or(true),
+            ))
+        },
+    )?;
+    Ok(match found.first() {
+        Some((true, false)) => Path::Bulk { has_indexes: false },
+        // What an aborted import left behind is invisible, and a rebuilt index forgets it.
+        Some((true, true)) if is_empty(name)? => Path::Bulk { has_indexes: true },
+        _ => Path::Executor,
+    })
+}
+
+/// Adds the foreign keys that the table `plan` stands for has in the target and that the source does not declare, so that they
+/// are checked after the load like the others.
+pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
+    let keys = spi::rows(
+        "SELECT k.conname::text, pn.nspname::text, pc.relname::text, \
+                ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
+                      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
+                ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(attnum, n) \
+                      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n) \
+         FROM pg_catalog.pg_constraint k \
+         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_class pc ON pc.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace \
+         WHERE k.contype = 'f' AND k.convalidated AND n.nspname = $1 AND c.relname = $2 ORDER BY k.oid",
+        &[plan.target.schema.clone().into(), plan.target.name.clone().into()],
+        |row| {
+            Ok((
+                row.get::<String>(1)?.unwrap_or_default(),
+                QualifiedName {
+                    schema: row.get::<String>(2)?.unwrap_or_default(),
+                    name: row.get::<String>(3)?.unwrap_or_default(),
+                },
+                row.get::<Vec<String>>(4)?.unwrap_or_default(),
+                row.get::<Vec<String>>(5)?.unwrap_or_default(),
+            ))
+        },
+    )?;
+    for (name, parent, columns, parent_columns) in keys {
+        if plan.foreign_keys.iter().any(|k| k.columns == columns && k.parent == parent && k.parent_columns == parent_columns) {
+            continue;
+        }
+        let source_columns: Vec<String> = columns
+            .iter()
+            .map(|c| plan.columns.iter().find(|p| &p.target == c).map_or_else(|| c.clone(), |p| p.source.clone()))
+            .collect();
+        plan.foreign_keys.push(ForeignKeyPlan {
+            name,
+            label: format!("{}.{}", plan.source, source_columns.join(", ")),
+            parent_source: parent.name.clone(),
+            parent_source_columns: parent_columns.clone(),
+            parent,
+            columns,
+            parent_columns,
+            source_columns,
+            orphans: None,
+            is_created: false,
+        });
+    }
+    Ok(())
 }

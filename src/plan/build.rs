@@ -1,11 +1,13 @@
 //! What will be done? A catalogue, what the target already has and what the caller asks for become a [`Plan`].
 //!
 //! The parts, in the order in which they work: `request` checks the names in the options, `draft` finds each table's target and
-//! each column's type, `foreign` resolves foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and
+//! each column's type, `existing`
+//! matches them with tables that are there, `foreign` resolves foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and
 //! indexes, `step` puts it all in order.
 
 mod draft;
 mod error;
+mod existing;
 mod foreign;
 mod keys;
 mod request;
@@ -161,7 +163,8 @@ pub fn build(
     name_foreign_keys(&drafts, &mut foreign, &mut constraints, options);
 
     let order = load_order(drafts.len(), &foreign.references);
-    let parts = step::Parts { drafts: &drafts, order: &order, creates: &creates, keys: &keys, foreign: &foreign };
+    let parts =
+        step::Parts { drafts: &drafts, order: &order, creates: &creates, keys: &keys, foreign: &foreign };
     plan.steps = parts.steps(&plan.skipped, request.mode);
     finish(&mut plan, drafts, &order.order, foreign, options);
     plan.findings.extend(others(catalogue, options));
@@ -204,7 +207,9 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
         Mode::Create => {
             let items: Vec<_> = existing
                 .filter(|(_, r)| !r.is_empty)
-                .map(|(d, _)| (d.table.name.clone(), None, format!("target table {} has rows already", d.target)))
+                .map(|(d, _)| {
+                    (d.table.name.clone(), None, format!("target table {} has rows already", d.target))
+                })
                 .collect();
             let summary = format!("{} target tables have rows already", items.len());
             PlanError::of(
@@ -221,11 +226,13 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
             let items: Vec<_> = existing
                 .filter(|(d, r)| !r.keys.iter().any(|k| has_key(d, k)))
                 .map(|(d, _)| {
-                    let message = format!("target table {} has no primary or unique key for mode sync", d.target);
+                    let message =
+                        format!("target table {} has no primary or unique key for mode sync", d.target);
                     (d.table.name.clone(), None, message)
                 })
                 .collect();
-            let summary = format!("{} target tables have no primary or unique key for mode sync", items.len());
+            let summary =
+                format!("{} target tables have no primary or unique key for mode sync", items.len());
             PlanError::of(
                 PlanErrorKind::NoKey,
                 items,
@@ -241,7 +248,9 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
 fn name_foreign_keys(drafts: &[Draft<'_>], foreign: &mut Foreign, names: &mut [Names], options: &Options) {
     for pass in [true, false] {
         for key in foreign.keys.iter_mut().filter(|k| k.declared_name.is_some() == pass) {
-            let (Some(names), Some(draft)) = (names.get_mut(key.child), drafts.get(key.child)) else { continue };
+            let (Some(names), Some(draft)) = (names.get_mut(key.child), drafts.get(key.child)) else {
+                continue;
+            };
             key.plan.name = match &key.declared_name {
                 Some(name) => names.assign(&spell(name, options.identifiers)).0,
                 None => {
@@ -351,3 +360,6 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests;

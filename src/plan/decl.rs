@@ -72,7 +72,10 @@ mod tests {
     fn affinity_follows_the_table_of_section_3_1_1() {
         let examples: &[(&str, Affinity)] = &[
             ("INT INTEGER TINYINT SMALLINT MEDIUMINT BIGINT UNSIGNED_BIG_INT INT2 INT8", Affinity::Integer),
-            ("CHARACTER(20) VARCHAR(255) NCHAR(55) NVARCHAR(100) TEXT CLOB NATIVE_CHARACTER(70)", Affinity::Text),
+            (
+                "CHARACTER(20) VARCHAR(255) NCHAR(55) NVARCHAR(100) TEXT CLOB NATIVE_CHARACTER(70)",
+                Affinity::Text,
+            ),
             ("BLOB", Affinity::Blob),
             ("REAL DOUBLE DOUBLE_PRECISION FLOAT", Affinity::Real),
             ("NUMERIC DECIMAL(10,5) BOOLEAN DATE DATETIME STRING", Affinity::Numeric),

@@ -21,7 +21,6 @@ use std::fmt;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::convert::numeric::{Decoded, decode};
 use crate::convert::{EXACT_POWERS, Zone};
 use crate::pg_type::PgType;
 use crate::value::{Cell, Value};
@@ -131,11 +130,14 @@ impl RowHasher {
             (Kind::Text | Kind::Enum(_), Value::Text(text)) => row.bytes(text),
             (Kind::Padded, Value::Text(text)) => row.bytes(without_blanks(text)),
             (Kind::Bytea, Value::Blob(blob)) => row.bytes(blob),
-            (Kind::Numeric, Value::Integer(v)) => {
-                row.whole(v);
-                row.display_scale(cell);
-            }
-            (Kind::Numeric, Value::Real(v)) => row.sent_real(v, cell),
+            (Kind::Numeric, Value::Integer(v)) => match cell {
+                Cell::Varlena(payload) => row.numeric(Number::Whole(v), number(payload).1, payload),
+                _ => row.stored(kind, cell),
+            },
+            (Kind::Numeric, Value::Real(v)) => match cell {
+                Cell::Varlena(payload) => row.sent_real(v, payload),
+                _ => row.stored(kind, cell),
+            },
             (Kind::Date, Value::Text(text)) => match civil(text) {
                 Some(civil) => row.civil(civil.date, 0),
                 None => row.stored(kind, cell),
@@ -149,7 +151,11 @@ impl RowHasher {
                 None => row.stored(kind, cell),
             },
             (Kind::Uuid, Value::Blob(blob)) => row.uuid(blob),
-            (Kind::Uuid, Value::Text(text)) if matches!(text.len(), 32 | 36) => row.uuid_text(text),
+            (Kind::Uuid, Value::Text(text)) => {
+                if !row.uuid_text(text) {
+                    row.stored(kind, cell);
+                }
+            }
             _ => row.stored(kind, cell),
         }
     }
@@ -216,12 +222,8 @@ impl Row<'_> {
             (_, Cell::Null) => self.frame(Tag::Null, 0),
             (Kind::Presence, _) => self.frame(Tag::Present, 0),
             (Kind::Numeric, Cell::Varlena(payload)) => {
-                match number(payload) {
-                    Number::Whole(v) => self.whole(v),
-                    Number::Double(v) => self.double(v),
-                    Number::Other => self.bytes(payload),
-                }
-                self.display_scale(cell);
+                let (number, scale) = number(payload);
+                self.numeric(number, scale, payload);
             }
             (Kind::Padded, Cell::Varlena(text)) => self.bytes(without_blanks(text)),
             (Kind::Enum(labels), Cell::Enum(oid)) => {
@@ -258,12 +260,16 @@ impl Row<'_> {
     /// A frame says which column it belongs to, what it holds, and how long that is, so that no two rows have the same bytes.
     #[inline]
     fn frame(&mut self, tag: Tag, content: u64) {
-        let mut frame = [0u8; 12];
-        let [c0, c1, t, _, value @ ..] = &mut frame;
-        [*c0, *c1] = self.column.to_le_bytes();
-        *t = tag as u8;
-        *value = content.to_le_bytes();
-        self.bytes.extend_from_slice(&frame);
+        self.framed(tag, 0, content);
+    }
+
+    /// A frame with the decimal places that a numeric shows.
+    #[inline]
+    fn framed(&mut self, tag: Tag, scale: u16, content: u64) {
+        // Two words, so that writing them is two instructions: the column, the tag and the scale; the content.
+        let head = u64::from(self.column) | u64::from(tag as u8) << 16 | u64::from(scale) << 32;
+        let frame = u128::from(head) | u128::from(content) << 64;
+        self.bytes.extend_from_slice(&frame.to_le_bytes());
     }
 
     #[inline]
@@ -296,40 +302,57 @@ impl Row<'_> {
     /// The digits of a uuid, in lower case.
     fn uuid(&mut self, uuid: &[u8]) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
-        self.frame(Tag::Bytes, 2 * uuid.len() as u64);
-        self.bytes.extend(uuid.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+        let mut text = [0u8; 32];
+        for (digits, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(uuid) {
+            *digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        self.bytes(&text);
     }
 
-    fn uuid_text(&mut self, text: &[u8]) {
-        let is_digit = |byte: &&u8| !matches!(byte, b'-' | b'{' | b'}');
-        self.frame(Tag::Bytes, text.iter().filter(is_digit).count() as u64);
-        self.bytes.extend(text.iter().filter(is_digit).map(u8::to_ascii_lowercase));
+    /// The digits of a uuid's text of 32 characters, or of 36 with hyphens in the usual places; false for another.
+    fn uuid_text(&mut self, text: &[u8]) -> bool {
+        let mut digits = [0u8; 32];
+        match text.len() {
+            32 => digits.copy_from_slice(text),
+            36 => {
+                for (to, from, length) in [(0, 0, 8), (8, 9, 4), (12, 14, 4), (16, 19, 4), (20, 24, 12)] {
+                    if from > 0 && text[from - 1] != b'-' {
+                        return false;
+                    }
+                    digits[to..to + length].copy_from_slice(&text[from..from + length]);
+                }
+            }
+            _ => return false,
+        }
+        // To lower case, for what is a hexadecimal digit.
+        for digit in &mut digits {
+            *digit |= 0x20;
+        }
+        self.bytes(&digits);
+        true
     }
 
     /// A REAL in a numeric column, stored without loss: the decimal in the cell must read as this double.
-    fn sent_real(&mut self, v: f64, cell: &Cell) {
-        let Cell::Varlena(payload) = *cell else { return self.stored(&Kind::Numeric, cell) };
-        match number(payload) {
+    #[inline]
+    fn sent_real(&mut self, v: f64, payload: &[u8]) {
+        let (stored, scale) = number(payload);
+        let number = match stored {
             // Beyond 15 digits the shortest decimal of a double is not its exact value, and only the cell knows it.
-            Number::Whole(stored) if v.abs() >= 1e15 => self.whole(stored),
-            Number::Whole(_) if v.trunc() == v => self.whole(v as i64),
-            Number::Whole(_) | Number::Double(_) => self.double(v),
-            Number::Other => self.bytes(payload),
-        }
-        self.display_scale(cell);
+            Number::Whole(_) if v.abs() >= 1e15 => stored,
+            Number::Whole(_) if v as i64 as f64 == v => Number::Whole(v as i64),
+            Number::Whole(_) | Number::Double(_) => Number::Double(v),
+            Number::Other => stored,
+        };
+        self.numeric(number, scale, payload);
     }
 
-    /// The decimal places that a numeric shows are part of it: 1.5 and 1.50 differ.
-    fn display_scale(&mut self, cell: &Cell) {
-        let scale = match cell {
-            Cell::Varlena(payload) => match decode(payload) {
-                Some(Decoded::Finite(finite)) => finite.display_scale,
-                _ => 0,
-            },
-            _ => 0,
-        };
-        self.bytes.extend_from_slice(&scale.to_le_bytes());
+    #[inline]
+    fn numeric(&mut self, number: Number, scale: u16, payload: &[u8]) {
+        match number {
+            Number::Whole(v) => self.framed(Tag::Whole, scale, v as u64),
+            Number::Double(v) => self.framed(Tag::Double, scale, v.to_bits()),
+            Number::Other => self.bytes(payload),
+        }
     }
 }
 
@@ -340,6 +363,7 @@ fn without_blanks(text: &[u8]) -> &[u8] {
 }
 
 /// A numeric as a number of a simpler kind. Two different numbers never give the same.
+#[derive(Clone, Copy)]
 enum Number {
     Whole(i64),
     /// The nearest double of a decimal of at most 15 digits; no two of those share one.
@@ -347,46 +371,68 @@ enum Number {
     Other,
 }
 
-/// Reads a payload without the converter: digits to an integer, and one division, which is rounded correctly as both its operands
-/// are exact.
-fn number(payload: &[u8]) -> Number {
-    let Some(Decoded::Finite(finite)) = decode(payload) else { return Number::Other };
-    // Only what `make_result` writes: no needless second header word, no zero digit at either end, nothing but digits.
-    let digits = finite.digits();
-    if payload.len() != 2 + 2 * digits.len()
-        || digits.clone().next() == Some(0)
-        || digits.clone().next_back() == Some(0)
-        || (digits.len() == 0 && (finite.weight != 0 || finite.is_negative))
-    {
-        return Number::Other;
+/// Reads a payload without the converter: digits to an integer, and one division, which is rounded correctly as both its operands are
+/// exact. With the decimal places that PostgreSQL shows, which are part of a numeric: 1.5 and 1.50 differ.
+///
+/// Only the short form (see [`crate::convert::numeric`]) is read, and only as `make_result` writes it; the long one is for numbers that no
+/// simpler kind has.
+#[inline]
+fn number(payload: &[u8]) -> (Number, u16) {
+    const OTHER: (Number, u16) = (Number::Other, 0);
+    let Some((header, digits)) = payload.split_first_chunk::<2>() else { return OTHER };
+    let header = u16::from_ne_bytes(*header);
+    let (digits, odd) = digits.as_chunks::<2>();
+    if header & 0xc000 != 0x8000 || !odd.is_empty() || digits.len() > 5 {
+        return OTHER;
     }
+    let is_negative = header & 0x2000 != 0;
+    let scale = (header >> 7) & 63;
+    // Seven bits with a sign.
+    let weight = i64::from(((header << 9) as i16) >> 9);
     let mut magnitude = 0u64;
-    for digit in digits {
-        let next = magnitude.checked_mul(10_000).and_then(|m| m.checked_add(u64::from(digit)));
-        match next.filter(|_| digit < 10_000) {
-            Some(m) => magnitude = m,
-            None => return Number::Other,
-        }
+    let mut is_digit = true;
+    let (mut first, mut last) = (1, 1);
+    for (index, digit) in digits.iter().enumerate() {
+        last = u64::from(u16::from_ne_bytes(*digit));
+        first = if index == 0 { last } else { first };
+        is_digit &= last < 10_000;
+        magnitude = magnitude.wrapping_mul(10_000).wrapping_add(last);
     }
-    let places = 4 * (finite.digits().len() as i64 - 1 - i64::from(finite.weight));
-    if magnitude == 0 {
-        return Number::Whole(0);
+    let is_zero = digits.is_empty();
+    // Five digits fit if the first has three places; an i64 never has more.
+    if !is_digit || first == 0 || last == 0 || (digits.len() == 5 && first > 999) {
+        return OTHER;
     }
+    if is_zero && (weight != 0 || is_negative) {
+        return OTHER;
+    }
+    let places = if is_zero { 0 } else { digits.len() as i64 - 1 - weight };
+    (simpler(magnitude, places, is_negative), scale)
+}
+
+/// A number of so many base-10000 digits after the point.
+#[inline]
+fn simpler(magnitude: u64, places: i64, is_negative: bool) -> Number {
     if places > 0 {
-        let Some(power) = EXACT_POWERS.get(places as usize) else { return Number::Other };
-        if magnitude >= 1_000_000_000_000_000 {
+        let power = usize::try_from(4 * places).ok().and_then(|places| EXACT_POWERS.get(places));
+        return match power {
+            Some(power) if magnitude < 1_000_000_000_000_000 => {
+                let nearest = magnitude as f64 / power;
+                Number::Double(if is_negative { -nearest } else { nearest })
+            }
+            _ => Number::Other,
+        };
+    }
+    let mut magnitude = i128::from(magnitude);
+    // Four more digits than i64 has are enough to be out of its range.
+    for _ in places..0 {
+        magnitude *= 10_000;
+        if magnitude > 1 << 64 {
             return Number::Other;
         }
-        let nearest = magnitude as f64 / power;
-        return Number::Double(if finite.is_negative { -nearest } else { nearest });
     }
-    let whole = u32::try_from(-places)
-        .ok()
-        .and_then(|zeros| 10i128.checked_pow(zeros))
-        .and_then(|power| i128::from(magnitude).checked_mul(power))
-        .map(|whole| if finite.is_negative { -whole } else { whole })
-        .and_then(|whole| i64::try_from(whole).ok());
-    whole.map_or(Number::Other, Number::Whole)
+    let whole = if is_negative { -magnitude } else { magnitude };
+    i64::try_from(whole).map_or(Number::Other, Number::Whole)
 }
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -406,10 +452,18 @@ struct CivilText {
 
 /// Reads `YYYY-MM-DD[( |T)HH:MM:SS[.F{1,6}][Z]]` by position; anything else is `None`. Whether it is a possible date was
 /// the converter's question.
+#[inline]
 fn civil(text: &[u8]) -> Option<CivilText> {
-    let (date, rest) = text.split_first_chunk::<10>()?;
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else { return None };
-    let date = PackedDate(decimal(&[y1, y2, y3, y4, m1, m2, d1, d2])?);
+    let (start, rest) = text.split_first_chunk::<8>()?;
+    let (day, rest) = rest.split_first_chunk::<2>()?;
+    // YYYY-MM- and DD: without its hyphens a number of eight digits.
+    let start = u64::from_le_bytes(*start);
+    let hyphens = start & 0xff00_00ff_0000_0000;
+    if hyphens != u64::from_le_bytes([0, 0, 0, 0, b'-', 0, 0, b'-']) {
+        return None;
+    }
+    let year_month = (start & 0xffff_ffff) | (start >> 40 & 0xffff) << 32;
+    let date = PackedDate(eight_digits(year_month | u64::from(u16::from_le_bytes(*day)) << 48)?);
     let (time, is_utc) = match rest {
         [] => return Some(CivilText { date, micros: 0, is_utc: false }),
         [b' ' | b'T', time @ .., b'Z'] => (time, true),
@@ -420,29 +474,45 @@ fn civil(text: &[u8]) -> Option<CivilText> {
 }
 
 /// Reads `HH:MM:SS[.F{1,6}]` below 24:00:00 and without second 60, which would count for the next minute.
+#[inline]
 fn time_of_day(text: &[u8]) -> Option<i64> {
+    const ZEROS: u64 = 0x3030;
     let (time, fraction) = text.split_first_chunk::<8>()?;
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = *time else { return None };
-    let (hours, minutes, seconds) = (decimal(&[h1, h2])?, decimal(&[m1, m2])?, decimal(&[s1, s2])?);
+    let time = u64::from_le_bytes(*time);
+    let colons = time & 0x0000_ff00_00ff_0000;
+    if colons != u64::from_le_bytes([0, 0, b':', 0, 0, b':', 0, 0]) {
+        return None;
+    }
+    let packed =
+        eight_digits(ZEROS | (time & 0xffff) << 16 | (time >> 24 & 0xffff) << 32 | time >> 48 << 48)?;
+    let (hours, minutes, seconds) = (packed / 10_000, packed / 100 % 100, packed % 100);
     if hours > 23 || minutes > 59 || seconds > 59 {
         return None;
     }
     let micros = match fraction {
         [] => 0,
         [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => {
-            (digits.len()..6).fold(decimal(digits)?, |micros, _| micros * 10)
+            let mut padded = [b'0'; 8];
+            let (_, places) = padded.split_at_mut(2);
+            places.iter_mut().zip(digits).for_each(|(place, digit)| *place = *digit);
+            eight_digits(u64::from_le_bytes(padded))?
         }
         _ => return None,
     };
     Some(((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + micros)
 }
 
-/// Up to 18 decimal digits as a number.
-fn decimal(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0, |v, byte| match byte {
-        b'0'..=b'9' => Some(v * 10 + i64::from(byte - b'0')),
-        _ => None,
-    })
+/// Eight decimal digits, the first in the lowest byte, as a number, all at once: pairs of digits, then pairs of pairs, then both halves.
+#[inline]
+fn eight_digits(digits: u64) -> Option<i64> {
+    let word = digits ^ 0x3030_3030_3030_3030;
+    // A digit is below 10 now: neither it nor it plus 6 reaches the upper half of the byte. A byte that overflows has a high half itself.
+    if (word | word.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
+        return None;
+    }
+    let word = (word * 10 + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let word = (word * 100 + (word >> 16)) & 0x0000_ffff_0000_ffff;
+    Some(((word * 10_000 + (word >> 32)) & 0xffff_ffff) as i64)
 }
 
 /// The date of a number of days since 2000-01-01, for any that `date` can hold: C. Neri and L. Schneider, "Euclidean affine functions and

@@ -132,3 +132,31 @@ pub fn boolean_columns(table: &TableSql) -> Vec<String> {
 pub fn is_boolean_check(check: &CheckSql) -> Option<String> {
     boolean::column(check)
 }
+
+/// The column of which a CHECK says exactly that it holds valid JSON or NULL: `json_valid(c)`, with or without
+/// `c IS NULL OR` (Django's JSONField, whose declared type is `text`). As a json or jsonb column it needs no CHECK.
+#[must_use]
+pub fn is_json_check(check: &CheckSql) -> Option<String> {
+    let argument = |expr: &Expr| match expr {
+        Expr::Call(name, arguments) if name == "json_valid" => match arguments.as_slice() {
+            [Expr::Column(column, _)] => Some(column.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let is_null = |expr: &Expr, column: &str| match expr {
+        Expr::IsNull(inner) => matches!(&**inner, Expr::Column(name, _) if name.eq_ignore_ascii_case(column)),
+        _ => false,
+    };
+    match &check.expr {
+        Expr::Or(operands) => {
+            let column = operands.iter().find_map(argument)?;
+            let rest = || operands.iter().filter(|o| argument(o).is_none());
+            (rest().count() + 1 == operands.len() && rest().all(|o| is_null(o, &column))).then_some(column)
+        }
+        expr => argument(expr),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -129,15 +129,34 @@ fn family(decl: &DeclType) -> Option<Family> {
         "REAL" | "FLOAT" | "DOUBLE" | "DOUBLE PRECISION" | "FLOAT4" | "FLOAT8" => {
             Family::Fixed(PgType::DoublePrecision)
         }
-        "NUMERIC" | "DECIMAL" | "DEC" | "NUMBER" | "FIXED" | "MONEY" | "SMALLMONEY" | "CURRENCY" => Family::Numeric,
-        "VARCHAR" | "CHAR" | "NVARCHAR" | "NCHAR" | "CHARACTER" | "CHARACTER VARYING" | "CHAR VARYING"
-        | "VARYING CHARACTER" | "NATIVE CHARACTER" | "NATIONAL CHARACTER" | "NATIONAL CHAR"
-        | "NATIONAL CHARACTER VARYING" | "NATIONAL VARCHAR" | "VARCHAR2" | "NVARCHAR2" => Family::Varchar,
+        "NUMERIC" | "DECIMAL" | "DEC" | "NUMBER" | "FIXED" | "MONEY" | "SMALLMONEY" | "CURRENCY" => {
+            Family::Numeric
+        }
+        "VARCHAR"
+        | "CHAR"
+        | "NVARCHAR"
+        | "NCHAR"
+        | "CHARACTER"
+        | "CHARACTER VARYING"
+        | "CHAR VARYING"
+        | "VARYING CHARACTER"
+        | "NATIVE CHARACTER"
+        | "NATIONAL CHARACTER"
+        | "NATIONAL CHAR"
+        | "NATIONAL CHARACTER VARYING"
+        | "NATIONAL VARCHAR"
+        | "VARCHAR2"
+        | "NVARCHAR2" => Family::Varchar,
         "TEXT" | "CLOB" | "NTEXT" | "NCLOB" | "TINYTEXT" | "MEDIUMTEXT" | "LONGTEXT" | "LONGVARCHAR"
         | "LONG VARCHAR" | "STRING" => Family::Fixed(PgType::Text),
         "DATE" => Family::Fixed(PgType::Date),
         "TIME" | "TIME WITHOUT TIME ZONE" => Family::Fixed(PgType::Time(None)),
-        "DATETIME" | "TIMESTAMP" | "TIMESTAMPTZ" | "TIMESTAMP WITH TIME ZONE" | "DATETIME2" | "SMALLDATETIME"
+        "DATETIME"
+        | "TIMESTAMP"
+        | "TIMESTAMPTZ"
+        | "TIMESTAMP WITH TIME ZONE"
+        | "DATETIME2"
+        | "SMALLDATETIME"
         | "DATETIMEOFFSET" => Family::Fixed(PgType::TimestampTz(None)),
         "TIMESTAMP WITHOUT TIME ZONE" => Family::Fixed(PgType::Timestamp(None)),
         "JSON" | "JSONB" => Family::Fixed(PgType::Jsonb),
@@ -156,7 +175,12 @@ fn numeric(decl: &DeclType, server_version: u32) -> Mapped {
         [precision] => limit(precision, 0, server_version),
         [precision, scale, ..] => limit(precision, scale, server_version),
     };
-    Mapped { pg_type: PgType::Numeric { precision_scale }, reason: Reason::Declared, remark, is_warning: false }
+    Mapped {
+        pg_type: PgType::Numeric { precision_scale },
+        reason: Reason::Declared,
+        remark,
+        is_warning: false,
+    }
 }
 
 /// The type modifier, or none and why not.
@@ -191,7 +215,8 @@ fn varchar(decl: &DeclType) -> Mapped {
 
 fn by_content(decl: &DeclType, profile: Option<&ColumnProfile>) -> Mapped {
     let held = profile.map(|p| (p.integers > 0, p.reals > 0, p.texts > 0, p.blobs > 0));
-    let content = |pg_type| Mapped { pg_type, reason: Reason::Content, remark: String::new(), is_warning: false };
+    let content =
+        |pg_type| Mapped { pg_type, reason: Reason::Content, remark: String::new(), is_warning: false };
     let (Some(profile), Some(held)) = (profile, held) else { return by_affinity(decl) };
     match held {
         (false, false, false, false) => by_affinity(decl),
@@ -201,7 +226,11 @@ fn by_content(decl: &DeclType, profile: Option<&ColumnProfile>) -> Mapped {
             let (low, high) = profile.integer_range.unwrap_or((i64::MIN, i64::MAX));
             let is_exact = low >= -MAX_EXACT && high <= MAX_EXACT;
             // An integer that a double cannot hold keeps all its digits in numeric.
-            content(if is_exact { PgType::DoublePrecision } else { PgType::Numeric { precision_scale: None } })
+            content(if is_exact {
+                PgType::DoublePrecision
+            } else {
+                PgType::Numeric { precision_scale: None }
+            })
         }
         (false, false, true, false) => content(PgType::Text),
         (false, false, false, true) => content(PgType::Bytea),
@@ -214,8 +243,11 @@ fn by_content(decl: &DeclType, profile: Option<&ColumnProfile>) -> Mapped {
             ];
             let parts: Vec<String> =
                 counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-            let declared =
-                if decl.name.is_empty() { "no declared type".to_owned() } else { format!("type {}", decl.name) };
+            let declared = if decl.name.is_empty() {
+                "no declared type".to_owned()
+            } else {
+                format!("type {}", decl.name)
+            };
             Mapped {
                 remark: format!("column with {declared} holds {}: it becomes text", parts.join(", ")),
                 is_warning: true,
@@ -315,7 +347,9 @@ fn looks_like_a_type(text: &str) -> bool {
             _ => return false,
         }
     }
-    !is_quoted && depth == 0 && text.trim_start().starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '"')
+    !is_quoted
+        && depth == 0
+        && text.trim_start().starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '"')
 }
 
 #[cfg(test)]
@@ -344,7 +378,10 @@ mod tests {
             ("text", "TEXT;CLOB;LONGTEXT;CHAR(0);VARCHAR(-3);VARCHAR(10485761);STRING;TEXT(50)"),
             ("date", "DATE"),
             ("time without time zone", "TIME"),
-            ("timestamp with time zone", "DATETIME;TIMESTAMP;DATETIME(6);TIMESTAMPTZ;timestamp with time zone"),
+            (
+                "timestamp with time zone",
+                "DATETIME;TIMESTAMP;DATETIME(6);TIMESTAMPTZ;timestamp with time zone",
+            ),
             ("timestamp without time zone", "TIMESTAMP WITHOUT TIME ZONE"),
             ("jsonb", "JSON"),
             ("uuid", "UUID;uniqueidentifier"),
@@ -378,8 +415,14 @@ mod tests {
     #[test]
     fn content_decides_where_nothing_is_declared() {
         let held = |integers, reals, texts, blobs, range| {
-            let profile =
-                ColumnProfile { integers, reals, texts, blobs, integer_range: range, ..ColumnProfile::default() };
+            let profile = ColumnProfile {
+                integers,
+                reals,
+                texts,
+                blobs,
+                integer_range: range,
+                ..ColumnProfile::default()
+            };
             let mapped = map(
                 &DeclType::parse("WIDGET"),
                 &Facts { profile: Some(&profile), ..Facts::default() },
@@ -401,13 +444,18 @@ mod tests {
     fn only_tables_with_an_unclear_column_are_profiled() {
         let table = |declared: &str| Table {
             name: "t".to_owned(),
-            columns: vec![Column { name: "c".to_owned(), declared_type: declared.to_owned(), ..Column::default() }],
+            columns: vec![Column {
+                name: "c".to_owned(),
+                declared_type: declared.to_owned(),
+                ..Column::default()
+            }],
             ..Table::default()
         };
         assert!(needs_profile(&table(""), &Options::default()));
         assert!(needs_profile(&table("GEOMETRY"), &Options::default()));
         assert!(!needs_profile(&table("varchar(3)"), &Options::default()));
-        let value = serde_json::json!({"tables": {"T": {"columns": {"C": {"type": "geometry(Point,4326)"}}}}});
+        let value =
+            serde_json::json!({"tables": {"T": {"columns": {"C": {"type": "geometry(Point,4326)"}}}}});
         assert!(!needs_profile(&table("GEOMETRY"), &Options::parse(&value).unwrap()));
     }
 

@@ -3,8 +3,11 @@
 //! [`OPTIONS`] is the only place that knows the keys: the check, the hints, the nearest match and the manual all read it.
 //! Whether a table or a column that an option names exists is for [`crate::build`] to say, which has the catalogue.
 
+mod nearest;
+mod spec;
+
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
@@ -14,135 +17,10 @@ use crate::mapping::named_type;
 use crate::name::parse_qualified;
 use crate::pg_type::PgType;
 
-/// What kind of value an option takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OptionKind {
-    /// `true` or `false`
-    Flag,
-    /// A string.
-    Text,
-    /// An array of strings.
-    Texts,
-    /// One of these strings.
-    Word(&'static [&'static str]),
-}
-
-/// One key of the `options` argument.
-#[derive(Clone, Copy, Debug)]
-pub struct OptionSpec {
-    /// The way to the key; a segment in angle brackets stands for any name.
-    pub path: &'static [&'static str],
-    /// What it takes.
-    pub kind: OptionKind,
-    /// The default as JSON; empty where leaving the key out means "as the source has it".
-    pub default: &'static str,
-    /// One sentence for the manual.
-    pub text: &'static str,
-}
-
-const fn spec(
-    path: &'static [&'static str],
-    kind: OptionKind,
-    default: &'static str,
-    text: &'static str,
-) -> OptionSpec {
-    OptionSpec { path, kind, default, text }
-}
-
-const ON_DELETE: &[&str] = &["no action", "restrict", "cascade", "set null", "set default"];
-const ORPHANS: &[&str] = &["abort", "reject", "null", "keep"];
-const NUMBERS: &[&str] = &["auto", "unix_s", "unix_ms", "unix_us", "julian"];
-
-/// Every key of the `options` argument, in the order of the manual.
-pub const OPTIONS: &[OptionSpec] = &[
-    spec(&["include"], OptionKind::Texts, "[\"*\"]", "Globs on SQLite table names; only these are imported."),
-    spec(&["exclude"], OptionKind::Texts, "[]", "Globs on SQLite table names that are left out."),
-    spec(&["timezone"], OptionKind::Text, "\"UTC\"", "The time zone of naive datetimes, any IANA name."),
-    spec(
-        &["identifiers"],
-        OptionKind::Word(&["preserve", "lower", "snake_case"]),
-        "\"preserve\"",
-        "How names are written in PostgreSQL.",
-    ),
-    spec(
-        &["integer"],
-        OptionKind::Word(&["bigint", "integer"]),
-        "\"bigint\"",
-        "The type of a column declared INTEGER or INT that is not a rowid alias.",
-    ),
-    spec(
-        &["nocase"],
-        OptionKind::Word(&["lower_index", "citext", "ignore"]),
-        "\"lower_index\"",
-        "What becomes of COLLATE NOCASE: unique indexes and indexes on lower(), type citext, or nothing.",
-    ),
-    spec(
-        &["foreign_keys", "<table.column>", "on_delete"],
-        OptionKind::Word(ON_DELETE),
-        "",
-        "ON DELETE of the constraint, instead of the declared one.",
-    ),
-    spec(
-        &["foreign_keys", "<table.column>", "orphans"],
-        OptionKind::Word(ORPHANS),
-        "",
-        "What happens to this foreign key's orphans, instead of the argument orphans.",
-    ),
-    spec(
-        &["tables", "<table>", "target"],
-        OptionKind::Text,
-        "",
-        "The target table, with or without a schema; a name that has a dot is written in double quotes.",
-    ),
-    spec(
-        &["tables", "<table>", "where"],
-        OptionKind::Text,
-        "",
-        "A condition in SQLite's SQL: only these rows are imported.",
-    ),
-    spec(
-        &["tables", "<table>", "columns", "<column>", "type"],
-        OptionKind::Text,
-        "",
-        "The PostgreSQL type of a column that the import creates.",
-    ),
-    spec(&["tables", "<table>", "columns", "<column>", "target"], OptionKind::Text, "", "The target column's name."),
-    spec(&["tables", "<table>", "columns", "<column>", "skip"], OptionKind::Flag, "false", "Leave the column out."),
-    spec(
-        &["tables", "<table>", "columns", "<column>", "number"],
-        OptionKind::Word(NUMBERS),
-        "\"auto\"",
-        "What a number in a date or time column counts.",
-    ),
-    spec(
-        &["search", "<table>", "columns"],
-        OptionKind::Texts,
-        "",
-        "Text columns that go into a generated tsvector column with a GIN index.",
-    ),
-    spec(&["search", "<table>", "config"], OptionKind::Text, "\"simple\"", "The text search configuration."),
-    spec(
-        &["triggers"],
-        OptionKind::Word(&["off", "on"]),
-        "\"off\"",
-        "Whether user triggers of existing tables fire for the rows loaded.",
-    ),
-    spec(
-        &["verify"],
-        OptionKind::Word(&["content", "count", "none"]),
-        "\"content\"",
-        "What is compared after the load: every value, the number of rows, or nothing.",
-    ),
-    spec(
-        &["indexes"],
-        OptionKind::Flag,
-        "true",
-        "Create the source's indexes; keys and what a foreign key needs are made in any case.",
-    ),
-    spec(&["foreign_key_constraints"], OptionKind::Flag, "true", "Create the source's foreign keys as constraints."),
-    spec(&["sync_delete"], OptionKind::Flag, "true", "Mode sync deletes rows whose key has vanished from the source."),
-    spec(&["force"], OptionKind::Flag, "false", "Import again although the source has not changed since the last run."),
-];
+pub use nearest::nearest;
+pub(crate) use spec::shorten;
+pub use spec::{OPTIONS, OptionKind, OptionSpec, manual};
+use spec::{bad_value, check};
 
 /// How names are written in PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -474,178 +352,6 @@ pub(crate) fn is_glob(name: &str) -> bool {
     name.contains(['*', '?', '[', ']', '{', '}', '\\'])
 }
 
-/// The candidate nearest to `wanted`, where it is near enough to be a slip of the fingers.
-#[must_use]
-pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (wanted.chars().count() / 3).max(2);
-    candidates
-        .into_iter()
-        .map(|c| (distance(&wanted.to_lowercase(), &c.to_lowercase()), c))
-        .filter(|&(d, c)| d <= limit && d < c.chars().count().max(1))
-        .min_by_key(|&(d, _)| d)
-        .map(|(_, c)| c)
-}
-
-/// Edit distance in which two swapped neighbours count once (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // Names are short; a long one is no slip of the fingers and must not cost quadratic time.
-    if a.len() > 256 || b.len() > 256 {
-        return usize::MAX;
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let substitute = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = substitute.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before[j - 2] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
-}
-
-/// The options as a Markdown table, for the manual.
-#[must_use]
-pub fn manual() -> String {
-    let mut out = String::from("| option | takes | default | meaning |\n|---|---|---|---|\n");
-    for option in OPTIONS {
-        let default = if option.default.is_empty() { String::new() } else { format!("`{}`", option.default) };
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "| `{}` | {} | {default} | {} |",
-            option.path.join("."),
-            takes(option.kind),
-            option.text
-        );
-    }
-    out
-}
-
-fn takes(kind: OptionKind) -> String {
-    match kind {
-        OptionKind::Flag => "true or false".to_owned(),
-        OptionKind::Text => "a string".to_owned(),
-        OptionKind::Texts => "an array of strings".to_owned(),
-        OptionKind::Word(words) => one_of(words),
-    }
-}
-
-fn one_of(words: &[&str]) -> String {
-    let quoted: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
-    }
-}
-
-/// Walks a value and [`OPTIONS`] together. `path` is the way in OPTIONS, `shown` the way as the caller wrote it.
-fn check(value: &Value, path: &mut Vec<&'static str>, shown: &str) -> Result<(), OptionError> {
-    let below = || OPTIONS.iter().filter(|o| o.path.len() > path.len() && o.path.starts_with(path));
-    if let Some(leaf) = OPTIONS.iter().find(|o| o.path == path.as_slice()) {
-        return check_leaf(value, leaf, shown);
-    }
-    let mut allowed: Vec<&'static str> = below().filter_map(|o| o.path.get(path.len()).copied()).collect();
-    allowed.dedup();
-    let Some(object) = value.as_object() else {
-        let message = if shown.is_empty() {
-            format!("options must be an object, not {}", json_kind(value))
-        } else {
-            format!("option \"{shown}\" must be an object, not {}", json_kind(value))
-        };
-        return Err(OptionError::new(message, allowed_keys(&allowed)));
-    };
-    for (key, value) in object {
-        let name = if shown.is_empty() { key.clone() } else { format!("{shown}.{key}") };
-        let segment = allowed.iter().copied().find(|a| a.starts_with('<') || a == key);
-        let Some(segment) = segment else {
-            let perhaps = nearest(key, allowed.iter().copied())
-                .map(|near| format!("Perhaps you meant \"{near}\". "))
-                .unwrap_or_default();
-            return Err(OptionError::new(
-                format!("unrecognized option \"{name}\""),
-                format!("{perhaps}{}", allowed_keys(&allowed)),
-            ));
-        };
-        path.push(segment);
-        let result = check(value, path, &name);
-        path.pop();
-        result?;
-    }
-    Ok(())
-}
-
-fn allowed_keys(allowed: &[&str]) -> String {
-    match allowed {
-        [name] if name.starts_with('<') => {
-            format!("Its keys are names, written as {}.", name.trim_matches(['<', '>']))
-        }
-        _ => format!("Allowed keys are {}.", one_of(allowed).replace(" or ", " and ")),
-    }
-}
-
-fn check_leaf(value: &Value, spec: &OptionSpec, shown: &str) -> Result<(), OptionError> {
-    let fits = match spec.kind {
-        OptionKind::Flag => value.is_boolean(),
-        OptionKind::Text | OptionKind::Word(_) => value.is_string(),
-        OptionKind::Texts => value.as_array().is_some_and(|a| a.iter().all(Value::is_string)),
-    };
-    if !fits {
-        let wanted = match spec.kind {
-            OptionKind::Flag => "a boolean",
-            OptionKind::Texts => "an array of strings",
-            OptionKind::Text | OptionKind::Word(_) => "a string",
-        };
-        let found = match value {
-            Value::Array(_) if spec.kind == OptionKind::Texts => "an array of other values",
-            _ => json_kind(value),
-        };
-        return Err(OptionError::new(
-            format!("option \"{shown}\" must be {wanted}, not {found}"),
-            format!("It takes {}.", takes(spec.kind)),
-        ));
-    }
-    if let (OptionKind::Word(words), Some(given)) = (spec.kind, value.as_str())
-        && !words.contains(&given)
-    {
-        let perhaps = nearest(given, words.iter().copied())
-            .map(|near| format!("Perhaps you meant \"{near}\". "))
-            .unwrap_or_default();
-        return Err(bad_value(shown, given, format!("{perhaps}Valid values are {}.", one_of(words))));
-    }
-    Ok(())
-}
-
-fn bad_value(shown: &str, given: &str, hint: String) -> OptionError {
-    OptionError::new(format!("invalid value for option \"{shown}\": \"{}\"", shorten(given, 100)), hint)
-}
-
-/// At most `limit` characters of a text, with an ellipsis where something was cut.
-#[must_use]
-pub(crate) fn shorten(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some((cut, _)) => format!("{}...", text.get(..cut).unwrap_or_default()),
-    }
-}
-
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
 fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
@@ -819,7 +525,11 @@ mod tests {
                 let mut object = nested(spec.path, value.clone());
                 if spec.path[0] == "search" {
                     // Required beside any other key.
-                    object["search"]["table"].as_object_mut().unwrap().entry("columns").or_insert(json!(["c"]));
+                    object["search"]["table"]
+                        .as_object_mut()
+                        .unwrap()
+                        .entry("columns")
+                        .or_insert(json!(["c"]));
                 }
                 assert!(Options::parse(&object).is_ok(), "{object}");
             }
@@ -854,7 +564,10 @@ mod tests {
     fn an_unknown_key_is_named_with_the_nearest_and_all_that_are_allowed() {
         let (message, hint) = refused(json!({"inclde": []}));
         assert_eq!(message, "unrecognized option \"inclde\"");
-        assert!(hint.starts_with("Perhaps you meant \"include\". Allowed keys are \"include\", \"exclude\", "), "{hint}");
+        assert!(
+            hint.starts_with("Perhaps you meant \"include\". Allowed keys are \"include\", \"exclude\", "),
+            "{hint}"
+        );
         let (message, hint) = refused(json!({"tables": {"audit": {"columns": {"ip": {"skpi": true}}}}}));
         assert_eq!(message, "unrecognized option \"tables.audit.columns.ip.skpi\"");
         assert_eq!(
@@ -913,13 +626,6 @@ mod tests {
             slip.insert_str(at.index(key.len()), &letter);
             let keys: Vec<&str> = OPTIONS.iter().map(|o| o.path[0]).collect();
             prop_assert_eq!(nearest(&slip, keys), Some(key));
-        }
-
-        #[test]
-        fn distance_is_symmetric_and_zero_only_for_equal_words(a in "[ab]{0,6}", b in "[ab]{0,6}") {
-            prop_assert_eq!(distance(&a, &b), distance(&b, &a));
-            prop_assert_eq!(distance(&a, &b) == 0, a == b);
-            prop_assert!(distance(&a, &b) <= a.len().max(b.len()));
         }
     }
 }

@@ -229,7 +229,8 @@ fn kind_of(code: c_int, message: &str, os_error: i32) -> SourceErrorKind {
         ffi::SQLITE_CANTOPEN => SourceErrorKind::CannotOpen,
         ffi::SQLITE_IOERR => match code {
             ffi::SQLITE_IOERR_NOMEM => SourceErrorKind::OutOfMemory,
-            ffi::SQLITE_IOERR_CORRUPTFS => SourceErrorKind::Damaged,
+            // The file ends before a page that it says it has.
+            ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_SHORT_READ => SourceErrorKind::Damaged,
             _ => SourceErrorKind::ReadFailed,
         },
         ffi::SQLITE_NOMEM => SourceErrorKind::OutOfMemory,

@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod error;
+mod exclusive;
 mod harden;
 mod interrupt;
 mod profile;
@@ -20,6 +21,7 @@ mod token;
 mod vfs;
 
 pub use error::{SourceError, SourceErrorKind};
+pub use exclusive::ExclusiveReader;
 pub use rows::{Row, RowReader};
 pub use source::{OpenOptions, Source};
 

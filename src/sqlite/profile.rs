@@ -1,20 +1,37 @@
 //! What the columns of a table really hold, counted in one pass.
 
-use aliaport_plan::catalogue::Table;
+use aliaport_plan::catalogue::{Generated, Table};
 use aliaport_plan::profile::{ColumnProfile, TableProfile};
 use aliaport_plan::value::Value;
 
-use crate::error::SourceError;
+use crate::error::{SourceError, SourceErrorKind};
 use crate::source::Source;
 
 pub(crate) fn profile(source: &Source, table: &Table) -> Result<TableProfile, SourceError> {
-    let columns: Vec<usize> = (0..table.columns.len()).collect();
-    let mut profile = TableProfile { rows: 0, columns: vec![ColumnProfile::default(); columns.len()] };
-    let mut reader = source.rows(table, &columns)?;
+    let all: Vec<usize> = (0..table.columns.len()).collect();
+    profile_columns(source, table, &all).or_else(|error| {
+        // A virtual column may call a function that only the application has: then nobody can read it, and it counts
+        // as empty. The others are there.
+        let is_stored =
+            |i: &usize| table.columns.get(*i).is_some_and(|column| column.generated != Generated::Virtual);
+        let stored: Vec<usize> = all.iter().copied().filter(is_stored).collect();
+        if *error.kind() == SourceErrorKind::Unexpected && stored.len() < all.len() {
+            profile_columns(source, table, &stored)
+        } else {
+            Err(error)
+        }
+    })
+}
+
+fn profile_columns(source: &Source, table: &Table, columns: &[usize]) -> Result<TableProfile, SourceError> {
+    let mut profile = TableProfile { rows: 0, columns: vec![ColumnProfile::default(); table.columns.len()] };
+    let mut reader = source.rows(table, columns)?;
     while let Some(row) = reader.next()? {
         profile.rows += 1;
-        for (i, column) in profile.columns.iter_mut().enumerate() {
-            count(column, row.value(i));
+        for (i, column) in columns.iter().enumerate() {
+            if let Some(column) = profile.columns.get_mut(*column) {
+                count(column, row.value(i));
+            }
         }
     }
     Ok(profile)

@@ -205,7 +205,7 @@ impl<'s> RowReader<'s> {
             };
             terms.push(quoted(source, &column.name)?);
         }
-        let rowid = rowid_of(table, columns, &mut terms);
+        let rowid = rowid_of(source, table, columns, &mut terms)?;
         let mut sql = format!(
             "SELECT {} FROM main.{} {}",
             terms.join(", "),
@@ -306,19 +306,25 @@ fn own_order(source: &Source, table: &Table) -> Result<String, SourceError> {
 }
 
 /// Decides where the rowid comes from, and adds it to the terms where it is not one of them.
-fn rowid_of(table: &Table, columns: &[usize], terms: &mut Vec<String>) -> Rowid {
-    if let Some(alias) = table.rowid_alias
-        && let Some(at) = columns.iter().position(|column| *column == alias)
-    {
-        return Rowid::Column(at);
+fn rowid_of(
+    source: &Source,
+    table: &Table,
+    columns: &[usize],
+    terms: &mut Vec<String>,
+) -> Result<Rowid, SourceError> {
+    if let Some(at) = table.rowid_alias.and_then(|alias| columns.iter().position(|column| *column == alias)) {
+        return Ok(Rowid::Column(at));
     }
-    let is_shadowed =
-        |name: &&&str| table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-    let name = ["rowid", "_rowid_", "oid"].iter().find(|name| !is_shadowed(name));
-    match name {
+    let alias = table.rowid_alias.and_then(|alias| table.columns.get(alias));
+    let is_free = |name: &&str| !table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let name = match alias {
+        Some(alias) => Some(quoted(source, &alias.name)?),
+        None => ["rowid", "_rowid_", "oid"].into_iter().find(is_free).map(str::to_owned),
+    };
+    Ok(match name {
         // SQLite gives no more than 2,000 columns in a result.
         Some(name) if table.has_rowid && terms.len() < 2000 => {
-            terms.insert(0, (*name).to_owned());
+            terms.insert(0, name);
             Rowid::First
         }
         _ => {
@@ -327,7 +333,7 @@ fn rowid_of(table: &Table, columns: &[usize], terms: &mut Vec<String>) -> Rowid 
             }
             Rowid::None
         }
-    }
+    })
 }
 
 /// A name as SQL: in double quotes, those inside doubled.

@@ -43,6 +43,8 @@ pub struct Source {
 const SMALLEST: u64 = 512;
 /// A journal that looks hot can belong to a writer that is just done; after this time it does not.
 const HOT_JOURNAL_PATIENCE: Duration = Duration::from_millis(300);
+/// A file that was written to a moment ago is waited for even without a busy timeout: once, normally.
+const SETTLING_PATIENCE: Duration = Duration::from_secs(3);
 /// Between two attempts to get a lock.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -73,20 +75,20 @@ impl Source {
                     .with_detail(format!("It has {} bytes, less than the smallest page.", before.size())));
             }
             // Every attempt opens the file anew: what lies beside it, and so the way to read it, can have changed.
-            let (wait, error) = match Self::attempt(path, &uri, interrupt, before) {
+            let (wait, patience, error) = match Self::attempt(path, &uri, interrupt, before) {
                 Ok(source) => return Ok(source),
                 Err(Failure::Fatal(error)) => return Err(error),
-                Err(Failure::Unsettled(wait)) => (wait, None),
-                Err(Failure::Passing(error)) => (RETRY, Some(error)),
-            };
-            if let Some(error) = error {
-                let patience = match error.kind() {
-                    SourceErrorKind::HotJournal => options.busy_timeout.min(HOT_JOURNAL_PATIENCE),
-                    _ => options.busy_timeout,
-                };
-                if start.elapsed() >= patience {
-                    return Err(error);
+                Err(Failure::Unsettled(wait)) => {
+                    let error = SourceError::new(SourceErrorKind::ChangedDuringRead, path);
+                    (wait, options.busy_timeout.max(SETTLING_PATIENCE), error)
                 }
+                Err(Failure::Passing(error)) if *error.kind() == SourceErrorKind::HotJournal => {
+                    (RETRY, options.busy_timeout.min(HOT_JOURNAL_PATIENCE), error)
+                }
+                Err(Failure::Passing(error)) => (RETRY, options.busy_timeout, error),
+            };
+            if start.elapsed() >= patience {
+                return Err(error);
             }
             if !interrupt.sleep(wait) {
                 return Err(SourceError::new(SourceErrorKind::Interrupted, path));

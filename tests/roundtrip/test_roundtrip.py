@@ -87,10 +87,8 @@ def moved(cluster):
         session.commit()
         # AUTOINCREMENT must not give this key again.
         last = session.scalars(select(WorkOrder).order_by(WorkOrder.id.desc())).first()
-        for item in last.items:
-            session.delete(item)
-        session.flush()
-        session.delete(last)
+        for one in [*(photo for item in last.items for photo in item.photos), *last.items, last]:
+            session.delete(one)
         session.commit()
     sqlite.dispose()
     cluster.recreate_database("roundtrip")

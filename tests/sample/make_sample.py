@@ -250,6 +250,7 @@ CREATE TABLE gatelog (
     entry_type VARCHAR(10) NOT NULL, security_personnel VARCHAR(100) NOT NULL, is_approved BOOLEAN, checklist_data TEXT,
     vehicle_plate VARCHAR(20), entry_time DATETIME, exit_time DATETIME, base_charge_hours INTEGER NOT NULL DEFAULT 4,
     extra_charge_calculated NUMERIC(15, 2),
+    base_minutes INTEGER GENERATED ALWAYS AS (base_charge_hours * 60) STORED,
     FOREIGN KEY (work_order_id) REFERENCES work_order (id),
     FOREIGN KEY (work_order_person_id) REFERENCES work_order_person (id) ON DELETE SET NULL
 );

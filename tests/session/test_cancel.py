@@ -34,13 +34,21 @@ def full_time(cluster, big):
 @pytest.mark.parametrize("part", [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
 def test_statement_timeout_stops_it_in_every_phase(connection, big, full_time, part):
     timeout = full_time * part
-    connection.execute(f"SET statement_timeout = {int(timeout * 1000)}")
-    start = time.monotonic()
-    with pytest.raises(psycopg.errors.QueryCanceled) as caught:
-        connection.execute(IMPORT, [big])
-    late = time.monotonic() - start - timeout
+    for _ in range(5):
+        connection.execute(f"SET statement_timeout = {int(timeout * 1000)}")
+        start = time.monotonic()
+        try:
+            connection.execute(IMPORT, [big])
+        except psycopg.errors.QueryCanceled as e:
+            late = time.monotonic() - start - timeout
+            assert "statement timeout" in e.diag.message_primary
+            break
+        # The machine was less busy than when the whole import was timed.
+        connection.execute("DROP TABLE wide")
+        timeout = (time.monotonic() - start) * part
+    else:
+        pytest.fail("five imports ended before their timeout")
     assert late < 1.0, f"{late:.2f} s late"
-    assert "statement timeout" in caught.value.diag.message_primary
     connection.execute("RESET statement_timeout")
     assert connection.execute("SELECT to_regclass('wide')").fetchone() == (None,)
     assert open_files(connection.info.backend_pid, big) == 0
@@ -74,6 +82,19 @@ def test_pg_cancel_backend_stops_it_and_the_session_goes_on(cluster, database, c
     assert connection.execute("SELECT 1").fetchone() == (1,)
     # One thread is left of the backend: none of ours was forgotten.
     assert connection.execute("SELECT count(*) FROM pg_ls_dir('/proc/' || pg_backend_pid() || '/task')").fetchone() == (1,)
+
+
+def test_an_index_build_can_be_cancelled(cluster, database, connection, big):
+    pid = connection.info.backend_pid
+    watcher = cluster.connect(database)
+    thread, result = run_in_thread(connection, big)
+    building = "SELECT count(*) FROM pg_stat_progress_create_index WHERE pid = %s AND tuples_done > 0"
+    wait_until(lambda: watcher.execute(building, [pid]).fetchone() == (1,) or result, 60, "the index build")
+    start = time.monotonic()
+    watcher.execute("SELECT pg_cancel_backend(%s)", [pid])
+    thread.join(20)
+    assert time.monotonic() - start < 1.0
+    assert isinstance(result[0], psycopg.errors.QueryCanceled), result
 
 
 @pytest.mark.parametrize("part", [0.15, 0.6])

@@ -15,7 +15,7 @@ use crate::option::{NoCase, Options, shorten};
 use crate::pg_type::PgType;
 use crate::plan::QualifiedName;
 use crate::profile::{Profiles, TableProfile};
-use crate::target::{Target, TargetColumn, TargetRelation};
+use crate::target::{Target, TargetRelation};
 
 use super::error::{PlanError, PlanErrorKind};
 use super::request::same;
@@ -184,6 +184,14 @@ pub(super) fn is_table(relation: &TargetRelation) -> bool {
     matches!(relation.kind, 'r' | 'p')
 }
 
+/// Where a table's rows go.
+#[derive(Clone)]
+struct Goal<'a> {
+    target: QualifiedName,
+    relation: Option<&'a TargetRelation>,
+    change: Change,
+}
+
 /// Everything that drafting a table needs.
 pub(super) struct Drafting<'a> {
     pub target: &'a Target,
@@ -199,21 +207,21 @@ impl<'a> Drafting<'a> {
         tables: &[&'a Table],
         schemas: &mut HashMap<String, Names>,
     ) -> Result<Vec<Draft<'a>>, PlanError> {
-        let targets = self.targets(tables, schemas)?;
+        let goals = self.goals(tables, schemas)?;
         let mut drafts = Vec::with_capacity(tables.len());
-        for (&table, (target, relation, change)) in tables.iter().zip(targets) {
-            drafts.push(self.table(table, target, relation, change)?);
+        for (&table, goal) in tables.iter().zip(goals) {
+            drafts.push(self.table(table, goal)?);
         }
         self.check_existing(&drafts)?;
         Ok(drafts)
     }
 
-    fn targets(
+    fn goals(
         &self,
         tables: &[&'a Table],
         schemas: &mut HashMap<String, Names>,
-    ) -> Result<Vec<(QualifiedName, Option<&'a TargetRelation>, Change)>, PlanError> {
-        let mut found: Vec<Option<(QualifiedName, Option<&TargetRelation>, Change)>> = vec![None; tables.len()];
+    ) -> Result<Vec<Goal<'a>>, PlanError> {
+        let mut found: Vec<Option<Goal<'a>>> = vec![None; tables.len()];
         let mut claimed: HashMap<QualifiedName, &str> = HashMap::new();
         let mut wanted: Vec<(usize, (&str, String))> = Vec::new();
         for (i, &table) in tables.iter().enumerate() {
@@ -251,23 +259,19 @@ impl<'a> Drafting<'a> {
                 ));
             }
             schemas.entry(target.schema.clone()).or_default().occupy(&target.name);
-            found[i] = Some((target, relation, Change::None));
+            found[i] = Some(Goal { target, relation, change: Change::None });
         }
         let names = schemas.entry(self.target.schema.clone()).or_default();
         let entries: Vec<(&str, String)> = wanted.iter().map(|(_, e)| e.clone()).collect();
         for ((i, _), (name, change)) in wanted.iter().zip(names.assign_all(&entries)) {
-            found[*i] = Some((QualifiedName { schema: self.target.schema.clone(), name }, None, change));
+            let target = QualifiedName { schema: self.target.schema.clone(), name };
+            found[*i] = Some(Goal { target, relation: None, change });
         }
         Ok(found.into_iter().flatten().collect())
     }
 
-    fn table(
-        &self,
-        table: &'a Table,
-        target: QualifiedName,
-        relation: Option<&'a TargetRelation>,
-        change: Change,
-    ) -> Result<Draft<'a>, PlanError> {
+    fn table(&self, table: &'a Table, goal: Goal<'a>) -> Result<Draft<'a>, PlanError> {
+        let Goal { target, relation, change } = goal;
         let mut draft = Draft {
             table,
             sql: TableSql::default(),
@@ -331,11 +335,15 @@ impl<'a> Drafting<'a> {
         let collation =
             sql.and_then(|c| c.collation.as_ref()).map(|c| c.to_ascii_uppercase()).filter(|c| c != "BINARY");
         let (mut pg_type, mut reason) = (mapped.pg_type, mapped.reason);
-        if self.options.nocase == NoCase::Citext && collation.as_deref() == Some("NOCASE") && is_text(&pg_type) {
+        if self.options.nocase == NoCase::Citext
+            && collation.as_deref() == Some("NOCASE")
+            && is_text(&pg_type)
+        {
             pg_type = PgType::Citext;
         }
         let mut finding = (!mapped.remark.is_empty() && draft.is_created()).then(|| {
-            let message = format!("column \"{}\" of table \"{}\": {}", column.name, table.name, mapped.remark);
+            let message =
+                format!("column \"{}\" of table \"{}\": {}", column.name, table.name, mapped.remark);
             let mut finding = Finding::warning("type_mismatch", &table.name, message).in_column(&column.name);
             if !mapped.is_warning {
                 finding.severity = Severity::Info;
@@ -397,119 +405,16 @@ impl<'a> Drafting<'a> {
         }
         Ok(())
     }
-
-    /// Finds the columns in a table that is there. What is missing is reported by [`Drafting::check_existing`] for all
-    /// tables together.
-    fn match_columns(&self, draft: &mut Draft<'a>, relation: &'a TargetRelation) -> Result<(), PlanError> {
-        let table = draft.table;
-        let mut by_name: HashMap<&str, &TargetColumn> = HashMap::new();
-        let mut folded: HashMap<String, Vec<&TargetColumn>> = HashMap::new();
-        for column in &relation.columns {
-            by_name.insert(&column.name, column);
-            folded.entry(column.name.to_lowercase()).or_default().push(column);
-        }
-        let mut claimed: HashMap<&str, &str> = HashMap::new();
-        let mut findings = Vec::new();
-        for column in draft.columns.iter_mut().filter(|c| c.role != Role::Skipped) {
-            let source = column.column.name.as_str();
-            let found = match self.options.column(&table.name, source).and_then(|o| o.target.as_deref()) {
-                Some(name) => by_name.get(name).copied(),
-                None => {
-                    let spelled = spell(source, self.options.identifiers);
-                    let exact = by_name.get(source).or_else(|| by_name.get(spelled.as_str())).copied();
-                    exact.or_else(|| {
-                        [source, &spelled].iter().find_map(|n| match folded.get(&n.to_lowercase())?.as_slice() {
-                            [column] => Some(*column),
-                            _ => None,
-                        })
-                    })
-                }
-            };
-            let Some(found) = found else { continue };
-            if let Some(other) = claimed.insert(&found.name, source) {
-                return Err(PlanError::new(
-                    PlanErrorKind::DuplicateColumn,
-                    &table.name,
-                    format!(
-                        "columns \"{other}\" and \"{source}\" of SQLite table \"{}\" both go to column {} of {}",
-                        table.name,
-                        quote(&found.name),
-                        draft.target
-                    ),
-                    "Name another target in options.tables, or skip one of them.",
-                ));
-            }
-            column.target.clone_from(&found.name);
-            column.pg_type = found.pg_type.clone();
-            column.is_not_null = found.is_not_null;
-            if found.is_generated {
-                column.role = Role::Generated(None);
-                if column.column.generated == Generated::No {
-                    let message = format!(
-                        "column {} of {} is generated: the values of SQLite column \"{source}\" are not written",
-                        quote(&found.name),
-                        draft.target
-                    );
-                    findings.push(Finding::warning("not_carried", &table.name, message).in_column(source));
-                }
-            }
-        }
-        draft.findings.extend(findings);
-        Ok(())
-    }
-
-    /// What existing tables lack, over all of them: an error names everything that has to be decided.
-    fn check_existing(&self, drafts: &[Draft<'a>]) -> Result<(), PlanError> {
-        let mut missing = Vec::new();
-        let mut required = Vec::new();
-        for draft in drafts.iter() {
-            let Some(relation) = draft.relation else { continue };
-            let table = &draft.table.name;
-            for column in draft.columns.iter().filter(|c| c.role != Role::Skipped && c.target.is_empty()) {
-                let name = &column.column.name;
-                let asked = self.options.column(table, name).and_then(|o| o.target.as_deref()).unwrap_or(name);
-                missing.push((
-                    table.clone(),
-                    Some(name.clone()),
-                    format!(
-                        "column \"{name}\" of SQLite table \"{table}\" has no column {} in {}",
-                        quote(asked),
-                        draft.target
-                    ),
-                ));
-            }
-            for column in &relation.columns {
-                let is_fed =
-                    draft.columns.iter().any(|c| c.role != Role::Skipped && c.target == column.name);
-                if column.is_not_null && !column.has_default && !column.is_generated && !is_fed {
-                    required.push((
-                        table.clone(),
-                        None,
-                        format!(
-                            "column {} of {} is NOT NULL and has neither a default nor a column in SQLite table \"{table}\"",
-                            quote(&column.name),
-                            draft.target
-                        ),
-                    ));
-                }
-            }
-        }
-        let summary = format!("{} columns of the source have no column in the target", missing.len());
-        let hint = "Skip the column or name its target in options.tables.<table>.columns, or add it to the target.";
-        if let Some(error) = PlanError::of(PlanErrorKind::MissingColumn, missing, summary, hint) {
-            return Err(error);
-        }
-        let summary = format!("{} NOT NULL columns of the target have neither a source nor a default", required.len());
-        let hint = "Give the column a default or drop NOT NULL, or name its source in options.tables.<table>.columns.";
-        PlanError::of(PlanErrorKind::RequiredColumn, required, summary, hint).map_or(Ok(()), Err)
-    }
 }
 
 pub(super) fn too_many_columns(table: &Table, count: usize) -> PlanError {
     PlanError::new(
         PlanErrorKind::TooManyColumns,
         &table.name,
-        format!("SQLite table \"{}\" would have {count} columns, PostgreSQL allows {MAX_COLUMNS}", table.name),
+        format!(
+            "SQLite table \"{}\" would have {count} columns, PostgreSQL allows {MAX_COLUMNS}",
+            table.name
+        ),
         "Skip columns in options.tables, or exclude the table.",
     )
 }

@@ -202,14 +202,16 @@ fn adopt_types(drafts: &mut [Draft<'_>], found: &[Found<'_>], options: &Options)
         for found in found {
             let Parent::Drafted(parent) = found.parent else { continue };
             for (&from, &to) in found.key.columns.iter().zip(&found.parent_columns) {
-                let Some(parent_type) = drafts.get(parent).and_then(|d| d.attribute(to)).map(|c| c.pg_type.clone())
+                let Some(parent_type) =
+                    drafts.get(parent).and_then(|d| d.attribute(to)).map(|c| c.pg_type.clone())
                 else {
                     continue;
                 };
                 let Some(draft) = drafts.get_mut(found.child).filter(|d| d.is_created()) else { continue };
                 let Some(column) = draft.columns.get_mut(from) else { continue };
-                let is_asked =
-                    options.column(&draft.table.name, &column.column.name).is_some_and(|o| o.pg_type.is_some());
+                let is_asked = options
+                    .column(&draft.table.name, &column.column.name)
+                    .is_some_and(|o| o.pg_type.is_some());
                 let follows = column.reason == Reason::Empty
                     || (parent_type == PgType::Citext && is_text(&column.pg_type));
                 if follows && !is_asked && column.pg_type != parent_type {
@@ -270,13 +272,15 @@ fn key(
         let writes_child =
             matches!(on_delete, "SET NULL" | "SET DEFAULT") || !matches!(on_update, "NO ACTION" | "RESTRICT");
         if writes_child && matches!(column.role, Role::Generated(_)) {
-            let why = format!("column \"{}\" is generated and its actions would write to it", column.column.name);
+            let why =
+                format!("column \"{}\" is generated and its actions would write to it", column.column.name);
             return Err(("not_carried", why));
         }
         columns.push(column.target.clone());
         parent_columns.push(parent_name);
         source_columns.push(column.column.name.clone());
-        parent_source_columns.push(found.parent_table.columns.get(to).map_or(String::new(), |c| c.name.clone()));
+        parent_source_columns
+            .push(found.parent_table.columns.get(to).map_or(String::new(), |c| c.name.clone()));
     }
     let is_created = options.foreign_key_constraints && child.is_created();
     // Where no constraint is made the key still says which rows are orphans.
@@ -351,10 +355,10 @@ fn existing_column(
     let source = table.columns.get(column)?.name.as_str();
     let asked = options.column(&table.name, source).and_then(|o| o.target.as_deref());
     let spelled = crate::name::spell(source, options.identifiers);
-    let exact =
-        [asked, Some(source), Some(spelled.as_str())].into_iter().flatten().find_map(|n| {
-            relation.columns.iter().find(|c| c.name == n)
-        });
+    let exact = [asked, Some(source), Some(spelled.as_str())]
+        .into_iter()
+        .flatten()
+        .find_map(|n| relation.columns.iter().find(|c| c.name == n));
     let found = exact.or_else(|| {
         let mut folded = relation.columns.iter().filter(|c| c.name.to_lowercase() == source.to_lowercase());
         folded.next().filter(|_| folded.next().is_none())
@@ -405,7 +409,9 @@ fn can_refer(child: &PgType, parent: &PgType) -> bool {
         (T::Time(_), T::Time(_)) => true,
         // No equality.
         (T::Json, T::Json) => false,
-        (T::Enum { name: a, .. } | T::Other { name: a }, T::Enum { name: b, .. } | T::Other { name: b }) => a == b,
+        (T::Enum { name: a, .. } | T::Other { name: a }, T::Enum { name: b, .. } | T::Other { name: b }) => {
+            a == b
+        }
         (a, b) => a == b,
     }
 }

@@ -159,7 +159,10 @@ impl OfTable<'_, '_> {
                 return Err(format!("column \"{name}\" is left out"));
             };
             if column.pg_type == PgType::Json {
-                return Err(format!("column \"{}\" is of type json, which has no equality", column.column.name));
+                return Err(format!(
+                    "column \"{}\" is of type json, which has no equality",
+                    column.column.name
+                ));
             }
             Ok(column.target.clone())
         };
@@ -190,12 +193,7 @@ impl OfTable<'_, '_> {
         };
         let declared = self.draft.sql.primary_key.as_ref().and_then(|k| k.name.clone());
         let joined = join_columns(columns.iter().map(String::as_str));
-        self.push(
-            KeyKind::Primary(columns),
-            declared.as_deref(),
-            (String::new(), "pkey"),
-            String::new(),
-        );
+        self.push(KeyKind::Primary(columns), declared.as_deref(), (String::new(), "pkey"), String::new());
         // The index of the key tells its collations; a rowid alias has none, and is an integer.
         let index = table.indexes.iter().find(|i| i.origin == IndexOrigin::PrimaryKey);
         if let Some(terms) = index.and_then(|i| self.folded_terms(i)) {
@@ -280,7 +278,12 @@ impl OfTable<'_, '_> {
                     && definition.predicate.is_none();
                 let note = if is_key { "same columns as the primary key" } else { "" };
                 let is_folded = self.folded_terms(index).is_some();
-                self.push(KeyKind::Index(definition), Some(&index.name), (String::new(), "idx"), note.to_owned());
+                self.push(
+                    KeyKind::Index(definition),
+                    Some(&index.name),
+                    (String::new(), "idx"),
+                    note.to_owned(),
+                );
                 // A foreign key needs the plain columns to be unique.
                 if is_folded
                     && is_needed
@@ -377,7 +380,8 @@ impl OfTable<'_, '_> {
     /// The index of a full-text search column, which [`super::table`] adds as the last one.
     fn search(&mut self) {
         let Some(column) = self.draft.search.as_ref().map(|(name, _)| name.clone()) else { return };
-        let index = IndexDefinition { method: "gin", terms: vec![quote(&column)], ..IndexDefinition::default() };
+        let index =
+            IndexDefinition { method: "gin", terms: vec![quote(&column)], ..IndexDefinition::default() };
         self.push(KeyKind::Index(index), None, (column, "idx"), "full-text search".to_owned());
     }
 }

@@ -85,7 +85,8 @@ fn find_foreign_key(catalogue: &Catalogue, wanted: &str) -> Result<(), PlanError
     if labels.iter().any(|l| same(l, &wanted)) {
         return Ok(());
     }
-    let message = format!("option \"foreign_keys\" names \"{wanted}\", which is no foreign key of the source");
+    let message =
+        format!("option \"foreign_keys\" names \"{wanted}\", which is no foreign key of the source");
     Err(unknown(&wanted, message, "foreign keys", labels.iter().map(String::as_str)))
 }
 

@@ -30,7 +30,13 @@ impl Parts<'_, '_> {
     pub fn steps(&self, skipped: &[(String, String)], mode: Mode) -> Vec<Step> {
         let Parts { drafts, order: LoadOrder { order, cycles }, creates, keys, foreign } = *self;
         let mut steps = Vec::new();
-        let step = |action, object: String, sql: String, note: String, table| Step { action, object, sql, note, table };
+        let step = |action, object: String, sql: String, note: String, table| Step {
+            action,
+            object,
+            sql,
+            note,
+            table,
+        };
         for (name, reason) in skipped {
             steps.push(step(Action::Skip, quote(name), String::new(), reason.clone(), None));
         }
@@ -40,7 +46,8 @@ impl Parts<'_, '_> {
             let sql = creates.get(i).cloned().unwrap_or_default();
             steps.push(step(Action::CreateTable, draft.target.to_string(), sql, String::new(), Some(place)));
         }
-        let existing: Vec<_> = ordered.iter().filter(|(_, _, d)| !d.is_created()).map(|(_, _, d)| &d.target).collect();
+        let existing: Vec<_> =
+            ordered.iter().filter(|(_, _, d)| !d.is_created()).map(|(_, _, d)| &d.target).collect();
         if mode == Mode::Replace && !existing.is_empty() {
             let note = "together, because they may refer to each other".to_owned();
             steps.push(step(Action::Truncate, ddl::list(&existing), ddl::truncate(&existing), note, None));
@@ -52,8 +59,12 @@ impl Parts<'_, '_> {
         for &(place, i, draft) in &ordered {
             let note = match in_cycle.get(&i) {
                 Some(cycle) => {
-                    let names: Vec<&str> =
-                        cycle.iter().filter_map(|&c| drafts.get(c)).map(|d| d.table.name.as_str()).take(10).collect();
+                    let names: Vec<&str> = cycle
+                        .iter()
+                        .filter_map(|&c| drafts.get(c))
+                        .map(|d| d.table.name.as_str())
+                        .take(10)
+                        .collect();
                     format!("foreign keys form a cycle: {}", names.join(", "))
                 }
                 None => String::new(),
@@ -69,7 +80,9 @@ impl Parts<'_, '_> {
         sorted.sort_by_key(|k| place_of[k.draft]);
         let mut key_steps: Vec<Step> = sorted
             .iter()
-            .filter_map(|k| Some(Step { table: Some(place_of[k.draft]), ..k.step(&drafts.get(k.draft)?.target) }))
+            .filter_map(|k| {
+                Some(Step { table: Some(place_of[k.draft]), ..k.step(&drafts.get(k.draft)?.target) })
+            })
             .collect();
         key_steps.sort_by_key(|s| (s.table, s.action));
         steps.append(&mut key_steps);
@@ -90,7 +103,13 @@ impl Parts<'_, '_> {
                 },
             );
             let place = Some(place_of[key.child]);
-            steps.push(step(Action::AddForeignKey, quote(&key.plan.name), sql, key.plan.label.clone(), place));
+            steps.push(step(
+                Action::AddForeignKey,
+                quote(&key.plan.name),
+                sql,
+                key.plan.label.clone(),
+                place,
+            ));
         }
         for &(place, _, draft) in &ordered {
             if let Some(sequence) = sequence(draft) {
@@ -117,9 +136,7 @@ pub(super) fn sequence(draft: &Draft<'_>) -> Option<SequencePlan> {
         let column = draft.attribute(table::identity_column(draft)?)?;
         return Some(SequencePlan { column: column.target.clone(), high_water });
     };
-    let is_fed = |name: &str| {
-        draft.columns.iter().position(|c| c.role == Role::Written && c.target == name)
-    };
+    let is_fed = |name: &str| draft.columns.iter().position(|c| c.role == Role::Written && c.target == name);
     let mut fed: Vec<usize> =
         relation.columns.iter().filter(|c| c.has_sequence).filter_map(|c| is_fed(&c.name)).collect();
     // The key first: of several sequences it is the one that must not repeat itself.

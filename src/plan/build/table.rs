@@ -30,7 +30,9 @@ pub(super) fn settle(draft: &mut Draft<'_>, options: &Options) -> Result<(), Pla
 /// A generated column that cannot be carried becomes an ordinary one, filled with the values that SQLite computes.
 fn carry_generated(draft: &mut Draft<'_>) {
     for position in 0..draft.columns.len() {
-        let Some(column) = draft.attribute(position).filter(|c| c.column.generated != Generated::No) else { continue };
+        let Some(column) = draft.attribute(position).filter(|c| c.column.generated != Generated::No) else {
+            continue;
+        };
         let name = column.column.name.clone();
         let sql = draft.sql.columns.iter().find(|c| same(&c.name, &name)).and_then(|c| c.generated.as_ref());
         let carried = match sql {
@@ -76,7 +78,9 @@ fn add_search(draft: &mut Draft<'_>, search: &SearchOption, options: &Options) -
         let why = match column {
             None => "is left out".to_owned(),
             Some(c) if matches!(c.role, Role::Generated(_)) => "is generated".to_owned(),
-            Some(c) if !(is_text(&c.pg_type) || c.pg_type == PgType::Citext) => format!("is of type {}", c.pg_type),
+            Some(c) if !(is_text(&c.pg_type) || c.pg_type == PgType::Citext) => {
+                format!("is of type {}", c.pg_type)
+            }
             Some(c) => {
                 parts.push(format!("coalesce({}::text, '')", quote(&c.target)));
                 continue;
@@ -113,7 +117,10 @@ pub(super) fn identity_column(draft: &Draft<'_>) -> Option<usize> {
 
 /// Takes the name of the sequence that PostgreSQL will make for an identity column (`generateSerialExtraStmts`), so that no
 /// key or index is given it. `Some` where the usual name is taken and the sequence has to be named.
-pub(super) fn reserve_sequence(draft: &Draft<'_>, schemas: &mut HashMap<String, Names>) -> Option<QualifiedName> {
+pub(super) fn reserve_sequence(
+    draft: &Draft<'_>,
+    schemas: &mut HashMap<String, Names>,
+) -> Option<QualifiedName> {
     let column = draft.attribute(identity_column(draft)?)?;
     let usual = Names::new().make(&draft.target.name, &column.target, "seq");
     let names = schemas.entry(draft.target.schema.clone()).or_default();
@@ -137,7 +144,12 @@ pub(super) fn create(
             Role::Skipped => continue,
             Role::Generated(Some(expression)) => Clause::Generated(expression.clone()),
             _ if identity == Some(i) => Clause::Identity(sequence.clone()),
-            _ => match column.column.default.as_deref().map(|text| (text, expr::default(text, &column.pg_type))) {
+            _ => match column
+                .column
+                .default
+                .as_deref()
+                .map(|text| (text, expr::default(text, &column.pg_type)))
+            {
                 None | Some((_, Ok(None))) => Clause::Nothing,
                 Some((_, Ok(Some(expression)))) => Clause::Default(expression),
                 Some((text, Err(why))) => {
@@ -175,13 +187,9 @@ fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(S
     let mut carried: Vec<(Option<String>, String, String)> = Vec::new();
     let mut refused = Vec::new();
     for check in &draft.sql.checks {
-        // The type says it better.
-        let boolean = expr::is_boolean_check(check).and_then(|name| draft.attribute(draft.find(&name)?));
-        if boolean.is_some_and(|c| c.pg_type == PgType::Boolean) {
-            continue;
-        }
         let scope = Columns::all(draft);
         match expr::check(&check.expr, &scope) {
+            // Never false, as 0 or 1 is of a boolean: the type says it better.
             Ok(expression) if expression == "true" => {}
             Ok(expression) => {
                 let seen: Vec<usize> = scope.seen.take().into_iter().collect();

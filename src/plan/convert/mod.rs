@@ -134,12 +134,13 @@ impl Converter {
     ///
     /// # Errors
     /// The column's type cannot hold the value.
+    #[inline]
     pub fn convert<'a>(
         &'a self,
         value: Value<'a>,
         scratch: &'a mut Scratch,
     ) -> Result<Converted<'a>, ValueError> {
-        if value == Value::Null {
+        if matches!(value, Value::Null) {
             return Ok(Converted::exact(Cell::Null));
         }
         match &self.kind {

@@ -241,4 +241,12 @@ proptest! {
         let packed = i64::from(date.year) * 10_000 + i64::from(date.month) * 100 + i64::from(date.day);
         prop_assert_eq!(date_of_days(days), PackedDate(packed));
     }
+
+    #[test]
+    fn eight_digits_are_their_number_and_nothing_else_is(text in "[0-9]{8}", at in 0usize..8, byte in any::<u8>()) {
+        let mut digits: [u8; 8] = text.as_bytes().try_into().unwrap();
+        prop_assert_eq!(eight_digits(u64::from_le_bytes(digits)), text.parse().ok());
+        digits[at] = byte;
+        prop_assert_eq!(eight_digits(u64::from_le_bytes(digits)).is_some(), byte.is_ascii_digit());
+    }
 }

@@ -368,7 +368,7 @@ fn typeof_verdict(
         } else {
             Term::condition(format!("{operand} IS NOT NULL"))
         })
-    } else if !possible.iter().any(|name| is_named(&name)) {
+    } else if !possible.iter().any(is_named) {
         Verdict::Outside(if names_null {
             Term::condition(format!("{operand} IS NOT NULL"))
         } else {

@@ -1,6 +1,7 @@
 //! DEFAULT clauses.
 
 use super::assignment::assigned;
+use super::term::Kind;
 use super::translate::Translator;
 use super::{NotCarried, Scope, instant, literal};
 use crate::grammar::{BinaryOp, Expr, Quoting, UnaryOp};
@@ -42,16 +43,37 @@ fn computed(expr: &Expr, pg_type: &PgType) -> Result<String, NotCarried> {
     if let Some(moment) = instant::moment(without_cast(expr)) {
         return moment?.of_type(pg_type).map(parenthesised);
     }
-    if is_random_uuid(expr) {
+    let shape = shape_of(expr);
+    if shape.as_deref() == Some("????????-????-4???-v???-????????????") {
         match pg_type {
             PgType::Uuid => return Ok("gen_random_uuid()".to_owned()),
-            PgType::Text if matches!(expr, Expr::Call(name, _) if name == "lower") => {
+            PgType::Text | PgType::Varchar(None | Some(36..)) if is_lower(expr) => {
                 return Ok("gen_random_uuid()::text".to_owned());
             }
             _ => {}
         }
     }
     let term = Translator { scope: &Nothing, is_default: true }.translate(expr)?;
+    // A default that can leave the column's range would make INSERT fail where SQLite's does not.
+    let fits = match (pg_type, &term.kind) {
+        (PgType::SmallInt, Kind::Int { min, max, .. }) => {
+            i16::try_from(*min).is_ok() && i16::try_from(*max).is_ok()
+        }
+        (PgType::Integer, Kind::Int { min, max, .. }) => {
+            i32::try_from(*min).is_ok() && i32::try_from(*max).is_ok()
+        }
+        (PgType::SmallInt | PgType::Integer | PgType::BigInt, Kind::Wide) => false,
+        (PgType::Numeric { precision_scale: Some(_) }, Kind::Bool) => true,
+        (PgType::Numeric { precision_scale: Some(_) }, _) => false,
+        (PgType::Varchar(Some(length)), Kind::Text) => {
+            shape.is_some_and(|s| u32::try_from(s.chars().count()).is_ok_and(|n| n <= *length))
+        }
+        (PgType::Varchar(Some(_)), _) => false,
+        _ => true,
+    };
+    if !fits {
+        return Err(NotCarried::new(format!("the expression may give a value that {pg_type} cannot hold")));
+    }
     assigned(term, pg_type).map(parenthesised)
 }
 
@@ -66,59 +88,52 @@ fn without_cast(expr: &Expr) -> &Expr {
     }
 }
 
-/// The idiom that makes a version 4 UUID in SQLite: random hexadecimal digits between the fixed ones.
-fn is_random_uuid(expr: &Expr) -> bool {
-    let mut shape = String::new();
-    shape_of(expr, &mut shape, 8).is_some() && shape == "????????-????-4???-v???-????????????"
-}
-
-/// The text that an expression makes, with `?` for a random hexadecimal digit and `v` for one of 8, 9, a and b.
-fn shape_of(expr: &Expr, shape: &mut String, depth: u8) -> Option<()> {
-    let depth = depth.checked_sub(1)?;
+/// The text that an expression makes, with `?` for a random hexadecimal digit and `v` for one of 8, 9, a and b: what is
+/// needed to know a text's length, and the idiom that makes a version 4 UUID in SQLite.
+fn shape_of(expr: &Expr) -> Option<String> {
     match expr {
-        Expr::Text(text) if text.len() <= 36 && !text.contains(['?', 'v']) => {
-            shape.push_str(text);
-            Some(())
-        }
-        Expr::Concat(operands) => operands.iter().try_for_each(|o| shape_of(o, shape, depth)),
+        Expr::Text(text) if text.len() <= 100 && !text.contains(['?', 'v']) => Some(text.clone()),
+        Expr::Concat(operands) if operands.len() <= 20 => operands.iter().map(shape_of).collect(),
         Expr::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
-            ("lower", [inner]) => shape_of(inner, shape, depth),
-            ("hex", [inner]) => {
-                let digits = usize::try_from(random_bytes(inner)?).ok()?.checked_mul(2)?;
-                shape.push_str(&"?".repeat(digits));
-                Some(())
+            ("lower", [inner]) => shape_of(inner),
+            ("hex", [inner]) => Some("??".repeat(random_bytes(inner)?)),
+            ("substr" | "substring", [Expr::Text(text), start, Expr::Integer(1)])
+                if text.eq_ignore_ascii_case("89ab") && is_one_of_four(start) =>
+            {
+                Some("v".to_owned())
             }
-            ("substr" | "substring", [text, start, rest @ ..]) => match (text, start, rest) {
-                (Expr::Text(text), start, [Expr::Integer(1)])
-                    if text.eq_ignore_ascii_case("89ab") && is_one_of_four(start) =>
-                {
-                    shape.push('v');
-                    Some(())
+            ("substr" | "substring", [text, Expr::Integer(start), rest @ ..]) => {
+                let shape = shape_of(text)?;
+                let tail = shape.get(usize::try_from(start.checked_sub(1)?).ok()?..)?;
+                match rest {
+                    [] => Some(tail.to_owned()),
+                    [Expr::Integer(length)] => tail.get(..usize::try_from(*length).ok()?).map(str::to_owned),
+                    _ => None,
                 }
-                (text, Expr::Integer(start), rest) => {
-                    let mut inner = String::new();
-                    shape_of(text, &mut inner, depth)?;
-                    let tail = inner.get(usize::try_from(start.checked_sub(1)?).ok()?..)?;
-                    let tail = match rest {
-                        [] => tail,
-                        [Expr::Integer(length)] => tail.get(..usize::try_from(*length).ok()?)?,
-                        _ => return None,
-                    };
-                    shape.push_str(tail);
-                    Some(())
-                }
-                _ => None,
-            },
+            }
             _ => None,
         },
         _ => None,
     }
 }
 
-fn random_bytes(expr: &Expr) -> Option<i64> {
+/// All of the expression is folded to lower case, whichever way it is put together.
+fn is_lower(expr: &Expr) -> bool {
+    match expr {
+        Expr::Text(text) => *text == text.to_ascii_lowercase(),
+        Expr::Concat(operands) => operands.iter().all(is_lower),
+        Expr::Call(name, _) if name == "lower" => true,
+        Expr::Call(name, arguments) if name == "substr" || name == "substring" => {
+            arguments.first().is_some_and(is_lower)
+        }
+        _ => false,
+    }
+}
+
+fn random_bytes(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Call(name, arguments) if name == "randomblob" => match arguments.as_slice() {
-            [Expr::Integer(count @ 1..=16)] => Some(*count),
+            [Expr::Integer(count @ 1..=64)] => usize::try_from(*count).ok(),
             _ => None,
         },
         _ => None,

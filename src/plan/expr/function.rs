@@ -4,7 +4,7 @@ use super::NotCarried;
 use super::comparison;
 use super::instant;
 use super::term::{CollationName, Kind, Literal, Term};
-use super::translate::{Translator, choice, unified};
+use super::translate::{Translator, bigint, choice, unified};
 use crate::grammar::{BinaryOp, Expr};
 use crate::pg_type::PgType;
 
@@ -84,7 +84,10 @@ fn of_terms(is_default: bool, name: &str, terms: Vec<Term>) -> Result<Term, NotC
             }
             kind => Err(no_form_of(name, kind)),
         },
-        // Of NULL it is the empty text.
+        // Of NULL it is the empty text; random bytes are never NULL.
+        ("hex", [x]) if x.kind == Kind::Bytea && is_default => {
+            Ok(text(format!("upper(encode({}, 'hex'))", x.sql)))
+        }
         ("hex", [x]) if x.kind == Kind::Bytea => {
             Ok(text(format!("COALESCE(upper(encode({}, 'hex')), '')", x.sql)))
         }
@@ -219,10 +222,7 @@ fn absolute(x: &Term) -> Result<Term, NotCarried> {
         // Of the smallest 64-bit integer both raise an error; of the literal PostgreSQL would while it plans.
         Kind::Int { min, max, .. } if *max != i64::MIN => {
             let largest = min.saturating_abs().max(max.saturating_abs());
-            Ok(Term::atom(
-                format!("abs({})", x.cast("bigint")),
-                Kind::Int { min: 0, max: largest, is_bigint: true },
-            ))
+            Ok(Term::atom(format!("abs({})", bigint(x)), Kind::Int { min: 0, max: largest, is_bigint: true }))
         }
         Kind::Float | Kind::Numeric if x.literal.is_none() => {
             Ok(Term::atom(format!("abs({})", x.sql), x.kind.clone()))

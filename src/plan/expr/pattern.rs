@@ -151,6 +151,8 @@ fn glob(pattern: &str) -> Option<Vec<Element>> {
                                 return None;
                             }
                             if low <= next {
+                                // The range holds its first member, which is there already.
+                                ranges.pop();
                                 ranges.push((low, next));
                             }
                             before = None;

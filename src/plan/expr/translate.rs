@@ -351,7 +351,7 @@ fn no_arithmetic(kind: &Kind) -> NotCarried {
 }
 
 /// The term as a 64-bit operand: PostgreSQL computes `integer + integer` in 32 bits.
-fn bigint(term: &Term) -> String {
+pub(super) fn bigint(term: &Term) -> String {
     match term.kind {
         Kind::Int { is_bigint: true, .. } => term.operand(),
         _ => term.cast("bigint"),

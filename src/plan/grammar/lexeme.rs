@@ -16,14 +16,13 @@ const LONGEST_STATEMENT: usize = 1_000_000;
 /// freed recursively. SQLite itself stops at an expression depth of 1,000.
 const DEEPEST_NESTING: usize = 200;
 
-/// The most words that stand side by side, and the most bytes in them. A declared type is a list of words that the
-/// parser copies for each further word, so that its cost is the square of this.
-const LONGEST_WORD_RUN: usize = 1_000;
-const LONGEST_WORD_RUN_BYTES: usize = 100_000;
+/// The most that words side by side may cost, as their number times their bytes. A declared type is a list of words,
+/// and the parser copies it for each further word.
+const LARGEST_WORD_RUN: usize = 50_000_000;
 
 /// The most commas in a list outside inner parentheses. SQLite allows 2,000 columns; the parser compares each column's
 /// name to all before it.
-const LONGEST_LIST: usize = 10_000;
+const LONGEST_LIST: usize = 3_000;
 
 /// A statement's tokens.
 pub(super) struct Outline<'a> {
@@ -86,7 +85,7 @@ impl<'a> Outline<'a> {
                 b.is_ascii_alphabetic() || !b.is_ascii() || matches!(b, b'_' | b'"' | b'`' | b'[' | b'\'')
             });
             (run, run_bytes) = if is_word { (run + 1, run_bytes + (end - start)) } else { (0, 0) };
-            if run > LONGEST_WORD_RUN || (run > 10 && run_bytes > LONGEST_WORD_RUN_BYTES) {
+            if run.saturating_mul(run_bytes) > LARGEST_WORD_RUN {
                 return Err(GrammarError::at("too many words side by side", sql, start));
             }
             tokens.push(Token { start, end, kind, depth: at });

@@ -306,8 +306,9 @@ fn convert(expr: &ast::Expr<'_>, depth: usize) -> Expr {
             }
         }
         ast::Expr::Literal(literal) => convert_literal(literal),
+        // No level of the tree; the statement's outline bounds how deep parentheses nest.
         ast::Expr::Parenthesized(inner) => match inner.as_slice() {
-            [inner] => convert(inner, depth),
+            [inner] => convert(inner, depth + 1),
             _ => Expr::Unsupported("a row value"),
         },
         ast::Expr::Raise(..) => Expr::Unsupported("RAISE"),

@@ -203,7 +203,7 @@ fn ten_thousand_tables_take_a_second() {
     for i in 0..10_000 {
         sql += &format!(
             "CREATE TABLE t{i}(id INTEGER PRIMARY KEY, a TEXT UNIQUE, b REFERENCES t0, c, d); CREATE INDEX i{i} ON t{i}(b, c);
-             CREATE VIEW v{i} AS SELECT nothing FROM t{i};"
+             CREATE VIEW v{i} AS SELECT missing FROM t{i};"
         );
     }
     database(&path, &format!("{sql} COMMIT;"));

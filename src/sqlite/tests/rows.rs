@@ -79,7 +79,8 @@ fn the_order_is_the_tables_own() {
     let path = folder.join("a.db");
     database(
         &path,
-        "CREATE TABLE t(a, b); CREATE INDEX i ON t(b, a); INSERT INTO t VALUES (1, 9), (2, 8), (3, 7);
+        "CREATE TABLE t(a, b, wide TEXT, wider TEXT); CREATE INDEX i ON t(b);
+         INSERT INTO t(a, b) VALUES (1, 9), (2, 8), (3, 7);
          CREATE TABLE w(b TEXT, a INT, PRIMARY KEY (b, a)) WITHOUT ROWID; CREATE INDEX j ON w(a);
          INSERT INTO w VALUES ('y', 1), ('x', 3), ('x', 2);
          CREATE TABLE c(k TEXT COLLATE nocase PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO c VALUES ('a', 1), ('B', 2);",
@@ -122,6 +123,7 @@ fn the_rowid_is_found_behind_columns_of_its_names() {
         ("c", vec![0, 1, 2], None, 3),
         ("c", vec![], None, 0),
         ("d", vec![0, 2], Some(9), 2),
+        ("d", vec![0, 1], Some(9), 2),
         ("e", vec![0], Some(10), 1),
         ("e", vec![1], Some(10), 1),
         ("e", vec![], Some(10), 0),
@@ -211,6 +213,27 @@ fn the_profile_counts_what_is_there() {
         nul_characters: 1,
     };
     assert_eq!(profile.columns, [expected]);
+}
+
+/// The import may leave such a column out; the profile must not stop because of it.
+#[test]
+fn a_generated_column_that_cannot_be_computed_stops_nobody_else() {
+    let (_guard, folder) = folder();
+    let path = folder.join("a.db");
+    database(
+        &path,
+        "CREATE TABLE t(a, g AS (lower(a)), s AS (a || 'x') STORED); INSERT INTO t(a) VALUES ('A')",
+    );
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|bytes| bytes == b"lower").unwrap();
+    std::fs::write(&path, [&bytes[..at], b"ownfn", &bytes[at + 5..]].concat()).unwrap();
+    let source = open(&path);
+    let table = table(&source, "t");
+    let error = source.rows(&table, &[0, 1]).map(drop).unwrap_err();
+    assert!(error.detail().unwrap().contains("ownfn"), "{error}");
+    let profile = source.profile(&table).unwrap();
+    let texts: Vec<u64> = profile.columns.iter().map(|column| column.texts).collect();
+    assert_eq!((profile.rows, texts), (1, vec![1, 0, 1]));
 }
 
 #[test]

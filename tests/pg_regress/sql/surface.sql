@@ -47,7 +47,7 @@ INSERT INTO notification (title) VALUES ('ilk') RETURNING id;
 INSERT INTO "Cari" ("Unvan") VALUES ('sonraki') RETURNING "Id";
 
 -- The history
-SELECT run_id, mode, dry_run, target_schema, status, source_bytes > 0 AS has_size, rows_imported, rows_rejected, error, invoked_by,
+SELECT run_id > 0 AS has_number, mode, dry_run, target_schema, status, source_bytes > 0 AS has_size, rows_imported, rows_rejected, error, invoked_by,
        finished_at >= started_at AS ends_after_start, source_fingerprint IS NOT NULL AS has_fingerprint
 FROM aliaport.run \gx
 

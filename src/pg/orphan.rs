@@ -1,0 +1,182 @@
+//! Rows that point at a missing parent, and rows that break a unique key: found set-wise in the target after the load, where
+//! values are compared as PostgreSQL's constraints will compare them, and treated as the policy says.
+
+use std::collections::HashSet;
+
+use aliaport_plan::name::quote as quoted;
+use aliaport_plan::option::Orphans;
+use aliaport_plan::plan::{ForeignKeyPlan, Plan, QualifiedName, TablePlan};
+use pgrx::prelude::*;
+
+use super::error::{Error, Result};
+use super::{interrupt, spi};
+
+/// The condition that a row `c` of the child has no parent by this key.
+///
+/// A row with a NULL among the referencing columns points nowhere (MATCH SIMPLE, the only kind SQLite has).
+fn condition(key: &ForeignKeyPlan) -> String {
+    let mut terms: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quoted(c))).collect();
+    let equal: Vec<String> =
+        key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("p.{} = c.{}", quoted(p), quoted(c))).collect();
+    terms.push(format!("NOT EXISTS (SELECT FROM {} p WHERE {})", key.parent, equal.join(" AND ")));
+    format!("({})", terms.join(" AND "))
+}
+
+/// How many rows of `child` point at a missing parent by this key.
+pub fn count(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<i64> {
+    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {child} c WHERE {}", condition(key));
+    Ok(spi::one::<i64>(&sql, &[])?.unwrap_or(0))
+}
+
+/// The error of `orphans => 'abort'`: every foreign key with its count.
+pub fn abort_error(plan: &Plan) -> Result<Error> {
+    let mut lines = Vec::new();
+    let mut total = 0;
+    for table in &plan.tables {
+        for key in &table.foreign_keys {
+            let rows = count(&table.target, key)?;
+            if rows > 0 {
+                total += rows;
+                lines.push(format!(
+                    "{}: {} without a parent in \"{}\" (for instance {}).",
+                    key.label,
+                    rows_of(rows),
+                    key.parent_source,
+                    examples(table, key)?.join("; ")
+                ));
+            }
+        }
+    }
+    let keys = if lines.len() == 1 { "one foreign key".to_owned() } else { format!("{} foreign keys", lines.len()) };
+    let points = if total == 1 { "points" } else { "point" };
+    Ok(Error::new(
+        PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
+        format!("{} of the source {points} at a missing parent, over {keys}", rows_of(total)),
+    )
+    .detail(lines.join("\n"))
+    .hint("Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside), 'null' (clear the reference) or 'keep' (constraints stay NOT VALID)."))
+}
+
+fn rows_of(n: i64) -> String {
+    if n == 1 { "1 row".to_owned() } else { format!("{n} rows") }
+}
+
+fn examples(table: &TablePlan, key: &ForeignKeyPlan) -> Result<Vec<String>> {
+    // The row's own key first, then what it points at: "id = 7 points at 999".
+    let own: Vec<&str> = table
+        .source_key
+        .iter()
+        .filter_map(|k| table.columns.iter().find(|c| &c.source == k))
+        .map(|c| c.target.as_str())
+        .collect();
+    let text = |columns: &[&str]| {
+        let parts: Vec<String> = columns.iter().map(|c| format!("c.{}::pg_catalog.text", quoted(c))).collect();
+        format!("pg_catalog.concat_ws(', ', {})", parts.join(", "))
+    };
+    let points_at = text(&key.columns.iter().map(String::as_str).collect::<Vec<_>>());
+    let shown = if own.is_empty() {
+        points_at
+    } else {
+        let names = aliaport_plan::name::quote_literal(&format!("{} = ", own.join(", ")));
+        format!("pg_catalog.concat({names}, {}, ' points at ', {points_at})", text(&own))
+    };
+    let sql = format!(
+        "SELECT pg_catalog.left({shown}, 100) FROM ONLY {} c WHERE {} LIMIT 3",
+        table.target,
+        condition(key)
+    );
+    spi::rows(&sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))
+}
+
+/// What is to be done with one row that is not wanted as it is.
+#[derive(Clone, Debug)]
+pub struct Unwanted {
+    /// Its place in the table, as text: `(0,1)`.
+    pub ctid: String,
+    /// The SQLite column to name.
+    pub column: String,
+    /// Why.
+    pub reason: String,
+    /// The code that `abort` would have raised.
+    pub sqlstate: &'static str,
+    /// Attributes to clear; empty where the row is rejected.
+    pub clear: Vec<String>,
+}
+
+/// The rows of a table that point at a missing parent, with what the policies make of them. A row is rejected if any of its
+/// keys asks for that, or asks for NULL where a referencing column is NOT NULL.
+pub fn unwanted(table: &TablePlan, default: Orphans) -> Result<Vec<Unwanted>> {
+    let keys: Vec<(&ForeignKeyPlan, Orphans)> = table
+        .foreign_keys
+        .iter()
+        .map(|k| (k, k.orphans.unwrap_or(default)))
+        .filter(|(_, policy)| matches!(policy, Orphans::Reject | Orphans::Null))
+        .collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tests: Vec<String> = keys.iter().map(|(k, _)| condition(k)).collect();
+    let sql = format!(
+        "SELECT c.ctid::pg_catalog.text, ARRAY[{}]::pg_catalog.bool[] FROM ONLY {} c WHERE {}",
+        tests.join(", "),
+        table.target,
+        tests.join(" OR ")
+    );
+    let found = spi::rows(&sql, &[], |row| {
+        Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<Vec<bool>>(2)?.unwrap_or_default()))
+    })?;
+    interrupt::check();
+    Ok(found
+        .into_iter()
+        .filter_map(|(ctid, hits)| {
+            let hit: Vec<&(&ForeignKeyPlan, Orphans)> =
+                keys.iter().zip(&hits).filter(|(_, is_hit)| **is_hit).map(|(k, _)| k).collect();
+            let (first, _) = hit.first()?;
+            let is_rejected = hit.iter().any(|(k, policy)| *policy == Orphans::Reject || !is_nullable(table, k));
+            let clear = if is_rejected {
+                Vec::new()
+            } else {
+                let all: HashSet<&String> = hit.iter().flat_map(|(k, _)| &k.columns).collect();
+                table.columns.iter().map(|c| &c.target).filter(|c| all.contains(c)).cloned().collect()
+            };
+            Some(Unwanted {
+                ctid,
+                column: first.source_columns.join(", "),
+                reason: format!("no row in \"{}\" has the key that {} points at", first.parent_source, first.label),
+                sqlstate: "23503",
+                clear,
+            })
+        })
+        .collect())
+}
+
+fn is_nullable(table: &TablePlan, key: &ForeignKeyPlan) -> bool {
+    key.columns.iter().all(|name| table.columns.iter().any(|c| &c.target == name && !c.is_not_null))
+}
+
+/// Deletes the rejected rows and clears the references of the others. Gives the number of rejected rows.
+pub fn apply(table: &TablePlan, unwanted: &[Unwanted]) -> Result<i64> {
+    let rejected: Vec<String> = unwanted.iter().filter(|u| u.clear.is_empty()).map(|u| u.ctid.clone()).collect();
+    let mut groups: Vec<(&Vec<String>, Vec<String>)> = Vec::new();
+    for row in unwanted.iter().filter(|u| !u.clear.is_empty()) {
+        match groups.iter_mut().find(|(columns, _)| *columns == &row.clear) {
+            Some((_, ctids)) => ctids.push(row.ctid.clone()),
+            None => groups.push((&row.clear, vec![row.ctid.clone()])),
+        }
+    }
+    for (columns, ctids) in groups {
+        let assignments: Vec<String> = columns.iter().map(|c| format!("{} = NULL", quoted(c))).collect();
+        let sql = format!(
+            "UPDATE ONLY {} SET {} WHERE ctid = ANY ($1::pg_catalog.tid[])",
+            table.target,
+            assignments.join(", ")
+        );
+        spi::run_with(&sql, &[ctids.into()])?;
+    }
+    let count = rejected.len();
+    if count > 0 {
+        let sql = format!("DELETE FROM ONLY {} WHERE ctid = ANY ($1::pg_catalog.tid[])", table.target);
+        spi::run_with(&sql, &[rejected.into()])?;
+    }
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
+}
