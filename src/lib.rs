@@ -6,7 +6,9 @@
 #![deny(ffi_unwind_calls)]
 
 #[cfg(not(panic = "unwind"))]
-compile_error!("a Rust panic must unwind to become a PostgreSQL error: set panic = \"unwind\" in every profile");
+compile_error!(
+    "a Rust panic must unwind to become a PostgreSQL error: set panic = \"unwind\" in every profile"
+);
 
 pgrx::pg_module_magic!(name, version);
 

@@ -8,6 +8,23 @@ use std::path::{Path, PathBuf};
 
 /// The only files that may contain `unsafe`. A file that no longer does leaves the list.
 const MAY_BE_UNSAFE: &[&str] = &[
+    "src/pg/access.rs",
+    "src/pg/compat.rs",
+    "src/pg/datum.rs",
+    "src/pg/executor.rs",
+    "src/pg/guard.rs",
+    "src/pg/input.rs",
+    "src/pg/interrupt.rs",
+    "src/pg/load.rs",
+    "src/pg/readback.rs",
+    "src/pg/reader.rs",
+    "src/pg/relation.rs",
+    "src/pg/spi.rs",
+    "src/pg/subxact.rs",
+    "src/sqlite/exclusive.rs",
+    "src/sqlite/rows.rs",
+    "src/sqlite/source.rs",
+    "src/sqlite/vfs.rs",
 ];
 
 fn root() -> &'static Path {
@@ -98,10 +115,20 @@ fn each_room_knows_only_the_one_before_it() {
 
 #[test]
 fn plan_reads_no_file_no_clock_and_no_environment() {
-    let wrong: Vec<String> = lines_below("src/plan", &["std"])
-        .into_iter()
-        .filter(|line| ["std::fs", "std::env", "std::process", "std::net", "std::time"].iter().any(|w| line.contains(w)))
-        .collect();
+    let outside = ["std::fs", "std::env", "std::process", "std::net", "std::time"];
+    let mut wrong = Vec::new();
+    for path in sources("src/plan") {
+        let text = read(&root().join(&path));
+        // Tests come last in a file, or are a file of their own; they may read what they like.
+        let lines = text.lines().zip(1..).take_while(|(line, _)| *line != "#[cfg(test)]");
+        if !path.ends_with("tests.rs") {
+            wrong.extend(
+                lines
+                    .filter(|(line, _)| outside.iter().any(|word| code(line).contains(word)))
+                    .map(|(line, number)| format!("{}:{number}: {}", path.display(), line.trim())),
+            );
+        }
+    }
     assert!(wrong.is_empty(), "what plan decides depends on its arguments only; but:\n{}", wrong.join("\n"));
 }
 
@@ -122,6 +149,10 @@ fn unsafe_is_where_it_is_expected() {
             unexpected.extend(lines);
         }
     }
-    assert!(unexpected.is_empty(), "unsafe code outside of the files of MAY_BE_UNSAFE:\n{}", unexpected.join("\n"));
+    assert!(
+        unexpected.is_empty(),
+        "unsafe code outside of the files of MAY_BE_UNSAFE:\n{}",
+        unexpected.join("\n")
+    );
     assert!(needless.is_empty(), "MAY_BE_UNSAFE lists files without unsafe code: {needless:?}");
 }

@@ -21,9 +21,12 @@ use super::guc;
 pub fn source_path(path: &str) -> Result<PathBuf> {
     require_read_server_files()?;
     if path.contains('\0') || !Path::new(path).is_absolute() {
-        return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_NAME, format!("path must be absolute: \"{path}\""))
-            .detail("A relative path would be looked up in the server's data directory.")
-            .hint("Give the full path of the file on the database server."));
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_INVALID_NAME,
+            format!("path must be absolute: \"{path}\""),
+        )
+        .detail("A relative path would be looked up in the server's data directory.")
+        .hint("Give the full path of the file on the database server."));
     }
     let resolved = fs::canonicalize(path).map_err(|e| io_error(path, &e))?;
     require_allowed_directory(path, &resolved)?;
@@ -63,7 +66,9 @@ fn require_read_server_files() -> Result<()> {
 fn require_allowed_directory(path: &str, resolved: &Path) -> Result<()> {
     let allowed = guc::allowed_directories();
     // Both sides are compared with symbolic links resolved; a directory that does not exist allows nothing.
-    if allowed.is_empty() || allowed.iter().filter_map(|d| fs::canonicalize(d).ok()).any(|d| resolved.starts_with(d)) {
+    if allowed.is_empty()
+        || allowed.iter().filter_map(|d| fs::canonicalize(d).ok()).any(|d| resolved.starts_with(d))
+    {
         return Ok(());
     }
     Err(Error::new(
@@ -86,7 +91,9 @@ fn io_error(path: &str, error: &io::Error) -> Error {
             "Permission denied",
             "The operating-system user that runs the PostgreSQL server must be able to read the file and to search its folders.",
         ),
-        _ => (PgSqlErrorCode::ERRCODE_IO_ERROR, "input/output error", "Check the path and the server's disk."),
+        _ => {
+            (PgSqlErrorCode::ERRCODE_IO_ERROR, "input/output error", "Check the path and the server's disk.")
+        }
     };
     Error::new(code, format!("could not open SQLite file \"{path}\": {reason}"))
         .detail(format!("The operating system says: {error}."))

@@ -1,4 +1,5 @@
 //! The SQL surface: unpack the arguments, call, pack the rows. No logic.
+#![allow(clippy::result_large_err)] // ErrorReport is pgrx's, and the boundary takes nothing else
 
 use std::ffi::CStr;
 
@@ -25,20 +26,26 @@ fn aliaport_import(
     on_error: Option<&str>,
     orphans: Option<&str>,
     options: Option<JsonB>,
-) -> std::result::Result<TableIterator<'static, (
-    name!(load_order, i32),
-    name!(table_name, String),
-    name!(source_rows, i64),
-    name!(imported_rows, i64),
-    name!(rejected_rows, i64),
-    name!(target_rows, i64),
-    name!(orphan_rows, i64),
-    name!(content_match, Option<bool>),
-    name!(sequence_next, Option<i64>),
-    name!(elapsed, Interval),
-    name!(status, String),
-    name!(detail, JsonB),
-)>, ErrorReport> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(load_order, i32),
+            name!(table_name, String),
+            name!(source_rows, i64),
+            name!(imported_rows, i64),
+            name!(rejected_rows, i64),
+            name!(target_rows, i64),
+            name!(orphan_rows, i64),
+            name!(content_match, Option<bool>),
+            name!(sequence_next, Option<i64>),
+            name!(elapsed, Interval),
+            name!(status, String),
+            name!(detail, JsonB),
+        ),
+    >,
+    ErrorReport,
+> {
     let import = || -> Result<_> {
         let schema = schema_argument(target_schema)?;
         let options = options.map_or_else(empty_object, |o| o.0);
@@ -82,18 +89,28 @@ fn aliaport_plan(
     target_schema: Option<&CStr>,
     mode: Option<&str>,
     options: Option<JsonB>,
-) -> std::result::Result<TableIterator<'static, (
-    name!(step, i32),
-    name!(action, String),
-    name!(object, String),
-    name!(sql, String),
-    name!(note, String),
-)>, ErrorReport> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(step, i32),
+            name!(action, String),
+            name!(object, String),
+            name!(sql, String),
+            name!(note, String),
+        ),
+    >,
+    ErrorReport,
+> {
     let plan = || -> Result<_> {
         let schema = target::schema(schema_argument(target_schema)?)?;
         let options = options.map_or_else(empty_object, |o| o.0);
-        let planned =
-            planning::plan(required_path(path)?, &schema, planning::mode(mode.unwrap_or("create"))?, &options)?;
+        let planned = planning::plan(
+            required_path(path)?,
+            &schema,
+            planning::mode(mode.unwrap_or("create"))?,
+            &options,
+        )?;
         Ok(planned
             .plan
             .steps
@@ -111,16 +128,22 @@ fn aliaport_inspect(
     path: Option<&str>,
     target_schema: Option<&CStr>,
     options: Option<JsonB>,
-) -> std::result::Result<TableIterator<'static, (
-    name!(severity, String),
-    name!(code, String),
-    name!(table_name, Option<String>),
-    name!(column_name, Option<String>),
-    name!(row_count, Option<i64>),
-    name!(sample, Option<JsonB>),
-    name!(message, String),
-    name!(suggestion, Option<String>),
-)>, ErrorReport> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(severity, String),
+            name!(code, String),
+            name!(table_name, Option<String>),
+            name!(column_name, Option<String>),
+            name!(row_count, Option<i64>),
+            name!(sample, Option<JsonB>),
+            name!(message, String),
+            name!(suggestion, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
     let inspect = || -> Result<_> {
         let schema = target::schema(schema_argument(target_schema)?)?;
         let options = options.map_or_else(empty_object, |o| o.0);
@@ -149,14 +172,20 @@ fn aliaport_validate(
     path: Option<&str>,
     target_schema: Option<&CStr>,
     options: Option<JsonB>,
-) -> std::result::Result<TableIterator<'static, (
-    name!(table_name, String),
-    name!(check_name, String),
-    name!(source_value, Option<String>),
-    name!(target_value, Option<String>),
-    name!(ok, bool),
-    name!(detail, Option<String>),
-)>, ErrorReport> {
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(table_name, String),
+            name!(check_name, String),
+            name!(source_value, Option<String>),
+            name!(target_value, Option<String>),
+            name!(ok, bool),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
     let validate = || -> Result<_> {
         let schema = target::schema(schema_argument(target_schema)?)?;
         let options = options.map_or_else(empty_object, |o| o.0);

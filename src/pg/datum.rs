@@ -109,7 +109,9 @@ pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType, storage: Stora
         PgType::Other { .. } if storage.is_by_value => Cell::Int8(bits as i64),
         PgType::Other { .. } if storage.length > 0 => {
             // SAFETY: a fixed-length by-reference datum points to `length` bytes.
-            Cell::Varlena(unsafe { std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), storage.length as usize) })
+            Cell::Varlena(unsafe {
+                std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), storage.length as usize)
+            })
         }
         PgType::Other { .. } if storage.length == -2 => {
             // SAFETY: a C string datum is NUL-terminated.

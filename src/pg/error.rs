@@ -54,7 +54,8 @@ impl Error {
 
     /// Raises this error here and now, for places that PostgreSQL calls and that cannot return a `Result`.
     pub fn raise(self) -> ! {
-        std::panic::panic_any(self.into_report())
+        self.into_report().report(PgLogLevel::ERROR);
+        unreachable!("an ERROR does not return")
     }
 }
 
@@ -127,10 +128,9 @@ impl From<SourceError> for Error {
                 C::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "Open the file once with the application or the sqlite3 program, so that SQLite rolls the journal back; the import never writes to the source.",
             ),
-            K::ChangedDuringRead => (
-                C::ERRCODE_T_R_SERIALIZATION_FAILURE,
-                "Nothing was imported; run the import again.",
-            ),
+            K::ChangedDuringRead => {
+                (C::ERRCODE_T_R_SERIALIZATION_FAILURE, "Nothing was imported; run the import again.")
+            }
             K::Interrupted => (C::ERRCODE_QUERY_CANCELED, "Run the import again."),
             K::PermissionDenied => (
                 C::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -140,8 +140,12 @@ impl From<SourceError> for Error {
                 C::ERRCODE_IO_ERROR,
                 "Check that the file and the files beside it (-wal, -shm) are readable by the server's operating-system user.",
             ),
-            K::ReadFailed => (C::ERRCODE_IO_ERROR, "Check the disk and the server's log, then run the import again."),
-            K::OutOfMemory => (C::ERRCODE_OUT_OF_MEMORY, "Free memory on the server, then run the import again."),
+            K::ReadFailed => {
+                (C::ERRCODE_IO_ERROR, "Check the disk and the server's log, then run the import again.")
+            }
+            K::OutOfMemory => {
+                (C::ERRCODE_OUT_OF_MEMORY, "Free memory on the server, then run the import again.")
+            }
             K::TooBig => (
                 C::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                 "PostgreSQL stores values up to 1 GB; leave the column out with options.tables.<table>.columns.<column>.skip.",
@@ -150,17 +154,18 @@ impl From<SourceError> for Error {
                 C::ERRCODE_INVALID_PARAMETER_VALUE,
                 "options.tables.<table>.where is a condition in SQLite's SQL over the columns of that table.",
             ),
-            K::InvalidName => (
-                C::ERRCODE_INVALID_NAME,
-                "Leave the table out with options.exclude, or rename it in SQLite.",
-            ),
-            K::Unexpected => (C::ERRCODE_INTERNAL_ERROR, "This is a bug in aliaport_import; nothing was imported."),
+            K::InvalidName => {
+                (C::ERRCODE_INVALID_NAME, "Leave the table out with options.exclude, or rename it in SQLite.")
+            }
+            K::Unexpected => {
+                (C::ERRCODE_INTERNAL_ERROR, "This is a bug in aliaport_import; nothing was imported.")
+            }
         };
-        let mut report = Error::new(code, error.to_string()).hint(hint);
-        if let Some(detail) = error.detail() {
-            report = report.detail(detail);
-        }
-        report
+        let report = Error::new(code, error.to_string()).hint(hint);
+        report.detail(error.detail().unwrap_or_else(|| match error.kind() {
+            K::Empty => "It has 0 bytes.".to_owned(),
+            _ => format!("The file is \"{}\".", error.path().display()),
+        }))
     }
 }
 
@@ -195,7 +200,7 @@ pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
         Ok(result) => return result,
         Err(caught) => caught,
     };
-    let report = match &caught {
+    let report = match &*caught {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
         CaughtError::RustPanic { .. } => caught.rethrow(),
     };
@@ -215,8 +220,8 @@ pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
 }
 
 /// Runs `f` and hands over what was raised in it. Whoever goes on after a PostgreSQL error has to undo a subtransaction.
-pub fn caught<R>(f: impl FnOnce() -> R) -> std::result::Result<R, CaughtError> {
-    PgTryBuilder::new(AssertUnwindSafe(|| Ok(f()))).catch_others(Err).execute()
+pub fn caught<R>(f: impl FnOnce() -> R) -> std::result::Result<R, Box<CaughtError>> {
+    PgTryBuilder::new(AssertUnwindSafe(|| Ok(f()))).catch_others(|caught| Err(Box::new(caught))).execute()
 }
 
 /// True for a cancel, a statement timeout, a lock timeout during one, or the end of the backend.

@@ -17,8 +17,8 @@ use pgrx::prelude::*;
 
 use super::datum::{self, Arena};
 use super::error::{self, Result, unexpected};
-use super::interrupt;
 use super::input::Input;
+use super::interrupt;
 use super::load::{self, Loaded, Policy};
 use super::relation;
 use super::row::{CellSink, Fate, RowConverter};

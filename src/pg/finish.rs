@@ -15,13 +15,21 @@ use super::spi;
 pub fn set_sequence(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64>> {
     let relation = table.target.to_string();
     let Some(sequence) = sequence_of(&relation, &plan.column)? else { return Ok(None) };
-    let max =
-        spi::one::<i64>(&format!("SELECT pg_catalog.max({})::bigint FROM {relation}", quoted(&plan.column)), &[])?;
+    let max = spi::one::<i64>(
+        &format!("SELECT pg_catalog.max({})::bigint FROM {relation}", quoted(&plan.column)),
+        &[],
+    )?;
     let in_use = max.max(plan.high_water);
     let (start, minimum, limit) = spi::rows(
         "SELECT seqstart, seqmin, seqmax FROM pg_catalog.pg_sequence WHERE seqrelid = $1",
         &[sequence.into()],
-        |row| Ok((row.get::<i64>(1)?.unwrap_or(1), row.get::<i64>(2)?.unwrap_or(1), row.get::<i64>(3)?.unwrap_or(i64::MAX))),
+        |row| {
+            Ok((
+                row.get::<i64>(1)?.unwrap_or(1),
+                row.get::<i64>(2)?.unwrap_or(1),
+                row.get::<i64>(3)?.unwrap_or(i64::MAX),
+            ))
+        },
     )?
     .into_iter()
     .next()

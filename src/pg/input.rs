@@ -32,8 +32,12 @@ impl Input {
         // SAFETY: `bytes` is NUL-terminated and outlives the call; the result is allocated in `context`.
         unsafe {
             let outer = pg_sys::MemoryContextSwitchTo(context);
-            let value =
-                pg_sys::InputFunctionCall(&mut self.function, bytes.as_mut_ptr().cast(), self.io_param, self.typmod);
+            let value = pg_sys::InputFunctionCall(
+                &mut self.function,
+                bytes.as_mut_ptr().cast(),
+                self.io_param,
+                self.typmod,
+            );
             pg_sys::MemoryContextSwitchTo(outer);
             value
         }

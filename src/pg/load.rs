@@ -70,23 +70,28 @@ pub fn bulk(
     let converter = RowConverter::new(plan, policy.zone, policy.on_error, policy.with_digest);
     // The row at hand, for errors that PostgreSQL raises: how many were read, and its rowid.
     let at = Shared::new((0u64, None));
-    error::located(|| place(&plan.source, at.get()), || {
-        let mut heap = Heap::open(oid, plan, is_new)?;
-        let needs_input = plan.columns.iter().any(|c| matches!(c.pg_type, PgType::Other { .. }));
-        let loaded = if needs_input || !heap.images_are_right(plan) {
-            heap.load_datums(reader, converter, &mut policy, &at)?
-        } else {
-            heap.load_images(reader, converter, &mut policy, &at)?
-        };
-        heap.close();
-        Ok(loaded)
-    })
+    error::located(
+        || place(&plan.source, at.get()),
+        || {
+            let mut heap = Heap::open(oid, plan, is_new)?;
+            let needs_input = plan.columns.iter().any(|c| matches!(c.pg_type, PgType::Other { .. }));
+            let loaded = if needs_input || !heap.images_are_right(plan) {
+                heap.load_datums(reader, converter, &mut policy, &at)?
+            } else {
+                heap.load_images(reader, converter, &mut policy, &at)?
+            };
+            heap.close();
+            Ok(loaded)
+        },
+    )
 }
 
 /// Where a load was when PostgreSQL raised an error. A batch that is being written may hold the culprit a few rows earlier.
 pub fn place(table: &str, (read, rowid): (u64, Option<i64>)) -> String {
     match rowid {
-        Some(rowid) => format!("SQLite table \"{table}\", at or shortly before rowid {rowid} (row {read} of the scan)."),
+        Some(rowid) => {
+            format!("SQLite table \"{table}\", at or shortly before rowid {rowid} (row {read} of the scan).")
+        }
         None => format!("SQLite table \"{table}\", at or shortly before row {read} of the scan."),
     }
 }
@@ -134,7 +139,9 @@ impl Heap {
                 .columns
                 .iter()
                 .zip(&columns)
-                .map(|(p, c)| matches!(p.pg_type, PgType::Other { .. }).then(|| Input::of_type(c.type_oid, c.typmod)))
+                .map(|(p, c)| {
+                    matches!(p.pg_type, PgType::Other { .. }).then(|| Input::of_type(c.type_oid, c.typmod))
+                })
                 .collect();
             let constraints = (*(*open).rd_att).constr;
             let checks = (!constraints.is_null() && (*constraints).num_check > 0).then(|| {
@@ -263,7 +270,8 @@ impl Heap {
                 let outer = pg_sys::MemoryContextSwitchTo(self.batch_context);
                 let formed = pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
                 pg_sys::MemoryContextSwitchTo(outer);
-                let theirs = std::slice::from_raw_parts((*formed).t_data.cast::<u8>(), (*formed).t_len as usize);
+                let theirs =
+                    std::slice::from_raw_parts((*formed).t_data.cast::<u8>(), (*formed).t_len as usize);
                 let images = writer.images();
                 let Some((start, length)) = images.spans().last().copied() else { return false };
                 let ours = &images.bytes()[start..start + length];

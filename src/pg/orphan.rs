@@ -16,8 +16,12 @@ use super::{interrupt, spi};
 /// A row with a NULL among the referencing columns points nowhere (MATCH SIMPLE, the only kind SQLite has).
 fn condition(key: &ForeignKeyPlan) -> String {
     let mut terms: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quoted(c))).collect();
-    let equal: Vec<String> =
-        key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("p.{} = c.{}", quoted(p), quoted(c))).collect();
+    let equal: Vec<String> = key
+        .columns
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(c, p)| format!("p.{} = c.{}", quoted(p), quoted(c)))
+        .collect();
     terms.push(format!("NOT EXISTS (SELECT FROM {} p WHERE {})", key.parent, equal.join(" AND ")));
     format!("({})", terms.join(" AND "))
 }
@@ -47,7 +51,8 @@ pub fn abort_error(plan: &Plan) -> Result<Error> {
             }
         }
     }
-    let keys = if lines.len() == 1 { "one foreign key".to_owned() } else { format!("{} foreign keys", lines.len()) };
+    let keys =
+        if lines.len() == 1 { "one foreign key".to_owned() } else { format!("{} foreign keys", lines.len()) };
     let points = if total == 1 { "points" } else { "point" };
     Ok(Error::new(
         PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
@@ -70,7 +75,8 @@ fn examples(table: &TablePlan, key: &ForeignKeyPlan) -> Result<Vec<String>> {
         .map(|c| c.target.as_str())
         .collect();
     let text = |columns: &[&str]| {
-        let parts: Vec<String> = columns.iter().map(|c| format!("c.{}::pg_catalog.text", quoted(c))).collect();
+        let parts: Vec<String> =
+            columns.iter().map(|c| format!("c.{}::pg_catalog.text", quoted(c))).collect();
         format!("pg_catalog.concat_ws(', ', {})", parts.join(", "))
     };
     let points_at = text(&key.columns.iter().map(String::as_str).collect::<Vec<_>>());
@@ -132,7 +138,8 @@ pub fn unwanted(table: &TablePlan, default: Orphans) -> Result<Vec<Unwanted>> {
             let hit: Vec<&(&ForeignKeyPlan, Orphans)> =
                 keys.iter().zip(&hits).filter(|(_, is_hit)| **is_hit).map(|(k, _)| k).collect();
             let (first, _) = hit.first()?;
-            let is_rejected = hit.iter().any(|(k, policy)| *policy == Orphans::Reject || !is_nullable(table, k));
+            let is_rejected =
+                hit.iter().any(|(k, policy)| *policy == Orphans::Reject || !is_nullable(table, k));
             let clear = if is_rejected {
                 Vec::new()
             } else {
@@ -142,7 +149,10 @@ pub fn unwanted(table: &TablePlan, default: Orphans) -> Result<Vec<Unwanted>> {
             Some(Unwanted {
                 ctid,
                 column: first.source_columns.join(", "),
-                reason: format!("no row in \"{}\" has the key that {} points at", first.parent_source, first.label),
+                reason: format!(
+                    "no row in \"{}\" has the key that {} points at",
+                    first.parent_source, first.label
+                ),
                 sqlstate: "23503",
                 clear,
             })
@@ -156,7 +166,8 @@ fn is_nullable(table: &TablePlan, key: &ForeignKeyPlan) -> bool {
 
 /// Deletes the rejected rows and clears the references of the others. Gives the number of rejected rows.
 pub fn apply(table: &TablePlan, unwanted: &[Unwanted]) -> Result<i64> {
-    let rejected: Vec<String> = unwanted.iter().filter(|u| u.clear.is_empty()).map(|u| u.ctid.clone()).collect();
+    let rejected: Vec<String> =
+        unwanted.iter().filter(|u| u.clear.is_empty()).map(|u| u.ctid.clone()).collect();
     let mut groups: Vec<(&Vec<String>, Vec<String>)> = Vec::new();
     for row in unwanted.iter().filter(|u| !u.clear.is_empty()) {
         match groups.iter_mut().find(|(columns, _)| *columns == &row.clear) {

@@ -59,7 +59,10 @@ pub fn mode(word: &str) -> Result<Mode> {
 
 /// A word that an argument does not take.
 pub fn bad_argument(name: &str, word: &str, allowed: &[&str]) -> Error {
-    Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("invalid value for {name}: \"{word}\""))
-        .detail(format!("Allowed are {}.", allowed.join(", ")))
-        .hint(format!("Write {name} => '{}', or leave it out.", allowed.first().copied().unwrap_or_default()))
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        format!("invalid value for {name}: \"{word}\""),
+    )
+    .detail(format!("Allowed are {}.", allowed.join(", ")))
+    .hint(format!("Write {name} => '{}', or leave it out.", allowed.first().copied().unwrap_or_default()))
 }

@@ -58,7 +58,10 @@ pub fn rows(oid: pg_sys::Oid, plan: &TablePlan, mut each: impl FnMut(Place, Tabl
             let mut digest = TableDigest::default();
             hasher.end_row(&mut digest);
             let tid = &(*slot).tts_tid;
-            each(((u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo), tid.ip_posid), digest);
+            each(
+                ((u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo), tid.ip_posid),
+                digest,
+            );
             rows += 1;
             if rows.is_multiple_of(ROWS_BETWEEN_RESETS) {
                 pg_sys::MemoryContextReset(context);

@@ -76,7 +76,8 @@ pub fn scan(
     std::thread::scope(|scope| {
         let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
         let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
-        let job = Job { rows, converter, form: Form { writer, attributes, misfit: None }, read: 0, rejected: 0 };
+        let job =
+            Job { rows, converter, form: Form { writer, attributes, misfit: None }, read: 0, rejected: 0 };
         let thread = with_signals_blocked(|| {
             std::thread::Builder::new()
                 .name("aliaport reader".to_owned())

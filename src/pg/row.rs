@@ -194,7 +194,10 @@ impl RowConverter {
             Some(error) => (error.sqlstate(), error.to_string()),
             None => (
                 "23502",
-                format!("null value in column \"{}\" violates not-null constraint", self.columns[column].target),
+                format!(
+                    "null value in column \"{}\" violates not-null constraint",
+                    self.columns[column].target
+                ),
             ),
         }
     }
@@ -259,7 +262,8 @@ impl RowConverter {
 
     /// Every column's original value.
     pub fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
-        let entries = self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
+        let entries =
+            self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
         serde_json::Value::Object(entries.collect())
     }
 }

@@ -20,7 +20,7 @@ use super::load::{self, Loaded, Policy};
 use super::planning::{self, Planned};
 use super::row::{OnError, SetAside};
 use super::target::Path;
-use super::{access, executor, finish, history, orphan, original, readback, spi, subxact, target};
+use super::{access, executor, finish, history, original, orphan, readback, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -114,7 +114,8 @@ impl TableRow {
     /// The detail column.
     pub fn detail(&self) -> serde_json::Value {
         let warnings: Vec<serde_json::Value> = self.warnings.iter().map(finding_json).collect();
-        let lossy: u64 = self.warnings.iter().filter(|w| w.code != "not_carried").filter_map(|w| w.count).sum();
+        let lossy: u64 =
+            self.warnings.iter().filter(|w| w.code != "not_carried").filter_map(|w| w.count).sum();
         json!({
             "warnings": warnings,
             "inserted": self.imported_rows,
@@ -166,6 +167,7 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     super::compat::prevent_if_read_only(c"aliaport_import()");
     // The role and the path come first: without the right to read files, nothing else is answered.
     access::source_path(request.path)?;
+    refuse_unfinished(request)?;
     let schema = target::schema(request.target_schema)?;
     lock(&schema)?;
     let facts = history::Facts {
@@ -217,7 +219,6 @@ fn lock(schema: &str) -> Result<()> {
 fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
     let Planned { mut source, catalogue, mut plan, options } =
         planning::plan(request.path, schema, request.mode, request.options)?;
-    refuse_unfinished(request)?;
     for table in plan.tables.iter_mut().filter(|t| !t.is_created) {
         target::add_foreign_keys(table)?;
     }
@@ -253,9 +254,12 @@ fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
 /// What the interface describes and this version does not do yet.
 fn refuse_unfinished(request: &Request<'_>) -> Result<()> {
     if request.mode == Mode::Sync {
-        return Err(Error::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "mode \"sync\" is not supported yet")
-            .detail("This version of aliaport_import creates, appends and replaces.")
-            .hint("Use mode => 'replace'."));
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            "mode \"sync\" is not supported yet",
+        )
+        .detail("This version of aliaport_import creates, appends and replaces.")
+        .hint("Use mode => 'replace'."));
     }
     Ok(())
 }
@@ -379,7 +383,7 @@ impl<'a> Import<'a> {
                 let is_enforced = !table.is_created || self.options.foreign_key_constraints;
                 let count = orphan::count(&table.target, key)?;
                 if count > 0 {
-                    self.has_orphans |= is_enforced && policy != Orphans::Keep || is_enforced && !table.is_created;
+                    self.has_orphans |= is_enforced && (policy != Orphans::Keep || !table.is_created);
                     if let Some(row) = self.rows.get_mut(index) {
                         row.orphan_rows += count;
                         row.warn("orphan_rows", "rows point at a missing parent", count);
@@ -421,7 +425,8 @@ impl<'a> Import<'a> {
                 super::compat::command_counter_increment();
                 if has_indexes {
                     // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
-                    let place = || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
+                    let place =
+                        || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
                     error::located(place, || spi::run(&format!("REINDEX TABLE {}", plan.target)))?;
                 }
                 loaded
@@ -462,8 +467,12 @@ impl<'a> Import<'a> {
 
     /// Adds a foreign key and lets PostgreSQL validate it set-wise.
     fn add_foreign_key(&mut self, index: usize, step: &Step) -> Result<()> {
-        let Some(table) = self.plan.tables.get(index) else { return Err(unexpected("table number in a step")) };
-        let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else { return Ok(()) };
+        let Some(table) = self.plan.tables.get(index) else {
+            return Err(unexpected("table number in a step"));
+        };
+        let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
+            return Ok(());
+        };
         if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
             return Err(error.detail(format!("SQLite table \"{}\", statement: {}.", table.source, step.sql)));
         }

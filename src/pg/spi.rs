@@ -56,8 +56,13 @@ fn first<T: FromDatum + IntoDatum>(
 /// by hand. An error needs no restoring: the end of the (sub)transaction resets the role.
 pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let owner: pg_sys::Oid =
-        one("SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = 'aliaport.run'::pg_catalog.regclass", &[])?
-            .ok_or_else(|| unexpected("absence of aliaport.run"))?;
+        one(
+            // Not by 'aliaport.run'::regclass, which needs USAGE on the schema.
+            "SELECT c.relowner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = 'aliaport' AND c.relname = 'run'",
+            &[],
+        )?
+        .ok_or_else(|| unexpected("absence of aliaport.run"))?;
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code sets.

@@ -44,7 +44,7 @@ pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
     let result = match error::caught(f) {
         Ok(result) => result,
         Err(caught) => {
-            let report = match &caught {
+            let report = match &*caught {
                 CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
                 CaughtError::RustPanic { .. } => caught.rethrow(),
             };

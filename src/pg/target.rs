@@ -16,9 +16,12 @@ use super::spi;
 pub fn schema(argument: Option<&str>) -> Result<String> {
     let Some(name) = argument else {
         return spi::one::<String>("SELECT pg_catalog.current_schema()::text", &[])?.ok_or_else(|| {
-            Error::new(PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME, "no schema has been selected to import into")
-                .detail("No schema of the search_path exists.")
-                .hint("Name one with target_schema, or set the search_path.")
+            Error::new(
+                PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
+                "no schema has been selected to import into",
+            )
+            .detail("No schema of the search_path exists.")
+            .hint("Name one with target_schema, or set the search_path.")
         });
     };
     let exists = spi::one::<bool>(
@@ -45,7 +48,8 @@ pub fn relation_oid(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>> {
 /// Reads the relations of `schemas`. Whether a table is empty is looked at only where `is_wanted` says so (a look takes a
 /// lock and reads a page), all others count as not empty.
 pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) -> Result<Target> {
-    let server_version = spi::one::<i32>("SELECT pg_catalog.current_setting('server_version_num')::int", &[])?;
+    let server_version =
+        spi::one::<i32>("SELECT pg_catalog.current_setting('server_version_num')::int", &[])?;
     let mut relations = spi::rows(
         "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -247,12 +251,7 @@ pub fn path_of(relation: pg_sys::Oid, name: &QualifiedName, triggers: bool) -> R
              EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam WHERE c.oid = $1",
         &[relation.into(), triggers.into()],
-        |row| {
-            Ok((
-                row.get::<bool>(1)?.unwrap_or(false),
-                row.get::<bool>(2)?.unwrap_or(true),
-            ))
-        },
+        |row| Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(true))),
     )?;
     Ok(match found.first() {
         Some((true, false)) => Path::Bulk { has_indexes: false },
@@ -289,12 +288,18 @@ pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
         },
     )?;
     for (name, parent, columns, parent_columns) in keys {
-        if plan.foreign_keys.iter().any(|k| k.columns == columns && k.parent == parent && k.parent_columns == parent_columns) {
+        if plan
+            .foreign_keys
+            .iter()
+            .any(|k| k.columns == columns && k.parent == parent && k.parent_columns == parent_columns)
+        {
             continue;
         }
         let source_columns: Vec<String> = columns
             .iter()
-            .map(|c| plan.columns.iter().find(|p| &p.target == c).map_or_else(|| c.clone(), |p| p.source.clone()))
+            .map(|c| {
+                plan.columns.iter().find(|p| &p.target == c).map_or_else(|| c.clone(), |p| p.source.clone())
+            })
             .collect();
         plan.foreign_keys.push(ForeignKeyPlan {
             name,

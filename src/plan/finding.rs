@@ -44,7 +44,14 @@ impl Finding {
     /// A warning about a table.
     #[must_use]
     pub fn warning(code: &'static str, table: &str, message: String) -> Self {
-        Finding { severity: Severity::Warning, code, table: Some(table.to_owned()), column: None, message, count: None }
+        Finding {
+            severity: Severity::Warning,
+            code,
+            table: Some(table.to_owned()),
+            column: None,
+            message,
+            count: None,
+        }
     }
 
     /// The same finding, about one column.

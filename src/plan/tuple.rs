@@ -230,7 +230,11 @@ impl Writer {
             if attribute.is_packable && payload.len() <= SHORT_MAX {
                 // postgres.h, SET_VARSIZE_1B: the length with its header, and the lowest (little-endian) or highest bit set.
                 let length = payload.len() as u8 + 1;
-                self.images.bytes.push(if cfg!(target_endian = "little") { (length << 1) | 1 } else { length | 0x80 });
+                self.images.bytes.push(if cfg!(target_endian = "little") {
+                    (length << 1) | 1
+                } else {
+                    length | 0x80
+                });
             } else {
                 self.align(attribute.align);
                 // SET_VARSIZE_4B. Payloads are below 1 GB.
@@ -252,7 +256,10 @@ mod tests {
 
     fn writer(attributes: &[(i16, u8, bool)]) -> Writer {
         Writer::new(Layout::new(
-            attributes.iter().map(|&(length, align, is_packable)| Attribute { length, align, is_packable }).collect(),
+            attributes
+                .iter()
+                .map(|&(length, align, is_packable)| Attribute { length, align, is_packable })
+                .collect(),
         ))
     }
 

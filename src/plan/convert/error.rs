@@ -285,7 +285,7 @@ impl fmt::Display for ValueError {
             }
             ValueErrorKind::Class { class, type_name, shown, .. } => {
                 let article = if *class == StorageClass::Integer { "an" } else { "a" };
-                write!(f, "cannot store {article} {} value in type {type_name}: {shown}", class.as_str())
+                write!(f, "cannot store {article} {} value in type {type_name}: \"{shown}\"", class.as_str())
             }
             ValueErrorKind::Range { type_name, shown } => {
                 write!(f, "value \"{shown}\" is out of range for type {type_name}")
@@ -351,5 +351,35 @@ pub fn shown(value: Value) -> String {
             }
             text
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_show_at_most_a_hundred_characters_of_a_text_and_32_bytes_of_a_blob() {
+        let long = "ğ".repeat(101);
+        assert_eq!(shown(Value::Text(long.as_bytes())), format!("{}...", "ğ".repeat(100)));
+        let exact = "\u{1f600}".repeat(100);
+        assert_eq!(shown(Value::Text(exact.as_bytes())), exact);
+        assert_eq!(shown(Value::Text(b"a\0b\xff")), "a\\0b\u{fffd}");
+        assert_eq!(shown(Value::Blob(&[0xab; 32])), format!("\\x{}", "ab".repeat(32)));
+        assert_eq!(shown(Value::Blob(&[0xab; 33])), format!("\\x{}...", "ab".repeat(32)));
+        assert_eq!(shown(Value::Real(100.0)), "100");
+        assert_eq!(shown(Value::Null), "NULL");
+    }
+
+    #[test]
+    fn a_numeric_overflow_says_what_would_fit() {
+        let overflow = |scale| {
+            let shown = "1000".to_owned();
+            let kind = ValueErrorKind::NumericOverflow { precision: 2, scale, is_infinite: false, shown };
+            ValueError::new(kind).detail().unwrap()
+        };
+        assert!(overflow(0).ends_with("must round to an absolute value less than 10^2."), "{}", overflow(0));
+        assert!(overflow(2).ends_with("must round to an absolute value less than 1."), "{}", overflow(2));
+        assert!(overflow(4).ends_with("must round to an absolute value less than 10^-2."), "{}", overflow(4));
     }
 }

@@ -219,7 +219,12 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
                 };
             };
             if BUILD {
-                let order = self.document.pending.len() as u32;
+                // Each takes an entry of four bytes in the payload: stop before a hostile document takes all memory.
+                let order = self.document.pending.len();
+                if order + self.document.items.len() > MAX_LENGTH / 4 {
+                    return Err(size("total size of jsonb elements exceeds the maximum of 268435455 bytes"));
+                }
+                let order = order as u32;
                 self.document.pending.push(Item { key: open.key, value, order });
             }
             match (self.peek(), open.is_object) {

@@ -164,3 +164,6 @@ impl Converter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

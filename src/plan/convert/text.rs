@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(converted(&text, Value::Real(12.5)), Ok(("12.5".to_owned(), None)));
         assert_eq!(
             converted(&text, Value::Blob(b"abc")),
-            Err(("22P02", "cannot store a blob value in type text: \\x616263".to_owned()))
+            Err(("22P02", "cannot store a blob value in type text: \"\\x616263\"".to_owned()))
         );
     }
 

@@ -140,3 +140,36 @@ fn within_rules(day: i64) -> i64 {
         LAST_CYCLE_START - DAYS_PER_CYCLE + (day - LAST_CYCLE_START) % DAYS_PER_CYCLE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_iana_database_in_any_case() {
+        assert_eq!(Zone::parse("europe/istanbul").unwrap().name(), "Europe/Istanbul");
+        assert!(Zone::parse("etc/utc").unwrap().is_utc());
+        assert_eq!(Zone::default(), Zone::parse("UTC").unwrap());
+        for name in ["", "Europe/Nowhere", "+03", "EST5EDT4,M3", "../../etc/passwd"] {
+            let error = Zone::parse(name).unwrap_err();
+            assert_eq!(error.to_string(), format!("time zone \"{name}\" not recognized"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_clock_shows_at_an_instant_means_an_instant_at_which_it_shows_that(
+            utc in calendar::FIRST_TIMESTAMP + MICROS_PER_DAY..calendar::TIMESTAMP_END - MICROS_PER_DAY,
+            name in prop_oneof![Just("Europe/Istanbul"), Just("America/New_York"), Just("Australia/Lord_Howe")],
+        ) {
+            let zone = Zone::parse(name).unwrap();
+            let local = zone.to_local(utc).unwrap();
+            let again = zone.to_utc(local).unwrap();
+            prop_assert_eq!(zone.to_local(again), Some(local));
+            // Only where the clock was set back can it be another instant, and then a later one.
+            prop_assert!((0..=3_600 * MICROS_PER_SECOND).contains(&(again - utc)));
+        }
+    }
+}

@@ -115,6 +115,21 @@ fn payloads_are_those_that_postgresql_stores() {
 }
 
 #[test]
+fn every_32nd_entry_holds_an_offset_instead_of_a_length() {
+    let (payload, _) = encoded(Value::Text(format!("[{}\"a\"]", "true,".repeat(64)).as_bytes())).unwrap();
+    let offsets: Vec<usize> =
+        (0..65).filter(|index| word(&payload, 4 + 4 * index) & ENTRY_HAS_OFFSET != 0).collect();
+    assert_eq!(offsets, [0, 32, 64]);
+    // Of an object's entries the keys count first.
+    let pairs: Vec<String> = (10..50).map(|key| format!("\"{key}\": null")).collect();
+    let (payload, _) = encoded(Value::Text(format!("{{{}}}", pairs.join(",")).as_bytes())).unwrap();
+    let entry = |index: usize| word(&payload, 4 + 4 * index);
+    assert_eq!(entry(32), ENTRY_STRING | ENTRY_HAS_OFFSET | 66);
+    assert_eq!(entry(33), ENTRY_STRING | 2);
+    assert_eq!(entry(64), ENTRY_NULL | ENTRY_HAS_OFFSET | 80);
+}
+
+#[test]
 fn of_equal_keys_the_last_stays_and_the_loss_is_counted() {
     let (payload, lossy) = encoded(Value::Text(br#"{"a": 1, "b": 2, "\u0061": 3}"#)).unwrap();
     assert_eq!(decoded(&payload, 0), serde_json::json!({"a": 3, "b": 2}));
