@@ -213,10 +213,30 @@ pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
         _ => place(),
     };
     let mut error = Error::new(report.sql_error_code(), report.message().to_owned()).detail(detail);
-    if let Some(hint) = report.hint() {
-        error = error.hint(hint);
-    }
+    error = error
+        .hint(report.hint().map_or_else(|| next_step(report.sql_error_code()).to_owned(), str::to_owned));
     error.raise()
+}
+
+/// What to do about an error of PostgreSQL's that has no hint of its own.
+fn next_step(code: PgSqlErrorCode) -> &'static str {
+    use PgSqlErrorCode as C;
+    match code {
+        C::ERRCODE_UNIQUE_VIOLATION => {
+            "Repair the source, or look at what the target holds already; with on_error => 'reject' a table that the import makes keeps the first row of each key."
+        }
+        C::ERRCODE_CHECK_VIOLATION | C::ERRCODE_EXCLUSION_VIOLATION | C::ERRCODE_NOT_NULL_VIOLATION => {
+            "Repair the row in SQLite, or leave it out with options.tables.<table>.where."
+        }
+        C::ERRCODE_FOREIGN_KEY_VIOLATION => "Import the parent's rows first, or repair the rows in SQLite.",
+        C::ERRCODE_INSUFFICIENT_PRIVILEGE => {
+            "Ask the owner of the table or schema to grant the caller what is missing."
+        }
+        C::ERRCODE_DISK_FULL | C::ERRCODE_OUT_OF_MEMORY => {
+            "Make room on the server, then run the import again."
+        }
+        _ => "Nothing was imported; with dry_run => true the import can be tried without effect.",
+    }
 }
 
 /// Runs `f` and hands over what was raised in it. Whoever goes on after a PostgreSQL error has to undo a subtransaction.

@@ -48,7 +48,7 @@ pub fn set_sequence(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64
 }
 
 /// The sequence of a serial or identity column, or the one that its default takes from.
-fn sequence_of(relation: &str, column: &str) -> Result<Option<pg_sys::Oid>> {
+pub fn sequence_of(relation: &str, column: &str) -> Result<Option<pg_sys::Oid>> {
     spi::one::<pg_sys::Oid>(
         "SELECT COALESCE( \
            pg_catalog.pg_get_serial_sequence($1, $2)::regclass::oid, \

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use aliaport_plan::name::quote as quoted;
 use aliaport_plan::option::Orphans;
-use aliaport_plan::plan::{ForeignKeyPlan, Plan, QualifiedName, TablePlan};
+use aliaport_plan::plan::{ForeignKeyPlan, Plan, QualifiedName, TablePlan, UniqueTerms};
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
@@ -156,6 +156,30 @@ pub fn unwanted(table: &TablePlan, default: Orphans) -> Result<Vec<Unwanted>> {
                 sqlstate: "23503",
                 clear,
             })
+        })
+        .collect())
+}
+
+/// The rows of a table that stand in the way of a unique key: of each group of equal ones all but the first that was loaded.
+pub fn duplicates(table: &TablePlan, key: &str, unique: &UniqueTerms) -> Result<Vec<Unwanted>> {
+    let mut conditions: Vec<String> = unique.terms.iter().map(|t| format!("({t}) IS NOT NULL")).collect();
+    conditions.extend(unique.predicate.iter().map(|p| format!("({p})")));
+    let sql = format!(
+        "SELECT ctid::pg_catalog.text FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY {} ORDER BY ctid) AS n \
+         FROM ONLY {} WHERE {}) AS d WHERE n > 1",
+        unique.terms.join(", "),
+        table.target,
+        conditions.join(" AND ")
+    );
+    let found = spi::rows(&sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))?;
+    Ok(found
+        .into_iter()
+        .map(|ctid| Unwanted {
+            ctid,
+            column: unique.terms.join(", "),
+            reason: format!("duplicate key value violates unique constraint {key}"),
+            sqlstate: "23505",
+            clear: Vec::new(),
         })
         .collect())
 }

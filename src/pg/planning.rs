@@ -7,6 +7,7 @@ use aliaport_plan::catalogue::Catalogue;
 use aliaport_plan::option::Options;
 use aliaport_plan::plan::Plan;
 use aliaport_plan::profile::Profiles;
+use aliaport_plan::target::Target;
 use aliaport_sqlite::{OpenOptions, Source};
 use pgrx::prelude::*;
 
@@ -26,8 +27,18 @@ pub struct Planned {
     pub options: Options,
 }
 
-/// Opens the file at `path` (checked first) and plans its import into `schema`.
-pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -> Result<Planned> {
+/// A source that is open, in its one snapshot.
+pub struct Opened {
+    /// The open source.
+    pub source: Held<Source>,
+    /// What it declares.
+    pub catalogue: Catalogue,
+    /// The options, checked.
+    pub options: Options,
+}
+
+/// Opens the file at `path` (checked first).
+pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
     let resolved = access::source_path(path)?;
     let options = Options::parse(options)?;
     let source = Source::open(
@@ -36,18 +47,29 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     )?;
     let source = Held::new(source);
     let catalogue = source.catalogue()?;
+    Ok(Opened { source, catalogue, options })
+}
+
+/// What `schema`, and the other schemas that options name, hold already.
+pub fn target(catalogue: &Catalogue, options: &Options, schema: &str) -> Result<Target> {
+    // Existing relations match by name without regard to case, so look at both spellings.
+    let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
+    wanted.extend(options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase())));
+    let mut schemas = options.target_schemas();
+    schemas.push(schema.to_owned());
+    target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))
+}
+
+/// Opens the file at `path` (checked first) and plans its import into `schema`.
+pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -> Result<Planned> {
+    let Opened { source, catalogue, options } = open(path, options)?;
     let mut profiles = Profiles::new();
     for table in &catalogue.tables {
         if build::needs_profile(table, &options) {
             profiles.insert(table.name.clone(), source.profile(table)?);
         }
     }
-    // Existing relations match by name without regard to case, so look at both spellings.
-    let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
-    wanted.extend(options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase())));
-    let mut schemas = options.target_schemas();
-    schemas.push(schema.to_owned());
-    let target = target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))?;
+    let target = target(&catalogue, &options, schema)?;
     let plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
     Ok(Planned { source, catalogue, plan, options })
 }

@@ -8,6 +8,7 @@ use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::convert::Zone;
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{Finding, Severity};
+use aliaport_plan::name::quote;
 use aliaport_plan::option::{Options, Orphans, Verify};
 use aliaport_plan::plan::{Action, Plan, Step, TablePlan};
 use aliaport_sqlite::Source;
@@ -317,18 +318,58 @@ impl<'a> Import<'a> {
             (Action::Load, Some(table)) => self.load(table)?,
             (Action::SetSequence, Some(table)) => self.set_sequence(table)?,
             (Action::AddForeignKey, Some(table)) => self.add_foreign_key(table, step)?,
-            _ => {
-                let place = || match step.table.and_then(|t| self.plan.tables.get(t)) {
-                    Some(table) => format!("SQLite table \"{}\", statement: {}.", table.source, step.sql),
-                    None => format!("Statement: {}.", step.sql),
-                };
-                error::located(place, || spi::run(&step.sql))?;
+            (_, Some(table)) if step.unique.is_some() && self.request.on_error != OnError::Abort => {
+                self.add_unique_key(table, step)?;
             }
+            _ => self.statement(step)?,
         }
         if let Some(row) = step.table.and_then(|t| self.rows.get_mut(t)) {
             row.elapsed += begun.elapsed();
         }
         Ok(())
+    }
+
+    fn statement(&self, step: &Step) -> Result<()> {
+        let place = || match step.table.and_then(|t| self.plan.tables.get(t)) {
+            Some(table) => format!("SQLite table \"{}\", statement: {}.", table.source, step.sql),
+            None => format!("Statement: {}.", step.sql),
+        };
+        error::located(place, || spi::run(&step.sql))
+    }
+
+    /// Makes a unique key; rows that stand in its way are set aside.
+    fn add_unique_key(&mut self, index: usize, step: &Step) -> Result<()> {
+        let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
+            return Ok(());
+        };
+        let (Some(table), Some(unique)) = (self.plan.tables.get(index), &step.unique) else {
+            return Err(error);
+        };
+        if error.code() != PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION {
+            return Err(error);
+        }
+        let unwanted = orphan::duplicates(table, &step.object, unique)?;
+        let rejected = self.set_aside(index, &unwanted)?;
+        if let Some(row) = self.rows.get_mut(index) {
+            row.warn("duplicate_key", "rows with a key that is there already were set aside", rejected);
+        }
+        self.statement(step)
+    }
+
+    /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
+    fn set_aside(&mut self, index: usize, unwanted: &[orphan::Unwanted]) -> Result<i64> {
+        let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let entries =
+            original::set_aside(self.source, table, &columns, plan, &self.zone, relation, unwanted)?;
+        history::set_aside(self.run_id, &plan.source, entries)?;
+        let deleted = orphan::apply(plan, unwanted)?;
+        super::compat::command_counter_increment();
+        if let Some(row) = self.rows.get_mut(index) {
+            row.imported_rows -= deleted;
+            row.rejected_rows += deleted;
+            row.target_rows -= deleted;
+        }
+        Ok(deleted)
     }
 
     /// Treats orphans as the policies say, once, when every table is loaded and has its keys.
@@ -346,25 +387,10 @@ impl<'a> Import<'a> {
                 if unwanted.is_empty() {
                     continue;
                 }
-                let subject = self.subject(index)?;
-                let entries = original::set_aside(
-                    self.source,
-                    subject.table,
-                    &subject.columns,
-                    table,
-                    &self.zone,
-                    subject.relation,
-                    &unwanted,
-                )?;
-                history::set_aside(self.run_id, &table.source, entries)?;
-                let deleted = orphan::apply(table, &unwanted)?;
-                super::compat::command_counter_increment();
+                let deleted = self.set_aside(index, &unwanted)?;
                 let found = i64::try_from(unwanted.len()).unwrap_or(i64::MAX);
                 if let Some(row) = self.rows.get_mut(index) {
                     row.orphan_rows += found;
-                    row.imported_rows -= deleted;
-                    row.rejected_rows += deleted;
-                    row.target_rows -= deleted;
                     row.warn("orphan_rows", "rows pointed at a missing parent", found);
                     row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
                     row.warn("nulled", "references to a missing parent became NULL", found - deleted);
@@ -398,7 +424,7 @@ impl<'a> Import<'a> {
         let Subject { plan, table, columns, relation } = self.subject(index)?;
         let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
         let verify = self.options.verify;
-        let path = target::path_of(relation, &plan.target, self.options.triggers)?;
+        let path = target::path_of(relation, plan, self.options.triggers)?;
         // Rows that are there already count neither for nor against this run.
         let before = match (plan.is_created, verify) {
             (true, _) | (_, Verify::Count | Verify::None) => TableDigest::default(),
@@ -418,7 +444,20 @@ impl<'a> Import<'a> {
         };
         let reader = self.source.rows_exclusive(table, &columns, plan.filter.as_deref())?;
         let loaded = match path {
-            Path::Executor => executor::insert(reader, plan, relation, policy)?,
+            Path::Executor => {
+                // options.triggers = "off" also where only an INSERT will do. They are enabled again as they were; an error
+                // undoes the disabling with everything else.
+                let silenced =
+                    if self.options.triggers { Vec::new() } else { target::enabled_triggers(relation)? };
+                for (name, _) in &silenced {
+                    spi::run(&format!("ALTER TABLE {} DISABLE TRIGGER {}", plan.target, quote(name)))?;
+                }
+                let loaded = executor::insert(reader, plan, relation, policy)?;
+                for (name, clause) in &silenced {
+                    spi::run(&format!("ALTER TABLE {} {clause} {}", plan.target, quote(name)))?;
+                }
+                loaded
+            }
             Path::Bulk { has_indexes } => {
                 let is_new = plan.is_created || self.request.mode == Mode::Replace;
                 let loaded = load::bulk(reader, plan, relation, is_new, policy)?;
@@ -479,7 +518,7 @@ impl<'a> Import<'a> {
         let key = table
             .foreign_keys
             .iter()
-            .find(|k| aliaport_plan::name::quote(&k.name) == step.object || k.name == step.object)
+            .find(|k| quote(&k.name) == step.object)
             .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
         if key.orphans.unwrap_or(self.request.orphans) != Orphans::Keep {
             self.has_orphans = true;

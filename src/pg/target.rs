@@ -233,10 +233,11 @@ impl Path {
 ///
 /// The bulk path does what it takes to fill a plain heap table that is empty and belongs to the caller: check constraints as it
 /// goes, indexes and foreign keys set-wise afterwards, user triggers not at all. Everything else that an INSERT does needs the
-/// INSERT: rules, row security, partitions and inheritance, stored generated columns, domains, exclusion constraints,
-/// deferrable unique constraints, triggers that options let fire; and so do rows that are there already, whose indexes it
+/// INSERT: rules, row security, partitions and inheritance, stored generated columns, domains, defaults of columns
+/// that the source does not have, exclusion constraints, deferrable unique constraints, triggers that options let fire; and so do rows that are there already, whose indexes it
 /// would cost more to rebuild, and tables of other owners, which the caller may insert into but not reindex.
-pub fn path_of(relation: pg_sys::Oid, name: &QualifiedName, triggers: bool) -> Result<Path> {
+pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, triggers: bool) -> Result<Path> {
+    let written: Vec<String> = plan.columns.iter().map(|c| c.target.clone()).collect();
     let found = spi::rows(
         "SELECT c.relkind = 'r' AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules \
              AND am.amname = 'heap' AND NOT pg_catalog.row_security_active(c.oid) \
@@ -247,18 +248,36 @@ pub fn path_of(relation: pg_sys::Oid, name: &QualifiedName, triggers: bool) -> R
              AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
                              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-                               AND (a.attgenerated <> '' OR t.typtype = 'd')), \
+                               AND (a.attgenerated <> '' OR t.typtype = 'd' \
+                                    OR (a.atthasdef OR a.attidentity <> '') AND a.attname::text <> ALL ($3))), \
              EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam WHERE c.oid = $1",
-        &[relation.into(), triggers.into()],
+        &[relation.into(), triggers.into(), written.into()],
         |row| Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(true))),
     )?;
     Ok(match found.first() {
         Some((true, false)) => Path::Bulk { has_indexes: false },
         // What an aborted import left behind is invisible, and a rebuilt index forgets it.
-        Some((true, true)) if is_empty(name)? => Path::Bulk { has_indexes: true },
+        Some((true, true)) if is_empty(&plan.target)? => Path::Bulk { has_indexes: true },
         _ => Path::Executor,
     })
+}
+
+/// A user trigger that an INSERT would fire: its name, and the clause that enables it as it is now.
+pub type EnabledTrigger = (String, &'static str);
+
+/// The user triggers of a table that an INSERT would fire.
+pub fn enabled_triggers(relation: pg_sys::Oid) -> Result<Vec<EnabledTrigger>> {
+    spi::rows(
+        "SELECT tgname::text, tgenabled = 'A' FROM pg_catalog.pg_trigger \
+         WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('O', 'A') ORDER BY tgname",
+        &[relation.into()],
+        |row| {
+            let clause =
+                if row.get::<bool>(2)?.unwrap_or(false) { "ENABLE ALWAYS TRIGGER" } else { "ENABLE TRIGGER" };
+            Ok((row.get::<String>(1)?.unwrap_or_default(), clause))
+        },
+    )
 }
 
 /// Adds the foreign keys that the table `plan` stands for has in the target and that the source does not declare, so that they

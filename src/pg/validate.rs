@@ -1,6 +1,30 @@
 //! The proof after an import, usable days later: compares a source with the tables that were made from it.
+//!
+//! [`against`] finds the table that each source table stands against and [`subject`] what is needed to read both, [`aside`] what
+//! the import set aside on purpose. [`content`] reads both sides once, by [`sent`] and `readback`, and a second time only where
+//! they differ, to name the keys; [`aggregate`] asks the target what PostgreSQL itself sees in it; [`constraint`]
+//! looks at keys, foreign keys and sequences. Nothing is written.
 
-use super::error::Result;
+mod against;
+mod aggregate;
+mod aside;
+mod constraint;
+mod content;
+mod sent;
+mod subject;
+
+use aliaport_plan::catalogue::Table;
+use aliaport_plan::convert::Zone;
+use aliaport_plan::option::Verify;
+use aliaport_plan::plan::TablePlan;
+
+use self::against::Against;
+use self::aside::LastRun;
+use self::content::Compared;
+use self::sent::Tally;
+use self::subject::Subject;
+use super::error::{Result, unexpected};
+use super::{interrupt, spi};
 
 /// One row of `aliaport_validate`.
 #[derive(Clone, Debug)]
@@ -20,6 +44,160 @@ pub struct Check {
 }
 
 /// Compares the file at `path` with the tables of `schema`. Writes nothing.
-pub fn validate(_path: &str, _schema: &str, _options: &serde_json::Value) -> Result<Vec<Check>> {
-    Ok(Vec::new())
+///
+/// `options.verify` other than `content` leaves out the checks that have to read every value.
+pub fn validate(path: &str, schema: &str, options: &serde_json::Value) -> Result<Vec<Check>> {
+    // An import of this session may have left the flag up.
+    interrupt::let_reader_run();
+    let against = against::open(path, schema, options)?;
+    let zone = Zone::parse(&against.plan.timezone).map_err(unexpected)?;
+    let last_run = LastRun::of(path, schema)?;
+    let mut checks = Vec::new();
+    for (source, reason) in &against.plan.skipped {
+        // What the options leave out is not asked for.
+        if against.opened.options.includes(source) {
+            checks.push(skipped(&against, schema, source, reason)?);
+        }
+    }
+    for plan in &against.plan.tables {
+        let table = against.table(&plan.source)?;
+        match Subject::find(&against, plan, table)? {
+            Some(subject) => compare(&against, &subject, &zone, last_run.as_ref(), &mut checks)?,
+            None => checks.push(missing(&against, plan, table)?),
+        }
+        interrupt::check();
+    }
+    against.opened.source.verify_unchanged()?;
+    Ok(checks)
+}
+
+/// All checks of one table that is there.
+fn compare(
+    against: &Against,
+    subject: &Subject<'_>,
+    zone: &Zone,
+    last_run: Option<&LastRun>,
+    checks: &mut Vec<Check>,
+) -> Result<()> {
+    let with_content = against.opened.options.verify == Verify::Content;
+    if with_content {
+        let aside = aside::Aside::of(last_run, subject.plan)?;
+        let compared = content::compare(&against.opened.source, subject, zone, &aside)?;
+        let seen = aggregate::ask(subject, &compared.tally)?;
+        checks.push(rows(subject, compared.source.rows + compared.rejected, seen.rows, &compared, last_run));
+        checks.push(compared.check(subject, last_run));
+        checks.extend(seen.not_null(subject, &compared.tally));
+        constraints(against, subject, &compared.tally, checks)?;
+        checks.extend(seen.min_max(subject));
+    } else {
+        let source = count(against, subject.table, subject.plan)?;
+        let target = subject.count()?;
+        let compared = Compared::of_rejected(aside::Aside::of(last_run, subject.plan)?.rejected());
+        checks.push(rows(subject, source, target, &compared, last_run));
+        constraints(against, subject, &compared.tally, checks)?;
+    }
+    Ok(())
+}
+
+fn constraints(
+    against: &Against,
+    subject: &Subject<'_>,
+    tally: &Tally,
+    checks: &mut Vec<Check>,
+) -> Result<()> {
+    checks.extend(constraint::unique(&against.opened.options, subject)?);
+    checks.extend(constraint::foreign_keys(against, subject)?);
+    checks.extend(constraint::sequence(subject, tally)?);
+    Ok(())
+}
+
+/// Rows that the import set aside may be in the target by now: somebody repaired them there.
+fn rows(
+    subject: &Subject<'_>,
+    source: u64,
+    target: u64,
+    compared: &Compared,
+    last_run: Option<&LastRun>,
+) -> Check {
+    let expected = source.saturating_sub(compared.rejected);
+    let mut facts = Vec::new();
+    if target < expected {
+        facts.push(format!("the target has {} fewer than it should", of(expected - target, "row")));
+    } else if target > source {
+        facts.push(format!("the target has {} more than the source", of(target - source, "row")));
+    }
+    facts.extend(last_run.and_then(|run| run.words(compared.rejected, 0)));
+    Check {
+        source: Some(source.to_string()),
+        target: Some(target.to_string()),
+        ok: (expected..=source).contains(&target),
+        detail: joined(facts),
+        ..subject.check("rows")
+    }
+}
+
+/// The only check of a table that is not there.
+fn missing(against: &Against, plan: &TablePlan, table: &Table) -> Result<Check> {
+    Ok(Check {
+        table: plan.target.to_string(),
+        check: "rows",
+        source: Some(count(against, table, plan)?.to_string()),
+        target: None,
+        ok: false,
+        detail: Some("the target has no such table".to_owned()),
+    })
+}
+
+/// The only check of a table that the import leaves to the target.
+fn skipped(against: &Against, schema: &str, source: &str, reason: &str) -> Result<Check> {
+    let rows = against.opened.source.count_rows(source)?;
+    let relation = against.relation(schema, source);
+    let target = match &relation {
+        Some(relation) => spi::one::<i64>(&format!("SELECT pg_catalog.count(*) FROM {relation}"), &[])?,
+        None => None,
+    };
+    let table = match relation {
+        Some(relation) => regclass(&relation)?,
+        None => aliaport_plan::name::quote(source),
+    };
+    Ok(Check {
+        table,
+        check: "rows",
+        source: Some(rows.to_string()),
+        target: target.map(|n| n.to_string()),
+        ok: true,
+        detail: Some(format!("not compared: {reason}")),
+    })
+}
+
+/// The rows of a source table that its filter lets through.
+fn count(against: &Against, table: &Table, plan: &TablePlan) -> Result<u64> {
+    let source = &against.opened.source;
+    if plan.filter.is_none() {
+        return Ok(source.count_rows(&table.name)?);
+    }
+    let mut rows = source.rows_where(table, &[], plan.filter.as_deref())?;
+    let mut count = 0;
+    while rows.next()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// A relation as regclass prints it.
+fn regclass(relation: &str) -> Result<String> {
+    let printed = spi::one::<String>(
+        "SELECT pg_catalog.to_regclass($1)::pg_catalog.text",
+        &[relation.to_owned().into()],
+    )?;
+    Ok(printed.unwrap_or_else(|| relation.to_owned()))
+}
+
+/// `1 row`, `2 rows`.
+fn of(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn joined(facts: Vec<String>) -> Option<String> {
+    (!facts.is_empty()).then(|| facts.join("; "))
 }

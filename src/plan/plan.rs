@@ -119,6 +119,17 @@ pub struct Step {
     pub note: String,
     /// The table of [`Plan::tables`] it belongs to.
     pub table: Option<usize>,
+    /// What must be unique for the statement to succeed; `None` where it asks for no uniqueness.
+    pub unique: Option<UniqueTerms>,
+}
+
+/// What a primary key, a unique constraint or a unique index demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueTerms {
+    /// The key's terms as SQL, without their order. A row with a NULL among them is never a duplicate.
+    pub terms: Vec<String>,
+    /// The condition of a partial index as SQL.
+    pub predicate: Option<String>,
 }
 
 /// The kinds of [`Step`], in the order in which they run (per plan, not per table).

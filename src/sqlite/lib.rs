@@ -12,6 +12,7 @@ mod error;
 mod exclusive;
 mod harden;
 mod interrupt;
+mod orphan;
 mod profile;
 mod rows;
 mod shadow;
@@ -22,6 +23,7 @@ mod vfs;
 
 pub use error::{SourceError, SourceErrorKind};
 pub use exclusive::ExclusiveReader;
+pub use orphan::KeyEnd;
 pub use rows::{Row, RowReader};
 pub use source::{OpenOptions, Source};
 

@@ -13,7 +13,7 @@ use crate::grammar::{self, IndexSql};
 use crate::name::{Change, Names, join_columns, quote, spell};
 use crate::option::{NoCase, Options};
 use crate::pg_type::PgType;
-use crate::plan::{Action, QualifiedName, Step};
+use crate::plan::{Action, QualifiedName, Step, UniqueTerms};
 
 use super::draft::{Columns, Draft, is_text, shown};
 use super::foreign::{ColumnSet, Foreign, MAX_KEY_COLUMNS, column_set};
@@ -61,7 +61,21 @@ impl KeyDraft {
                 (Action::CreateIndex, object.to_string(), ddl::create_index(table, &named))
             }
         };
-        Step { action, object, sql, note: self.note.clone(), table: None }
+        Step { action, object, sql, note: self.note.clone(), table: None, unique: self.unique() }
+    }
+
+    /// What must be unique.
+    fn unique(&self) -> Option<UniqueTerms> {
+        match &self.kind {
+            KeyKind::Primary(columns) | KeyKind::Unique(columns) => {
+                Some(UniqueTerms { terms: columns.iter().map(|c| quote(c)).collect(), predicate: None })
+            }
+            KeyKind::Index(index) if index.is_unique => Some(UniqueTerms {
+                terms: index.terms.iter().map(|t| t.strip_suffix(" DESC").unwrap_or(t).to_owned()).collect(),
+                predicate: index.predicate.clone(),
+            }),
+            KeyKind::Index(_) => None,
+        }
     }
 }
 

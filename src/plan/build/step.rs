@@ -36,6 +36,7 @@ impl Parts<'_, '_> {
             sql,
             note,
             table,
+            unique: None,
         };
         for (name, reason) in skipped {
             steps.push(step(Action::Skip, quote(name), String::new(), reason.clone(), None));

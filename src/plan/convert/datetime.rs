@@ -288,7 +288,7 @@ impl Cursor<'_> {
         let total = (i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second);
         let micros = total * MICROS_PER_SECOND + fraction;
         // The rule of time_overflows (src/backend/utils/adt/date.c): second 60 rolls over, and nothing goes beyond 24:00:00.
-        if hour > 24 || minute > 59 || second > 60 || micros >= MICROS_PER_DAY {
+        if hour > 24 || minute > 59 || second > 60 || micros > MICROS_PER_DAY {
             return Err(Fault::Field);
         }
         Ok((micros, is_rounded))

@@ -65,6 +65,8 @@ fn a_real_goes_through_its_shortest_decimal() {
     assert_eq!(converted(money, Value::Real(-0.0)), exact("0.00"));
     assert_eq!(converted(money, Value::Real(-0.001)), rounded("0.00"));
     assert_eq!(converted(money, Value::Real(9_999_999_999_999.99)), exact("9999999999999.99"));
+    // The nearest double is that of ...74.41 as well: beyond 15 digits a division cannot tell.
+    assert_eq!(converted(Some((20, 2)), Value::Real(86_465_567_342_274.4)), exact("86465567342274.40"));
     assert_eq!(converted(money, Value::Real(1e13)), Err("22003 numeric field overflow".to_owned()));
     assert_eq!(converted(None, Value::Real(12.5)), exact("12.5"));
     assert_eq!(converted(None, Value::Real(100.0)), exact("100"));

@@ -1,0 +1,452 @@
+//! Are the source's keys and foreign keys still enforced, and will the next key be a free one?
+
+use std::collections::BTreeSet;
+
+use aliaport_plan::catalogue::{ForeignKey, Index, IndexOrigin};
+use aliaport_plan::name::{quote, quote_list, spell};
+use aliaport_plan::option::Options;
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::plan::ForeignKeyPlan;
+use aliaport_sqlite::KeyEnd;
+use pgrx::pg_sys;
+
+use super::super::error::Result;
+use super::super::{finish, spi};
+use super::against::Against;
+use super::sent::Tally;
+use super::subject::Subject;
+use super::{Check, of};
+
+/// A unique index of the target, or the constraint that has one.
+struct UniqueIndex {
+    definition: String,
+    name: String,
+    is_valid: bool,
+    is_partial: bool,
+    /// Attribute names, or an expression in parentheses.
+    terms: Vec<String>,
+}
+
+/// What the source declares to be unique.
+struct Key {
+    definition: String,
+    /// By plan column; `None` where a term is an expression or the index has a condition: it is found by its name.
+    columns: Option<Vec<String>>,
+    /// Attributes that compare without regard to case in the source.
+    folded: BTreeSet<String>,
+    name: String,
+    /// A column of it that the target does not have any more.
+    lost: Option<String>,
+}
+
+/// A check for each key of the source whose columns are imported.
+pub fn unique(options: &Options, subject: &Subject<'_>) -> Result<Vec<Check>> {
+    let keys = keys(options, subject);
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let indexes = unique_indexes(subject.oid)?;
+    keys.into_iter().map(|key| unique_check(subject, key, &indexes)).collect()
+}
+
+fn unique_check(subject: &Subject<'_>, key: Key, indexes: &[UniqueIndex]) -> Result<Check> {
+    if let Some(lost) = key.lost {
+        let detail = Some(format!("the target has no column {}", quote(&lost)));
+        return Ok(Check { source: Some(key.definition), detail, ..subject.check("unique") });
+    }
+    let found: Vec<&UniqueIndex> = indexes.iter().filter(|i| is_for(i, &key)).collect();
+    let index = found.iter().find(|i| i.is_valid).or(found.first());
+    let detail = match (index, &key.columns) {
+        (Some(index), _) if !index.is_valid => Some("the index is not valid".to_owned()),
+        (Some(index), _) if !key.folded.is_empty() && index.terms.iter().any(|t| key.folded.contains(t)) => {
+            Some("the source compares without regard to case".to_owned())
+        }
+        (Some(_), _) => None,
+        (None, None) => Some("the target has no unique index of this name".to_owned()),
+        (None, Some(columns)) => {
+            let again = duplicates(subject, columns)?;
+            let values = match again {
+                0 => "its values are unique all the same".to_owned(),
+                n => format!(
+                    "{} there more than once",
+                    if n == 1 { "1 value is".to_owned() } else { format!("{n} values are") }
+                ),
+            };
+            Some(format!("the target has no such key; {values}"))
+        }
+    };
+    Ok(Check {
+        source: Some(key.definition),
+        target: index.map(|i| i.definition.clone()),
+        ok: index.is_some_and(|i| i.is_valid),
+        detail,
+        ..subject.check("unique")
+    })
+}
+
+/// The keys that the source declares, the primary key first. A column that the options leave out takes its keys with it.
+fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
+    let table = subject.table;
+    let attribute = |source: usize| Some(subject.plan.columns.get(subject.column(source)?)?.target.clone());
+    let folded = |index: &Index| {
+        let terms = index.terms.iter().filter(|t| t.collation.eq_ignore_ascii_case("NOCASE"));
+        terms.filter_map(|t| attribute(t.column?)).collect()
+    };
+    let key = |what: &str, columns: &[usize], index: Option<&Index>| {
+        let mut lost = None;
+        let mut names = Vec::with_capacity(columns.len());
+        for &column in columns {
+            names.push(match (attribute(column), subject.lost(column)) {
+                (Some(name), _) => name,
+                (None, Some(name)) => lost.insert(name.to_owned()).clone(),
+                (None, None) => return None,
+            });
+        }
+        Some(Key {
+            definition: format!("{what} ({})", quote_list(names.iter().map(String::as_str))),
+            columns: Some(names),
+            folded: index.map(folded).unwrap_or_default(),
+            name: String::new(),
+            lost,
+        })
+    };
+    let mut keys = Vec::new();
+    if !table.primary_key.is_empty() {
+        let index = table.indexes.iter().find(|i| i.origin == IndexOrigin::PrimaryKey);
+        keys.extend(key("PRIMARY KEY", &table.primary_key, index));
+    }
+    for index in table.indexes.iter().filter(|i| i.is_unique) {
+        let is_wanted = match index.origin {
+            IndexOrigin::PrimaryKey => false,
+            IndexOrigin::Unique => true,
+            IndexOrigin::Statement => options.indexes,
+        };
+        if !is_wanted {
+            continue;
+        }
+        let plain: Option<Vec<usize>> = index.terms.iter().map(|t| t.column).collect();
+        match plain.filter(|_| !index.is_partial) {
+            Some(columns) => keys.extend(key("UNIQUE", &columns, Some(index))),
+            None => {
+                let what = if index.is_partial { "with a condition" } else { "on an expression" };
+                let name = spell(&index.name, options.identifiers);
+                let definition = format!("unique index {} {what}", quote(&name));
+                keys.push(Key { definition, columns: None, folded: BTreeSet::new(), name, lost: None });
+            }
+        }
+    }
+    keys
+}
+
+fn unique_indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
+    spi::rows(
+        "SELECT COALESCE(pg_catalog.pg_get_constraintdef(k.oid), pg_catalog.pg_get_indexdef(i.indexrelid)), c.relname::pg_catalog.text, \
+                i.indisvalid AND i.indisready AND i.indislive, i.indpred IS NOT NULL, \
+                ARRAY(SELECT COALESCE(a.attname::pg_catalog.text, '(' || pg_catalog.pg_get_indexdef(i.indexrelid, t.n::pg_catalog.int4, true) || ')') \
+                      FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS t(attnum, n) \
+                      LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = t.attnum AND t.attnum > 0 \
+                      WHERE t.n <= i.indnkeyatts ORDER BY t.n) \
+         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+         LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u') \
+         WHERE i.indrelid = $1 AND i.indisunique ORDER BY i.indisprimary DESC, k.oid IS NULL, i.indexrelid",
+        &[relation.into()],
+        |row| {
+            Ok(UniqueIndex {
+                definition: row.get::<String>(1)?.unwrap_or_default(),
+                name: row.get::<String>(2)?.unwrap_or_default(),
+                is_valid: row.get::<bool>(3)?.unwrap_or(false),
+                is_partial: row.get::<bool>(4)?.unwrap_or(true),
+                terms: row.get::<Vec<String>>(5)?.unwrap_or_default(),
+            })
+        },
+    )
+}
+
+/// Whether an index of the target makes a key of the source unique.
+fn is_for(index: &UniqueIndex, key: &Key) -> bool {
+    let Some(columns) = &key.columns else { return index.name.eq_ignore_ascii_case(&key.name) };
+    // The order of the columns does not matter. lower() is what NOCASE becomes.
+    let is_term = |column: &String| {
+        index.terms.iter().any(|term| {
+            term == column
+                || key.folded.contains(column) && term.starts_with("(lower(") && term.contains(&quote(column))
+        })
+    };
+    let distinct: BTreeSet<&String> = columns.iter().collect();
+    !index.is_partial && distinct.len() == index.terms.len() && columns.iter().all(is_term)
+}
+
+/// How many values of these columns the target has more than once.
+fn duplicates(subject: &Subject<'_>, columns: &[String]) -> Result<i64> {
+    // Of some types only the text is sure to have an equality.
+    let has_equality = |name: &String| {
+        let column = subject.plan.columns.iter().find(|c| &c.target == name);
+        column.is_some_and(|c| !matches!(c.pg_type, PgType::Json | PgType::Other { .. }))
+    };
+    let term = |c| if has_equality(c) { quote(c) } else { format!("{}::pg_catalog.text", quote(c)) };
+    let names: Vec<String> = columns.iter().map(term).collect();
+    let not_null: Vec<String> = names.iter().map(|n| format!("{n} IS NOT NULL")).collect();
+    let sql = format!(
+        "SELECT pg_catalog.count(*) FROM (SELECT FROM {} WHERE {} GROUP BY {} HAVING pg_catalog.count(*) > 1) d",
+        subject.from,
+        not_null.join(" AND "),
+        names.join(", ")
+    );
+    Ok(spi::one::<i64>(&sql, &[])?.unwrap_or(0))
+}
+
+/// A foreign key of the target.
+struct Reference {
+    definition: String,
+    is_validated: bool,
+    parent: (String, String),
+    /// Attributes and what they refer to.
+    columns: BTreeSet<(String, String)>,
+}
+
+/// A check for each foreign key of the source.
+pub fn foreign_keys(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
+    if subject.table.foreign_keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let references = references(subject.oid)?;
+    let mut checks = Vec::new();
+    let mut seen: Vec<&ForeignKeyPlan> = Vec::new();
+    for key in &subject.table.foreign_keys {
+        let names: Vec<&str> = key
+            .columns
+            .iter()
+            .filter_map(|c| subject.table.columns.get(*c))
+            .map(|c| c.name.as_str())
+            .collect();
+        let plan = subject.plan.foreign_keys.iter().find(|p| {
+            p.parent_source.eq_ignore_ascii_case(&key.parent)
+                && p.source_columns == names
+                && !seen.contains(p)
+        });
+        let source = source_orphans(against, subject, key)?;
+        match plan {
+            Some(plan) => {
+                seen.push(plan);
+                checks.push(foreign_key(against, subject, plan, source, &references)?);
+            }
+            None => checks.extend(not_carried(against, subject, key, &names, source)),
+        }
+    }
+    Ok(checks)
+}
+
+fn foreign_key(
+    against: &Against,
+    subject: &Subject<'_>,
+    plan: &ForeignKeyPlan,
+    source: Option<u64>,
+    references: &[Reference],
+) -> Result<Check> {
+    let columns: BTreeSet<(String, String)> =
+        plan.columns.iter().cloned().zip(plan.parent_columns.iter().cloned()).collect();
+    let parent = (plan.parent.schema.clone(), plan.parent.name.clone());
+    let found = references.iter().filter(|r| r.parent == parent && r.columns == columns);
+    let reference = found.max_by_key(|r| r.is_validated);
+    let what = format!("{} -> {}", plan.label, plan.parent_source);
+    if against.plan.tables.iter().any(|t| t.is_created && t.target == plan.parent) {
+        let detail = Some(format!("{what}: the target has no table {}", plan.parent));
+        return Ok(Check { source: source.map(|n| n.to_string()), detail, ..subject.check("foreign_key") });
+    }
+    let target = target_orphans(subject, plan)?;
+    let is_wanted = against.opened.options.foreign_key_constraints;
+    let (is_enforced, why) = match reference {
+        Some(reference) if reference.is_validated => (true, reference.definition.clone()),
+        Some(reference) => {
+            (false, format!("{what}: the constraint is not validated: {}", reference.definition))
+        }
+        None if !is_wanted => (true, format!("{what}: no constraint, as the options say")),
+        None => (false, format!("{what}: the target has no such constraint")),
+    };
+    Ok(Check {
+        source: source.map(|n| n.to_string()),
+        target: Some(target.to_string()),
+        ok: is_enforced && target == 0,
+        detail: Some(if target > 0 { format!("{why}; {} without a parent", of(target, "row")) } else { why }),
+        ..subject.check("foreign_key")
+    })
+}
+
+/// A key that the plan does not have. What the options leave out is not asked for.
+fn not_carried(
+    against: &Against,
+    subject: &Subject<'_>,
+    key: &ForeignKey,
+    names: &[&str],
+    source: Option<u64>,
+) -> Option<Check> {
+    let options = &against.opened.options;
+    let is_skipped = |c: &usize| subject.column(*c).is_none() && subject.lost(*c).is_none();
+    let is_left_out = key.columns.iter().any(is_skipped) || !options.includes(&key.parent);
+    if is_left_out {
+        return None;
+    }
+    let label = format!("{}.{}", subject.table.name, names.join(","));
+    let start = format!("foreign key {label} ");
+    let finding = subject.plan.findings.iter().find(|f| f.message.starts_with(&start));
+    Some(Check {
+        source: source.map(|n| n.to_string()),
+        target: None,
+        ok: finding.is_some_and(|f| f.message.contains("is declared twice")),
+        detail: Some(
+            finding.map_or_else(|| format!("foreign key {label} is not carried over"), |f| f.message.clone()),
+        ),
+        ..subject.check("foreign_key")
+    })
+}
+
+/// Orphans in the source; `None` where its parent or a column of it does not exist.
+fn source_orphans(against: &Against, subject: &Subject<'_>, key: &ForeignKey) -> Result<Option<u64>> {
+    let catalogue = &against.opened.catalogue;
+    let Some(parent) = catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(&key.parent)) else {
+        return Ok(None);
+    };
+    let columns = if key.parent_columns.is_empty() {
+        Some(parent.primary_key.clone())
+    } else {
+        let place = |name: &String| parent.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name));
+        key.parent_columns.iter().map(place).collect()
+    };
+    let Some(columns) = columns.filter(|c: &Vec<usize>| c.len() == key.columns.len() && !c.is_empty()) else {
+        return Ok(None);
+    };
+    let filter = against.opened.options.table(&parent.name).and_then(|o| o.filter.as_deref());
+    let child =
+        KeyEnd { table: subject.table, columns: &key.columns, filter: subject.plan.filter.as_deref() };
+    let parent = KeyEnd { table: parent, columns: &columns, filter };
+    Ok(Some(against.opened.source.count_orphans(child, parent)?))
+}
+
+/// Orphans in the target, whether or not a constraint says that there are none.
+fn target_orphans(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<u64> {
+    let not_null: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quote(c))).collect();
+    let equal: Vec<String> = key
+        .columns
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(c, p)| format!("p.{} = c.{}", quote(p), quote(c)))
+        .collect();
+    let sql = format!(
+        "SELECT pg_catalog.count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})",
+        subject.from,
+        not_null.join(" AND "),
+        key.parent,
+        equal.join(" AND ")
+    );
+    Ok(spi::one::<i64>(&sql, &[])?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+}
+
+fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
+    spi::rows(
+        "SELECT pg_catalog.pg_get_constraintdef(k.oid), k.convalidated, n.nspname::pg_catalog.text, p.relname::pg_catalog.text, \
+                ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
+                      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
+                ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(attnum, n) \
+                      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n) \
+         FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class p ON p.oid = k.confrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace \
+         WHERE k.conrelid = $1 AND k.contype = 'f' ORDER BY k.oid",
+        &[relation.into()],
+        |row| {
+            let columns = row.get::<Vec<String>>(5)?.unwrap_or_default();
+            let parent_columns = row.get::<Vec<String>>(6)?.unwrap_or_default();
+            Ok(Reference {
+                definition: row.get::<String>(1)?.unwrap_or_default(),
+                is_validated: row.get::<bool>(2)?.unwrap_or(false),
+                parent: (
+                    row.get::<String>(3)?.unwrap_or_default(),
+                    row.get::<String>(4)?.unwrap_or_default(),
+                ),
+                columns: columns.into_iter().zip(parent_columns).collect(),
+            })
+        },
+    )
+}
+
+/// A check of the sequence behind a key: none where neither side has one.
+pub fn sequence(subject: &Subject<'_>, tally: &Tally) -> Result<Option<Check>> {
+    let Some(plan) = &subject.plan.sequence else { return without_sequence(subject) };
+    let relation = subject.plan.target.to_string();
+    let Some(sequence) = finish::sequence_of(&relation, &plan.column)? else {
+        return without_sequence(subject);
+    };
+    let name = spi::one::<String>("SELECT $1::pg_catalog.regclass::pg_catalog.text", &[sequence.into()])?;
+    let name = name.unwrap_or_default();
+    // Reading last_value is no nextval(): nothing is drawn.
+    let next = spi::rows(
+        &format!(
+            "SELECT CASE WHEN s.is_called THEN s.last_value::pg_catalog.numeric + q.seqincrement ELSE s.last_value END \
+                      BETWEEN q.seqmin AND q.seqmax, \
+                    (CASE WHEN s.is_called THEN s.last_value::pg_catalog.numeric + q.seqincrement ELSE s.last_value END)::pg_catalog.text, \
+                    q.seqincrement > 0 \
+             FROM {name} s, pg_catalog.pg_sequence q WHERE q.seqrelid = $1"
+        ),
+        &[sequence.into()],
+        |row| {
+            Ok((
+                row.get::<bool>(1)?.unwrap_or(false),
+                row.get::<String>(2)?.and_then(|n| n.parse::<i128>().ok()).unwrap_or(0),
+                row.get::<bool>(3)?.unwrap_or(true),
+            ))
+        },
+    )?;
+    let Some((is_within, next, is_rising)) = next.into_iter().next() else {
+        return without_sequence(subject);
+    };
+    let column = quote(&plan.column);
+    let of_keys = if is_rising { "max" } else { "min" };
+    let sql = format!("SELECT pg_catalog.{of_keys}({column})::pg_catalog.int8 FROM {}", subject.from);
+    let stored = spi::one::<i64>(&sql, &[])?;
+    let place = subject.plan.columns.iter().position(|c| c.target == plan.column);
+    let sent = place.and_then(|place| tally.ranges.get(place)?.as_ref()?.largest()).max(plan.high_water);
+    let is_free = if is_rising {
+        stored.max(plan.high_water).is_none_or(|used| next > i128::from(used))
+    } else {
+        stored.is_none_or(|used| next < i128::from(used))
+    };
+    let detail = match (is_free, is_within) {
+        (true, true) => format!("{name} feeds column {column}"),
+        (true, false) => format!("{name} is used up: column {column} gets no more keys from it"),
+        (false, _) => {
+            let largest = stored.map_or_else(|| "none".to_owned(), |key| key.to_string());
+            format!(
+                "{name} will give column {column} keys that are in use, or were in SQLite; {of_keys} in the target: {largest}"
+            )
+        }
+    };
+    Ok(Some(Check {
+        source: sent.map(|key| key.to_string()),
+        target: is_within.then(|| next.to_string()),
+        ok: is_free && is_within,
+        detail: Some(detail),
+        ..subject.check("sequence")
+    }))
+}
+
+/// Where SQLite gives out keys and the target does not: an INSERT without a key worked there and fails here. A key that refers to
+/// a parent is given by the application.
+fn without_sequence(subject: &Subject<'_>) -> Result<Option<Check>> {
+    let table = subject.table;
+    let Some(alias) = table.rowid_alias.filter(|a| !table.foreign_keys.iter().any(|k| k.columns.contains(a)))
+    else {
+        return Ok(None);
+    };
+    let Some(plan) = subject.column(alias).and_then(|c| subject.plan.columns.get(c)) else { return Ok(None) };
+    let has_default = spi::one::<bool>(
+        "SELECT atthasdef OR attidentity <> '' FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attname = $2",
+        &[subject.oid.into(), plan.target.clone().into()],
+    )?;
+    if has_default == Some(true) {
+        return Ok(None);
+    }
+    Ok(Some(Check {
+        source: Some("the rowid".to_owned()),
+        detail: Some(format!("column {} has neither a sequence nor another default", quote(&plan.target))),
+        ..subject.check("sequence")
+    }))
+}

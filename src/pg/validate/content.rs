@@ -1,0 +1,379 @@
+//! Does the target hold what the source holds? One look at every row of both sides, and where they differ a second one at the
+//! rows concerned, to name their keys.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use aliaport_plan::convert::Zone;
+use aliaport_plan::difference::{Differences, Sums, Suspects};
+use aliaport_plan::digest::{RowHasher, TableDigest};
+use aliaport_plan::name::quote;
+use aliaport_plan::pg_type::PgType;
+use aliaport_sqlite::{Row, Source};
+
+use super::super::error::Result;
+use super::super::readback::{self, Place, Sight, StoredRow};
+use super::super::{interrupt, spi};
+use super::aside::{Aside, LastRun};
+use super::sent::{Sender, Tally, end_row, key_types, key_values, key_words};
+use super::subject::Subject;
+use super::{Check, joined, of};
+
+/// Keys that are named of each kind of difference.
+const NAMED: usize = 10;
+
+/// Rows of the source between two looks at the interrupt flags.
+const ROWS_BETWEEN_CHECKS: u64 = 4096;
+
+/// Where a row of the target is: the number of its partition, and its place in that.
+type At = (usize, Place);
+
+/// What a comparison came to.
+#[derive(Default)]
+pub struct Compared {
+    /// Rows of the source without those that were set aside.
+    pub source: TableDigest,
+    /// Rows of the target.
+    pub target: TableDigest,
+    /// Rows of the source that the import set aside.
+    pub rejected: u64,
+    /// Values of the source that it set aside.
+    pub nulled: u64,
+    /// Rows of the source that the target's columns cannot hold.
+    pub unstorable: u64,
+    /// What the source's columns hold.
+    pub tally: Tally,
+    differences: Option<Named>,
+}
+
+/// Differences with the names of their keys.
+struct Named {
+    found: Differences<At>,
+    missing: Vec<String>,
+    extra: Vec<String>,
+    changed: Vec<String>,
+    /// The key's columns as a person writes them; `None` where the table has none.
+    key: Option<String>,
+}
+
+/// Compares one table on both sides.
+pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Aside) -> Result<Compared> {
+    let mut sender = Sender::new(subject, zone);
+    let mut compared = Compared { tally: sender.tally(), ..Compared::default() };
+    let mut sums = Sums::default();
+    // What a row that was set aside may be in the target instead, as the difference that it makes.
+    let mut excused = HashMap::new();
+    each_source_row(source, subject, |_, row| {
+        let (key, excuse) = (sender.key(row), aside.excuse(row));
+        let Some(excuse) = excuse else {
+            let sent = sender.row(row, &[], Some(&mut compared.tally));
+            compared.source.merge(&TableDigest { rows: 1, sum: sent.row });
+            compared.unstorable += u64::from(!sent.is_storable);
+            sums.add(key.unwrap_or(sent.row), sent.row);
+            return ControlFlow::Continue(());
+        };
+        let original = sender.row(row, &[], None);
+        if excuse.is_rejected {
+            compared.rejected += 1;
+            excused.insert(key.unwrap_or(original.row), original.row.wrapping_neg());
+        } else {
+            compared.nulled += excuse.nulled.len() as u64;
+            let sent = sender.row(row, &excuse.nulled, Some(&mut compared.tally));
+            compared.source.merge(&TableDigest { rows: 1, sum: sent.row });
+            compared.unstorable += u64::from(!sent.is_storable);
+            sums.add(key.unwrap_or(sent.row), sent.row);
+            excused.insert(key.unwrap_or(sent.row), sent.row.wrapping_sub(original.row));
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut stored = Stored::new(subject);
+    each_target_row(subject, |_, row| {
+        let (key, hash) = stored.row(row);
+        compared.target.merge(&TableDigest { rows: 1, sum: hash });
+        sums.subtract(key, hash);
+        ControlFlow::Continue(())
+    })?;
+    if let Some(suspects) = sums.differing() {
+        drop(sums);
+        let found = look_again(source, subject, &mut sender, aside, suspects, &excused)?;
+        compared.differences = Some(name(source, subject, &mut sender, aside, found)?);
+    }
+    Ok(compared)
+}
+
+/// The second look: rows whose sums differ, by their keys.
+fn look_again(
+    source: &Source,
+    subject: &Subject<'_>,
+    sender: &mut Sender<'_>,
+    aside: &Aside,
+    mut suspects: Suspects<At>,
+    excused: &HashMap<u128, u128>,
+) -> Result<Differences<At>> {
+    each_source_row(source, subject, |number, row| {
+        let key = sender.key(row);
+        if key.is_some_and(|key| !suspects.has(key)) {
+            return ControlFlow::Continue(());
+        }
+        let excuse = aside.excuse(row);
+        if excuse.is_none_or(|e| !e.is_rejected) {
+            let sent = sender.row(row, excuse.map_or(&[], |e| &e.nulled), None);
+            suspects.add(key.unwrap_or(sent.row), sent.row, number);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut stored = Stored::new(subject);
+    each_target_row(subject, |leaf, row| {
+        if stored.key(row).is_none_or(|key| suspects.has(key)) {
+            let (key, hash) = stored.row(row);
+            suspects.subtract(key, hash, (leaf, row.place()));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(suspects.differences(!subject.key.is_empty(), NAMED, excused))
+}
+
+/// Names the keys of what differs, and the columns.
+fn name(
+    source: &Source,
+    subject: &Subject<'_>,
+    sender: &mut Sender<'_>,
+    aside: &Aside,
+    found: Differences<At>,
+) -> Result<Named> {
+    let key = key_words(subject);
+    let (mut missing, mut extra, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+    if key.is_some() {
+        let mut wanted = found.missing_at.len() + found.changed_at.len();
+        let mut sent = HashMap::new();
+        if wanted > 0 {
+            each_source_row(source, subject, |number, row| {
+                if found.missing_at.contains(&number) {
+                    missing.push(sender.words(row));
+                } else if found.changed_at.iter().any(|c| c.number == number) {
+                    let nulled = aside.excuse(row).map_or(&[][..], |e| &e.nulled);
+                    sent.insert(number, (sender.words(row), sender.columns(row, nulled)));
+                } else {
+                    return ControlFlow::Continue(());
+                }
+                wanted -= 1;
+                if wanted == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+        }
+        let stored = stored_columns(subject, found.changed_at.iter().map(|c| c.place).collect())?;
+        for at in &found.changed_at {
+            let (Some((words, sent)), Some(stored)) = (sent.get(&at.number), stored.get(&at.place)) else {
+                continue;
+            };
+            let mut why: Vec<String> = sent
+                .iter()
+                .zip(stored)
+                .zip(&subject.plan.columns)
+                .filter(|((sent, stored), _)| **sent != Some(**stored))
+                .map(|(_, column)| column.target.clone())
+                .collect();
+            if at.source != at.target {
+                why.push(format!(
+                    "{} in the source, {} in the target",
+                    of(at.source.into(), "row"),
+                    of(at.target.into(), "row")
+                ));
+            }
+            changed.push(format!("{words} [{}]", why.join(", ")));
+        }
+        extra = stored_keys(subject, &found.extra_at)?;
+    }
+    Ok(Named { found, missing, extra, changed, key })
+}
+
+/// The keys of some rows of the target.
+fn stored_keys(subject: &Subject<'_>, places: &[At]) -> Result<Vec<String>> {
+    let mut keys = Vec::with_capacity(places.len());
+    let columns = subject.key.iter().filter_map(|c| subject.plan.columns.get(*c));
+    let terms: Vec<String> = columns
+        .map(|c| format!("COALESCE(pg_catalog.left({}::pg_catalog.text, 100), 'NULL')", quote(&c.target)))
+        .collect();
+    for (number, leaf) in subject.leaves.iter().enumerate() {
+        let tids: Vec<String> = places
+            .iter()
+            .filter(|(n, _)| *n == number)
+            .map(|(_, (block, offset))| format!("({block},{offset})"))
+            .collect();
+        if tids.is_empty() {
+            continue;
+        }
+        let leaf = spi::one::<String>("SELECT $1::pg_catalog.regclass::pg_catalog.text", &[(*leaf).into()])?;
+        let sql = format!(
+            "SELECT ARRAY[{}] FROM ONLY {} WHERE ctid = ANY ($1::pg_catalog.tid[]) ORDER BY ctid",
+            terms.join(", "),
+            leaf.unwrap_or_default()
+        );
+        let found =
+            spi::rows(&sql, &[tids.into()], |row| Ok(row.get::<Vec<String>>(1)?.unwrap_or_default()))?;
+        keys.extend(found.into_iter().map(|values| key_values(&values)));
+    }
+    Ok(keys)
+}
+
+/// The hash of each column of some rows of the target.
+fn stored_columns(subject: &Subject<'_>, mut places: Vec<At>) -> Result<HashMap<At, Vec<u128>>> {
+    let mut hashers: Vec<RowHasher> =
+        subject.plan.columns.iter().map(|c| RowHasher::new(&[&c.pg_type])).collect();
+    let mut stored = HashMap::new();
+    if places.is_empty() {
+        return Ok(stored);
+    }
+    each_target_row(subject, |leaf, row| {
+        let at = (leaf, row.place());
+        let Some(index) = places.iter().position(|p| *p == at) else { return ControlFlow::Continue(()) };
+        places.swap_remove(index);
+        let columns = hashers.iter_mut().enumerate().map(|(column, hasher)| {
+            hasher.read_back(0, &row.cell(column));
+            end_row(hasher)
+        });
+        stored.insert(at, columns.collect());
+        if places.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(stored)
+}
+
+/// Reads the source until `each` breaks off; rows are numbered from 0.
+fn each_source_row(
+    source: &Source,
+    subject: &Subject<'_>,
+    mut each: impl FnMut(u64, &Row<'_>) -> ControlFlow<()>,
+) -> Result<()> {
+    let mut rows = source.rows_where(subject.table, &subject.columns, subject.plan.filter.as_deref())?;
+    let mut number = 0;
+    while let Some(row) = rows.next()? {
+        if each(number, &row).is_break() {
+            break;
+        }
+        number += 1;
+        if number.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+            interrupt::check();
+        }
+    }
+    Ok(())
+}
+
+/// Reads the target, all partitions in order, until `each` breaks off.
+fn each_target_row(
+    subject: &Subject<'_>,
+    mut each: impl FnMut(usize, &StoredRow<'_>) -> ControlFlow<()>,
+) -> Result<()> {
+    let mut is_done = false;
+    for (number, leaf) in subject.leaves.iter().enumerate() {
+        readback::visit(*leaf, subject.plan, Sight::Statement, |row| {
+            let flow = each(number, row);
+            is_done = flow.is_break();
+            flow
+        })?;
+        if is_done {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Hashes rows as the target stores them.
+struct Stored<'a> {
+    key: &'a [usize],
+    columns: usize,
+    row_hasher: RowHasher,
+    key_hasher: RowHasher,
+}
+
+impl<'a> Stored<'a> {
+    fn new(subject: &'a Subject<'_>) -> Self {
+        let types: Vec<&PgType> = subject.plan.columns.iter().map(|c| &c.pg_type).collect();
+        Stored {
+            key: &subject.key,
+            columns: types.len(),
+            row_hasher: RowHasher::new(&types),
+            key_hasher: RowHasher::new(&key_types(subject)),
+        }
+    }
+
+    fn key(&mut self, row: &StoredRow<'_>) -> Option<u128> {
+        if self.key.is_empty() {
+            return None;
+        }
+        for (place, &column) in self.key.iter().enumerate() {
+            self.key_hasher.read_back(place, &row.cell(column));
+        }
+        Some(end_row(&mut self.key_hasher))
+    }
+
+    /// The hashes of the key and of the row; of the row twice where there is no key.
+    fn row(&mut self, row: &StoredRow<'_>) -> (u128, u128) {
+        for column in 0..self.columns {
+            self.row_hasher.read_back(column, &row.cell(column));
+        }
+        let hash = end_row(&mut self.row_hasher);
+        (self.key(row).unwrap_or(hash), hash)
+    }
+}
+
+impl Compared {
+    /// What is known without a look at the rows.
+    pub fn of_rejected(rejected: u64) -> Self {
+        Compared { rejected, ..Compared::default() }
+    }
+
+    /// The check.
+    pub fn check(&self, subject: &Subject<'_>, last_run: Option<&LastRun>) -> Check {
+        let mut facts: Vec<String> =
+            subject.missing.iter().map(|c| format!("the target has no column {}", quote(c))).collect();
+        let is_equal = self.differences.as_ref().is_none_or(|d| d.found.is_none());
+        if let Some(differences) = self.differences.as_ref().filter(|_| !is_equal) {
+            facts.extend(differences.words());
+        }
+        match self.unstorable {
+            0 => {}
+            1 => facts.push(
+                "1 row of the source holds a value that its column in the target cannot hold".to_owned(),
+            ),
+            n => facts.push(format!(
+                "{n} rows of the source hold values that their columns in the target cannot hold"
+            )),
+        }
+        facts.extend(last_run.and_then(|run| run.words(self.rejected, self.nulled)));
+        Check {
+            source: Some(self.source.to_string()),
+            target: Some(self.target.to_string()),
+            ok: is_equal && subject.missing.is_empty(),
+            detail: joined(facts),
+            ..subject.check("content")
+        }
+    }
+}
+
+impl Named {
+    fn words(&self) -> Vec<String> {
+        let found = &self.found;
+        let kinds = [
+            (found.missing, "missing in the target", &self.missing),
+            (found.extra, "only in the target", &self.extra),
+            (found.changed, "with other values in the target", &self.changed),
+        ];
+        let mut facts: Vec<String> = kinds
+            .into_iter()
+            .filter(|(count, _, _)| *count > 0)
+            .map(|(count, kind, keys)| {
+                let more = if count > keys.len() as u64 { ", ..." } else { "" };
+                match &self.key {
+                    Some(key) => format!("{} {kind}: {key} = {}{more}", of(count, "row"), keys.join(", ")),
+                    None => format!("{} {kind}", of(count, "row")),
+                }
+            })
+            .collect();
+        if !found.is_complete {
+            facts.push("there are more differences than were looked at".to_owned());
+        }
+        if self.key.is_none() {
+            facts.push("the table has no key to name rows by".to_owned());
+        }
+        facts
+    }
+}

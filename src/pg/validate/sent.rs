@@ -1,0 +1,163 @@
+//! A source row as an import would send it: converted, hashed as `aliaport_plan::digest` says, and never a reason to stop.
+
+use aliaport_plan::convert::{Converter, Rules, Scratch, Zone, shown};
+use aliaport_plan::digest::{RowHasher, TableDigest};
+use aliaport_plan::name::quote;
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::plan::TablePlan;
+use aliaport_plan::range::{self, Range};
+use aliaport_plan::value::{Cell, Value};
+use aliaport_sqlite::Row;
+
+use super::subject::Subject;
+
+/// What the source's rows come to, column by column.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// NULLs.
+    pub nulls: Vec<u64>,
+    /// Smallest and largest value of the types that have one.
+    pub ranges: Vec<Option<Range>>,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// The hash of all columns. It equals no stored row's where a value cannot be stored.
+    pub row: u128,
+    /// Every value has a place in the target.
+    pub is_storable: bool,
+}
+
+/// Converts and hashes rows.
+pub struct Sender<'a> {
+    plan: &'a TablePlan,
+    key: &'a [usize],
+    converters: Vec<Converter>,
+    has_range: Vec<bool>,
+    scratch: Scratch,
+    row_hasher: RowHasher,
+    key_hasher: RowHasher,
+    column_hashers: Vec<RowHasher>,
+}
+
+impl<'a> Sender<'a> {
+    /// For one table.
+    pub fn new(subject: &'a Subject<'_>, zone: &Zone) -> Self {
+        let plan = subject.plan;
+        let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
+        let hasher = |types: &[&PgType]| RowHasher::new(types).with_zone(zone);
+        let rules = |number| Rules { zone: zone.clone(), number };
+        Sender {
+            plan,
+            key: &subject.key,
+            converters: plan.columns.iter().map(|c| Converter::new(&c.pg_type, &rules(c.number))).collect(),
+            has_range: types.iter().map(|t| range::has_range(t)).collect(),
+            scratch: Scratch::default(),
+            row_hasher: hasher(&types),
+            key_hasher: hasher(&key_types(subject)),
+            column_hashers: types.iter().map(|t| hasher(&[t])).collect(),
+        }
+    }
+
+    /// The hash of the row's key; `None` where the table has none.
+    pub fn key(&mut self, row: &Row<'_>) -> Option<u128> {
+        if self.key.is_empty() {
+            return None;
+        }
+        for (place, &column) in self.key.iter().enumerate() {
+            let Some(converter) = self.converters.get_mut(column) else { continue };
+            let value = row.value(column);
+            match converter.convert(value, &mut self.scratch) {
+                Ok(converted) => {
+                    self.key_hasher.sent(place, value, &converted.cell, converted.lossy.is_some());
+                }
+                Err(_) => self.key_hasher.sent(place, Value::Null, &Cell::Null, false),
+            }
+        }
+        Some(end_row(&mut self.key_hasher))
+    }
+
+    /// Converts and hashes a row as if the columns `nulled` held NULL; `tally` counts it.
+    pub fn row(&mut self, row: &Row<'_>, nulled: &[usize], mut tally: Option<&mut Tally>) -> Sent {
+        let mut is_storable = true;
+        for (column, converter) in self.converters.iter_mut().enumerate() {
+            let value = if nulled.contains(&column) { Value::Null } else { row.value(column) };
+            let Ok(converted) = converter.convert(value, &mut self.scratch) else {
+                is_storable = false;
+                self.row_hasher.sent(column, Value::Null, &Cell::Null, false);
+                continue;
+            };
+            self.row_hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
+            if matches!(converted.cell, Cell::Null) {
+                is_storable &= self.plan.columns.get(column).is_some_and(|c| !c.is_not_null);
+            }
+            let Some(tally) = tally.as_deref_mut() else { continue };
+            if matches!(converted.cell, Cell::Null) {
+                if let Some(nulls) = tally.nulls.get_mut(column) {
+                    *nulls += 1;
+                }
+            } else if self.has_range.get(column) == Some(&true)
+                && let Some(range) = tally.ranges.get_mut(column)
+            {
+                range::widen(range, &converted.cell);
+            }
+        }
+        let row = end_row(&mut self.row_hasher);
+        Sent { row: if is_storable { row } else { row.wrapping_add(1) }, is_storable }
+    }
+
+    /// The hash of each column; `None` for a value that cannot be stored.
+    pub fn columns(&mut self, row: &Row<'_>, nulled: &[usize]) -> Vec<Option<u128>> {
+        let columns =
+            self.converters.iter_mut().zip(&mut self.column_hashers).zip(&self.plan.columns).enumerate();
+        columns
+            .map(|(column, ((converter, hasher), plan))| {
+                let value = if nulled.contains(&column) { Value::Null } else { row.value(column) };
+                let converted = converter.convert(value, &mut self.scratch).ok()?;
+                if matches!(converted.cell, Cell::Null) && plan.is_not_null {
+                    return None;
+                }
+                hasher.sent(0, value, &converted.cell, converted.lossy.is_some());
+                Some(end_row(hasher))
+            })
+            .collect()
+    }
+
+    /// The values of the key as a person writes them: `7`, `(1, x)`.
+    pub fn words(&self, row: &Row<'_>) -> String {
+        key_values(&self.key.iter().map(|c| shown(row.value(*c))).collect::<Vec<_>>())
+    }
+
+    /// A tally of no rows.
+    pub fn tally(&self) -> Tally {
+        Tally { nulls: vec![0; self.converters.len()], ranges: vec![None; self.converters.len()] }
+    }
+}
+
+/// The key's columns as a person writes them, by their names in the target: `id`, `(a, b)`. `None` where there is none.
+pub fn key_words(subject: &Subject<'_>) -> Option<String> {
+    let columns = subject.key.iter().filter_map(|c| subject.plan.columns.get(*c));
+    let names: Vec<String> = columns.map(|c| quote(&c.target)).collect();
+    (!names.is_empty()).then(|| key_values(&names))
+}
+
+/// One value alone, several in parentheses.
+pub fn key_values(values: &[String]) -> String {
+    match values {
+        [value] => value.clone(),
+        values => format!("({})", values.join(", ")),
+    }
+}
+
+/// The types of the key's columns.
+pub fn key_types<'a>(subject: &Subject<'a>) -> Vec<&'a PgType> {
+    subject.key.iter().filter_map(|c| subject.plan.columns.get(*c)).map(|c| &c.pg_type).collect()
+}
+
+/// The hash of the row that a hasher holds.
+pub fn end_row(hasher: &mut RowHasher) -> u128 {
+    let mut digest = TableDigest::default();
+    hasher.end_row(&mut digest);
+    digest.sum
+}

@@ -1,0 +1,171 @@
+//! One table on both sides: what is needed to read it and to tell its rows apart.
+
+use aliaport_plan::catalogue::Table;
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::plan::TablePlan;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::super::error::{Error, Result, unexpected};
+use super::super::spi;
+use super::Check;
+use super::against::Against;
+
+/// A table that is there on both sides.
+pub struct Subject<'a> {
+    /// Target, columns and types.
+    pub plan: &'a TablePlan,
+    /// What the source declares.
+    pub table: &'a Table,
+    /// The plan's columns as indexes into the source table's.
+    pub columns: Vec<usize>,
+    /// The columns by which rows are told apart, as indexes into the plan's; empty where there are none.
+    pub key: Vec<usize>,
+    /// The target.
+    pub oid: pg_sys::Oid,
+    /// The target as a FROM clause names it: without tables that inherit from it, which no import fills.
+    pub from: String,
+    /// The tables that hold the target's rows: itself, or its partitions.
+    pub leaves: Vec<pg_sys::Oid>,
+    /// Columns of the source that the target lacks.
+    pub missing: Vec<&'a str>,
+    /// The target as regclass prints it.
+    name: String,
+}
+
+impl<'a> Subject<'a> {
+    /// Finds the target of `plan`; `None` where it is not there.
+    ///
+    /// # Errors
+    /// 42501 where the caller may not read all of it.
+    pub fn find(against: &'a Against, plan: &'a TablePlan, table: &'a Table) -> Result<Option<Self>> {
+        if plan.is_created {
+            return Ok(None);
+        }
+        let found = spi::rows(
+            "SELECT c.oid, c.relkind = 'p', c.oid::pg_catalog.regclass::pg_catalog.text, \
+                    pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.row_security_active(c.oid) \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = $1 AND c.relname = $2",
+            &[plan.target.schema.clone().into(), plan.target.name.clone().into()],
+            |row| {
+                Ok((
+                    row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
+                    row.get::<bool>(2)?.unwrap_or(false),
+                    row.get::<String>(3)?.unwrap_or_default(),
+                    row.get::<bool>(4)?.unwrap_or(false),
+                    row.get::<bool>(5)?.unwrap_or(true),
+                ))
+            },
+        )?;
+        let Some((oid, is_partitioned, name, may_read, is_restricted)) = found.into_iter().next() else {
+            return Ok(None);
+        };
+        may_read_all(&name, may_read, is_restricted)?;
+        let columns = plan
+            .columns
+            .iter()
+            .map(|c| table.columns.iter().position(|s| s.name == c.source))
+            .collect::<Option<Vec<usize>>>()
+            .ok_or_else(|| unexpected("column that the source does not have"))?;
+        let missing =
+            against.missing.iter().filter(|(t, _)| *t == plan.source).map(|(_, c)| c.as_str()).collect();
+        Ok(Some(Subject {
+            key: key(plan, table, &columns),
+            leaves: if is_partitioned { leaves(oid, &name)? } else { vec![oid] },
+            from: if is_partitioned { plan.target.to_string() } else { format!("ONLY {}", plan.target) },
+            plan,
+            table,
+            columns,
+            oid,
+            missing,
+            name,
+        }))
+    }
+
+    /// A check of this table that has found nothing yet.
+    pub fn check(&self, check: &'static str) -> Check {
+        Check { table: self.name.clone(), check, source: None, target: None, ok: false, detail: None }
+    }
+
+    /// The rows of the target.
+    pub fn count(&self) -> Result<u64> {
+        let rows = spi::one::<i64>(&format!("SELECT pg_catalog.count(*) FROM {}", self.from), &[])?;
+        Ok(rows.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    }
+
+    /// The name of a column of the source that the target does not have any more.
+    pub fn lost(&self, source: usize) -> Option<&str> {
+        let name = self.table.columns.get(source)?.name.as_str();
+        self.missing.contains(&name).then_some(name)
+    }
+
+    /// The plan's column that the source table's column goes to.
+    pub fn column(&self, source: usize) -> Option<usize> {
+        self.columns.iter().position(|c| *c == source)
+    }
+}
+
+/// The heap is read without the executor, which would check these.
+fn may_read_all(name: &str, may_read: bool, is_restricted: bool) -> Result<()> {
+    if !may_read {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for table {name}"),
+        )
+        .detail("A comparison reads every column of every table that the source has, too.")
+        .hint(format!("Ask its owner to run GRANT SELECT ON {name} TO the role that compares.")));
+    }
+    if is_restricted {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("row-level security hides rows of table {name}"),
+        )
+        .detail("A comparison of the rows that the policies let through would call the others missing.")
+        .hint("Compare as the table's owner, or as a role with BYPASSRLS."));
+    }
+    Ok(())
+}
+
+fn leaves(oid: pg_sys::Oid, name: &str) -> Result<Vec<pg_sys::Oid>> {
+    let leaves = spi::rows(
+        "SELECT c.oid, c.relkind = 'r' FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid) t \
+         JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf AND c.relkind <> 'p' ORDER BY c.oid",
+        &[oid.into()],
+        |row| {
+            Ok((
+                row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
+                row.get::<bool>(2)?.unwrap_or(false),
+            ))
+        },
+    )?;
+    if leaves.iter().any(|(_, is_table)| !is_table) {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("a partition of {name} is a foreign table"),
+        )
+        .detail("Rows are compared as this server stores them.")
+        .hint("Leave the table out with options.exclude."));
+    }
+    Ok(leaves.into_iter().map(|(oid, _)| oid).collect())
+}
+
+/// The declared primary key, else the first unique key: what a person would look a row up by. Values of types that have no
+/// converter are not told apart, so no such column can be part of it.
+fn key(plan: &TablePlan, table: &Table, columns: &[usize]) -> Vec<usize> {
+    let place = |source: usize| {
+        let place = columns.iter().position(|c| *c == source)?;
+        let pg_type = &plan.columns.get(place)?.pg_type;
+        (!matches!(pg_type, PgType::Other { .. })).then_some(place)
+    };
+    let places = |key: &[usize]| {
+        key.iter().map(|c| place(*c)).collect::<Option<Vec<usize>>>().filter(|k| !k.is_empty())
+    };
+    places(&table.primary_key)
+        .or_else(|| {
+            table.indexes.iter().filter(|i| i.is_unique && !i.is_partial).find_map(|index| {
+                places(&index.terms.iter().map(|t| t.column).collect::<Option<Vec<usize>>>()?)
+            })
+        })
+        .unwrap_or_default()
+}
