@@ -47,6 +47,21 @@ impl Error {
         self.code
     }
 
+    /// The error as JSON, for rows that report it instead of raising it.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "sqlstate": sqlstate(self.code),
+            "message": self.report.message(),
+            "detail": self.report.detail(),
+            "hint": self.report.hint(),
+        })
+    }
+
+    /// The primary message.
+    pub fn message(&self) -> &str {
+        self.report.message()
+    }
+
     /// What pgrx raises at the SQL boundary.
     pub fn into_report(self) -> ErrorReport {
         *self.report
@@ -239,9 +254,39 @@ fn next_step(code: PgSqlErrorCode) -> &'static str {
     }
 }
 
-/// Runs `f` and hands over what was raised in it. Whoever goes on after a PostgreSQL error has to undo a subtransaction.
-pub fn caught<R>(f: impl FnOnce() -> R) -> std::result::Result<R, Box<CaughtError>> {
+/// Runs `f` and hands over what was raised in it.
+fn caught<R>(f: impl FnOnce() -> R) -> std::result::Result<R, Box<CaughtError>> {
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(f()))).catch_others(|caught| Err(Box::new(caught))).execute()
+}
+
+/// Runs `f`; an error of ours or of PostgreSQL comes back as `Err`, a cancel or the end of the backend goes on up.
+///
+/// Whoever goes on after an error has to undo a subtransaction that was begun before.
+pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    let caught = match caught(f) {
+        Ok(result) => return result,
+        Err(caught) => caught,
+    };
+    let report = match &*caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
+        CaughtError::RustPanic { .. } => caught.rethrow(),
+    };
+    if is_cancel(report.sql_error_code()) {
+        caught.rethrow();
+    }
+    let mut error = Error::new(report.sql_error_code(), report.message().to_owned());
+    if let Some(detail) = report.detail() {
+        error = error.detail(detail);
+    }
+    if let Some(hint) = report.hint() {
+        error = error.hint(hint);
+    }
+    Err(error)
+}
+
+/// A code as its five characters. elog.h packs six bits a character, counted from '0'.
+fn sqlstate(code: PgSqlErrorCode) -> String {
+    (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
 }
 
 /// True for a cancel, a statement timeout, a lock timeout during one, or the end of the backend.

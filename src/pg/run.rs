@@ -65,8 +65,11 @@ pub struct TableRow {
     /// Time spent on this table in all phases.
     pub elapsed: Duration,
     warnings: Vec<Finding>,
-    path: &'static str,
+    /// How the rows got into the table; `None` until they are loaded.
+    path: Option<&'static str>,
     digest: Option<TableDigest>,
+    /// What stopped a dry run at this table.
+    failure: Option<serde_json::Value>,
 }
 
 impl TableRow {
@@ -83,8 +86,9 @@ impl TableRow {
             sequence_next: None,
             elapsed: Duration::ZERO,
             warnings: table.findings.clone(),
-            path: "none",
+            path: None,
             digest: None,
+            failure: None,
         }
     }
 
@@ -103,7 +107,7 @@ impl TableRow {
 
     /// `ok`, `warning` or `failed`.
     pub fn status(&self) -> &'static str {
-        if self.content_match == Some(false) {
+        if self.content_match == Some(false) || self.failure.is_some() {
             "failed"
         } else if self.warnings.iter().any(|w| w.severity >= Severity::Warning) {
             "warning"
@@ -117,13 +121,17 @@ impl TableRow {
         let warnings: Vec<serde_json::Value> = self.warnings.iter().map(finding_json).collect();
         let lossy: u64 =
             self.warnings.iter().filter(|w| w.code != "not_carried").filter_map(|w| w.count).sum();
-        json!({
+        let mut detail = json!({
             "warnings": warnings,
             "inserted": self.imported_rows,
             "lossy": lossy,
             "path": self.path,
             "digest": self.digest.as_ref().map(ToString::to_string),
-        })
+        });
+        if let (Some(failure), Some(detail)) = (&self.failure, detail.as_object_mut()) {
+            detail.insert("error".to_owned(), failure.clone());
+        }
+        detail
     }
 }
 
@@ -236,19 +244,20 @@ fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
         rows,
         orphans_are_settled: false,
         has_orphans: false,
+        current: None,
     };
     // What belongs to no table (views, virtual tables) is said in the first row: a run has no row of its own.
     if let Some(first) = import.rows.first_mut() {
         first.warnings.extend(plan.findings.iter().cloned());
     }
-    for step in &plan.steps {
-        import.step(step)?;
+    if request.dry_run {
+        // Inside the subtransaction that the caller undoes, so what was raised may be looked at.
+        if let Err(error) = error::attempt(|| import.steps()) {
+            return Ok(import.failed(&error));
+        }
+    } else {
+        import.steps()?;
     }
-    import.settle_orphans()?;
-    if import.has_orphans {
-        return Err(orphan::abort_error(&plan)?);
-    }
-    import.source.verify_unchanged()?;
     import.complete()
 }
 
@@ -276,6 +285,8 @@ struct Import<'a> {
     zone: Zone,
     rows: Vec<TableRow>,
     orphans_are_settled: bool,
+    /// The table of the step that runs.
+    current: Option<usize>,
     /// Orphans were found that abort the import. The rest of the keys is still tried: the error names every one of them.
     has_orphans: bool,
 }
@@ -306,6 +317,38 @@ impl<'a> Import<'a> {
         let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?
             .ok_or_else(|| unexpected(format!("absence of relation {}", plan.target)))?;
         Ok(Subject { plan, table, columns, relation })
+    }
+
+    fn steps(&mut self) -> Result<()> {
+        for step in &self.plan.steps {
+            self.current = step.table;
+            self.step(step)?;
+        }
+        self.settle_orphans()?;
+        if self.has_orphans {
+            self.current = None;
+            return Err(orphan::abort_error(self.plan)?);
+        }
+        Ok(self.source.verify_unchanged()?)
+    }
+
+    /// What a dry run says instead of raising: the tables that were reached, and the one that stopped it.
+    fn failed(mut self, error: &Error) -> Outcome {
+        let culprit = self.current.or_else(|| self.rows.iter().position(|r| r.orphan_rows > 0)).unwrap_or(0);
+        if let Some(row) = self.rows.get_mut(culprit) {
+            row.failure = Some(error.to_json());
+        }
+        self.rows.retain(|r| r.path.is_some() || r.failure.is_some());
+        Outcome { error: Some(error.message().to_owned()), ..self.outcome() }
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        Outcome {
+            rows: std::mem::take(&mut self.rows),
+            source_bytes: signed(self.source.size_bytes()),
+            source_fingerprint: self.source.fingerprint(),
+            error: None,
+        }
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
@@ -472,7 +515,7 @@ impl<'a> Import<'a> {
             }
         };
         super::compat::command_counter_increment();
-        row.path = path.as_str();
+        row.path = Some(path.as_str());
         record(row, &loaded, rejected.into_inner());
         match verify {
             Verify::Content => {
@@ -520,11 +563,14 @@ impl<'a> Import<'a> {
             .iter()
             .find(|k| quote(&k.name) == step.object)
             .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
+        let count = orphan::count(&table.target, key)?;
         if key.orphans.unwrap_or(self.request.orphans) != Orphans::Keep {
             self.has_orphans = true;
+            if let Some(row) = self.rows.get_mut(index) {
+                row.orphan_rows += count;
+            }
             return Ok(());
         }
-        let count = orphan::count(&table.target, key)?;
         spi::run(&format!("{} NOT VALID", step.sql))?;
         if let Some(row) = self.rows.get_mut(index) {
             row.orphan_rows += count;
@@ -541,12 +587,7 @@ impl<'a> Import<'a> {
             )?
             .unwrap_or_else(|| table.target.to_string());
         }
-        Ok(Outcome {
-            rows: self.rows,
-            source_bytes: signed(self.source.size_bytes()),
-            source_fingerprint: self.source.fingerprint(),
-            error: None,
-        })
+        Ok(self.outcome())
     }
 }
 

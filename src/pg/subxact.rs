@@ -5,9 +5,8 @@
 #![allow(unsafe_code)] // starts and ends subtransactions, and restores what PostgreSQL code restores around them
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::panic::CaughtError;
 
-use super::error::{self, Error, Result};
+use super::error::{self, Result};
 
 /// What the subtransaction should leave behind.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,26 +40,7 @@ pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
         unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
         restore();
     };
-    let result = match error::caught(f) {
-        Ok(result) => result,
-        Err(caught) => {
-            let report = match &*caught {
-                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
-                CaughtError::RustPanic { .. } => caught.rethrow(),
-            };
-            if error::is_cancel(report.sql_error_code()) {
-                caught.rethrow();
-            }
-            let mut error = Error::new(report.sql_error_code(), report.message().to_owned());
-            if let Some(detail) = report.detail() {
-                error = error.detail(detail);
-            }
-            if let Some(hint) = report.hint() {
-                error = error.hint(hint);
-            }
-            Err(error)
-        }
-    };
+    let result = error::attempt(f);
     match &result {
         Ok(_) if outcome == Outcome::Keep => {
             // SAFETY: the subtransaction begun above is the current one and has not failed.

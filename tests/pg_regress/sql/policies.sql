@@ -64,7 +64,13 @@ TRUNCATE aliaport.run CASCADE;
 CREATE SCHEMA dry;
 SELECT table_name, imported_rows, rejected_rows FROM aliaport_import(regress.source('policies.db'), 'dry', dry_run => true, on_error => 'reject', orphans => 'reject');
 SELECT count(*) AS relations FROM pg_class WHERE relnamespace = 'dry'::regnamespace;
-SELECT dry_run, status, rows_imported, rows_rejected, (SELECT count(*) FROM aliaport.run_table) AS tables, (SELECT count(*) FROM aliaport.rejected_row) AS rejected FROM aliaport.run;
+-- and says which table would stop a real import, and why
+SELECT table_name, status, detail -> 'error' ->> 'sqlstate' AS sqlstate, detail -> 'error' ->> 'message' AS message
+FROM aliaport_import(regress.source('policies.db'), 'dry', dry_run => true);
+SELECT table_name, source_rows, orphan_rows, status, detail -> 'error' ->> 'sqlstate' AS sqlstate
+FROM aliaport_import(regress.source('policies.db'), 'dry', dry_run => true, options => :'orphans_only');
+SELECT dry_run, status, error FROM aliaport.run ORDER BY run_id;
+SELECT dry_run, status, rows_imported, rows_rejected, (SELECT count(*) FROM aliaport.run_table) AS tables, (SELECT count(*) FROM aliaport.rejected_row) AS rejected FROM aliaport.run ORDER BY run_id;
 
 SET client_min_messages = warning;
 DROP SCHEMA rejected, nulled, kept, own, bad, bad2, loose, dry CASCADE;
