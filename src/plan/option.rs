@@ -493,6 +493,14 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    /// To write it anew: copy what the failure shows on the left.
+    #[test]
+    fn the_manual_in_docs_is_the_table_of_options() {
+        let manual = manual();
+        let docs = include_str!("../../docs/options.md");
+        assert!(docs.ends_with(&manual), "docs/options.md should end with:\n{manual}");
+    }
+
     fn refused(value: Value) -> (String, String) {
         let error = Options::parse(&value).unwrap_err();
         (error.to_string(), error.hint().unwrap_or_default())
