@@ -73,6 +73,7 @@ pub fn insert(
                 plan.target
             );
             client.update(&sql, None, &[]).map(drop).map_err(unexpected)?;
+            rows.end();
             Ok(())
         })
     })?;
@@ -154,6 +155,12 @@ impl Rows {
             pg_sys::MemoryContextReset(self.row_context);
         }
         self.count += 1;
+    }
+
+    /// Gives back the memory and the temporary files; after an error the end of the (sub)transaction does.
+    fn end(self) {
+        // SAFETY: made by `new`, ended once; the statement that read it has ended.
+        unsafe { pg_sys::tuplestore_end(self.store) }
     }
 
     /// Makes the rows visible to the statements of this SPI connection.

@@ -48,7 +48,7 @@ pub fn end(run_id: i64, outcome: &Outcome, with_tables: bool) -> Result<()> {
     spi::as_history_owner(|| {
         spi::run_with(
             "UPDATE aliaport.run SET finished_at = pg_catalog.clock_timestamp(), source_fingerprint = $2, \
-             status = $3, source_bytes = $4, rows_imported = $5, rows_rejected = $6, error = $7 WHERE run_id = $1",
+             status = $3, source_bytes = $4, rows_imported = $5, rows_rejected = $6, error = $7 WHERE run_id OPERATOR(pg_catalog.=) $1",
             &[
                 run_id.into(),
                 outcome.source_fingerprint.clone().into(),
@@ -70,7 +70,7 @@ pub fn end(run_id: i64, outcome: &Outcome, with_tables: bool) -> Result<()> {
 
 fn insert_table(run_id: i64, row: &TableRow) -> Result<()> {
     spi::run_with(
-        "INSERT INTO aliaport.run_table VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 * interval '1 microsecond', $12, $13)",
+        "INSERT INTO aliaport.run_table VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, pg_catalog.make_interval(secs => $11), $12, $13)",
         &[
             run_id.into(),
             row.load_order.into(),
@@ -82,7 +82,7 @@ fn insert_table(run_id: i64, row: &TableRow) -> Result<()> {
             row.orphan_rows.into(),
             row.content_match.into(),
             row.sequence_next.into(),
-            (row.elapsed.as_micros() as f64).into(),
+            row.elapsed.as_secs_f64().into(),
             row.status().to_owned().into(),
             JsonB(row.detail()).into(),
         ],

@@ -148,7 +148,12 @@ pub fn unwanted(table: &TablePlan, default: Orphans) -> Result<Vec<Unwanted>> {
             };
             Some(Unwanted {
                 ctid,
-                column: first.source_columns.join(", "),
+                column: hit
+                    .iter()
+                    .flat_map(|(k, _)| &k.source_columns)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", "),
                 reason: format!(
                     "no row in \"{}\" has the key that {} points at",
                     first.parent_source, first.label

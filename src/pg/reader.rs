@@ -72,7 +72,8 @@ pub fn scan(
     attributes: Vec<usize>,
     mut write: impl FnMut(&mut Batch) -> Result<()>,
 ) -> Result<Finished> {
-    interrupt::let_reader_run();
+    // Dropped after the scope has joined the thread: what SQLite does next must not find the flag still set.
+    let _go_on = LetReaderRun;
     std::thread::scope(|scope| {
         let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
         let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
@@ -96,6 +97,14 @@ pub fn scan(
         }
         finished
     })
+}
+
+struct LetReaderRun;
+
+impl Drop for LetReaderRun {
+    fn drop(&mut self) {
+        interrupt::let_reader_run();
+    }
 }
 
 struct StopReader;

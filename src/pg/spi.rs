@@ -53,7 +53,8 @@ fn first<T: FromDatum + IntoDatum>(
 }
 
 /// Runs `f` as the owner of the history tables, so that a role with EXECUTE alone can import and yet cannot write history
-/// by hand. An error needs no restoring: the end of the (sub)transaction resets the role.
+/// by hand. The search_path is ours meanwhile: a caller's could put operators of his own under the owner's rights. An error
+/// needs no restoring: the end of the (sub)transaction resets both.
 pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let owner: pg_sys::Oid =
         one(
@@ -65,16 +66,32 @@ pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         .ok_or_else(|| unexpected("absence of aliaport.run"))?;
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
-    // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code sets.
-    unsafe {
+    // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code sets, and a nest
+    // level with GUC_ACTION_SAVE is how it sets a function's settings.
+    let nest_level = unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(
             owner,
             context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | pg_sys::SECURITY_NOFORCE_RLS as i32,
         );
-    }
+        let nest_level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        nest_level
+    };
     let result = f();
-    // SAFETY: puts back what was read above.
-    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    // SAFETY: puts back what was read and set above.
+    unsafe {
+        pg_sys::AtEOXact_GUC(false, nest_level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
     result
 }

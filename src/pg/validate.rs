@@ -105,7 +105,7 @@ fn constraints(
     tally: &Tally,
     checks: &mut Vec<Check>,
 ) -> Result<()> {
-    checks.extend(constraint::unique(&against.opened.options, subject)?);
+    checks.extend(constraint::unique(against, subject)?);
     checks.extend(constraint::foreign_keys(against, subject)?);
     checks.extend(constraint::sequence(subject, tally)?);
     Ok(())

@@ -44,8 +44,9 @@ impl KeyEnd<'_> {
 impl Source {
     /// Counts the rows of `child` whose columns are all there and equal those of no row of `parent`.
     ///
-    /// Values compare as SQLite's own foreign keys do: by the affinity and the collation of the parent's column, which
-    /// therefore stands to the left (<https://sqlite.org/foreignkeys.html>, section 3).
+    /// Values compare as SQLite's own foreign keys do, by the affinity and the collation of the parent's column alone
+    /// (<https://sqlite.org/foreignkeys.html>, section 3): so that stands to the left, and a plus takes the affinity from the
+    /// child's.
     ///
     /// # Errors
     /// `InvalidName` for a column that is not there; else what reading can meet.
@@ -58,7 +59,7 @@ impl Source {
             "SELECT count(*) FROM ({}) AS c LEFT JOIN ({}) AS p ON {} WHERE {} AND p.k0 IS NULL",
             child.subquery(self)?,
             parent.subquery(self)?,
-            terms(&|i| format!("p.k{i} = c.k{i}")),
+            terms(&|i| format!("p.k{i} = +c.k{i}")),
             terms(&|i| format!("c.k{i} IS NOT NULL")),
         );
         let mut statement = Statement::prepare(self, &sql)?;

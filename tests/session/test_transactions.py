@@ -141,3 +141,25 @@ def test_the_sample_lands_whole(connection, sample, rows):
     high = connection.execute("SELECT max(id) FROM work_order").fetchone()[0]
     given = connection.execute("INSERT INTO work_order (wo_number, cari_id, type, subject, status) VALUES ('yeni', 1, 'DIGER', 's', 'DRAFT') RETURNING id")
     assert given.fetchone()[0] > high + 1
+
+
+def test_one_session_imports_as_often_as_it_likes(files, connection):
+    """What told one import's reader to stop must not stop the next, nor the scans that follow a load."""
+    import sqlite3
+
+    path = files / "again.db"
+    source = sqlite3.connect(path)
+    source.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    source.execute("CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent, body TEXT)")
+    source.execute("INSERT INTO parent VALUES (1)")
+    source.executemany("INSERT INTO child VALUES (?, ?, 'satır')", ((i, 1 if i % 1000 else 2) for i in range(1, 50_001)))
+    source.commit()
+    source.close()
+    for schema in ("one", "two"):
+        connection.execute(f"CREATE SCHEMA {schema}")
+        found = connection.execute(
+            "SELECT table_name, imported_rows, rejected_rows FROM aliaport_import(%s, %s, orphans => 'reject')",
+            [str(path), schema]).fetchall()
+        assert found == [(f"{schema}.parent", 1, 0), (f"{schema}.child", 49_950, 50)]
+    keys = connection.execute("SELECT count(DISTINCT source_key) FROM aliaport.rejected_row").fetchone()
+    assert keys == (50,)

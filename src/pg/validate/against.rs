@@ -2,12 +2,15 @@
 //!
 //! The answer is the plan of an import that would add rows to the tables that are there: names are matched as the import
 //! matches them, and every type is the target's. What has gone from the target since the import is a check that fails, not an
-//! error, so columns that are missing are left out of the plan and remembered.
+//! error, so columns that are missing are left out of the plan and remembered. A name that PostgreSQL does not take (too long, or
+//! another one's) is looked for as the import would have changed it.
+
+use std::collections::HashSet;
 
 use aliaport_plan::build::{self, Mode, PlanErrorKind, Request};
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::finding::Finding;
-use aliaport_plan::option::Options;
+use aliaport_plan::option::{Options, TableOption};
 use aliaport_plan::plan::{Plan, QualifiedName};
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
@@ -23,6 +26,7 @@ pub struct Against {
     pub plan: Plan,
     /// Columns of the source that the target does not have: table and column.
     pub missing: Vec<(String, String)>,
+    fresh: Plan,
     target: Target,
 }
 
@@ -34,39 +38,96 @@ pub fn open(path: &str, schema: &str, options: &serde_json::Value) -> Result<Aga
     for column in target.relations.iter_mut().flat_map(|r| &mut r.columns) {
         column.has_default = true;
     }
-    let mut options = opened.options.clone();
-    let mut missing = Vec::new();
+    let fresh = fresh(&opened, &target);
+    let mut matching = Matching {
+        fresh: &fresh,
+        options: opened.options.clone(),
+        tried: HashSet::new(),
+        missing: Vec::new(),
+    };
     let plan = loop {
         // Types come from the target, so there is nothing to profile.
-        let request = Request { mode: Mode::Append, options: &options };
+        let request = Request { mode: Mode::Append, options: &matching.options };
         match build::build(&opened.catalogue, &Profiles::new(), &target, &request) {
-            Ok(plan) => break plan,
-            Err(error) if error.kind() == PlanErrorKind::MissingColumn && missing.is_empty() => {
-                for (table, column) in error.findings().into_iter().filter_map(address) {
-                    skip(&mut options, &table, &column);
-                    missing.push((table, column));
+            Ok(plan) => {
+                if !matching.has_renamed_tables(&plan, &target) {
+                    break plan;
                 }
-                if missing.is_empty() {
+            }
+            Err(error) if error.kind() == PlanErrorKind::MissingColumn => {
+                if !matching.has_renamed_columns(error.findings()) {
                     return Err(error.into());
                 }
             }
             Err(error) => return Err(error.into()),
         }
     };
-    Ok(Against { opened, plan, missing, target })
+    let missing = matching.missing;
+    Ok(Against { opened, plan, missing, fresh, target })
 }
 
-fn address(finding: Finding) -> Option<(String, String)> {
-    Some((finding.table?, finding.column?))
+/// The plan of an import into an empty schema: what a table or a column is called there whose own name PostgreSQL does not take,
+/// and why something is not carried over. Empty where there can be no such plan.
+fn fresh(opened: &Opened, target: &Target) -> Plan {
+    let empty = Target { relations: Vec::new(), ..target.clone() };
+    let request = Request { mode: Mode::Create, options: &opened.options };
+    build::build(&opened.catalogue, &Profiles::new(), &empty, &request).unwrap_or_default()
 }
 
-fn skip(options: &mut Options, table: &str, column: &str) {
-    let known = options.tables.keys().find(|k| k.eq_ignore_ascii_case(table)).cloned();
-    let entry = options.tables.entry(known.unwrap_or_else(|| table.to_owned()));
-    let columns = &mut entry.or_default().columns;
-    let known = columns.keys().find(|k| k.eq_ignore_ascii_case(column)).cloned();
-    let entry = columns.entry(known.unwrap_or_else(|| column.to_owned()));
-    entry.or_default().skip = true;
+/// Options that grow until every table and column has found its counterpart, or is known to have none.
+struct Matching<'a> {
+    fresh: &'a Plan,
+    options: Options,
+    tried: HashSet<(String, Option<String>)>,
+    missing: Vec<(String, String)>,
+}
+
+impl Matching<'_> {
+    /// Names the targets that an import would have made for tables that are not there under their own names. False where there
+    /// is nothing new to try.
+    fn has_renamed_tables(&mut self, plan: &Plan, target: &Target) -> bool {
+        let mut is_any = false;
+        for table in plan.tables.iter().filter(|t| t.is_created) {
+            let Some(made) = self.fresh.tables.iter().find(|t| t.source == table.source).map(|t| &t.target)
+            else {
+                continue;
+            };
+            let is_there = target.relations.iter().any(|r| r.schema == made.schema && r.name == made.name);
+            if is_there && self.tried.insert((table.source.clone(), None)) {
+                self.table(&table.source).target = Some((Some(made.schema.clone()), made.name.clone()));
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
+    /// The same for columns; those that have been tried are left out. False where no column is named.
+    fn has_renamed_columns(&mut self, findings: Vec<Finding>) -> bool {
+        let mut is_any = false;
+        for (table, column) in findings.into_iter().filter_map(|f| Some((f.table?, f.column?))) {
+            is_any = true;
+            let made = self.fresh.tables.iter().find(|t| t.source == table);
+            let made =
+                made.and_then(|t| t.columns.iter().find(|c| c.source == column)).map(|c| c.target.clone());
+            let is_new = self.tried.insert((table.clone(), Some(column.clone())));
+            let columns = &mut self.table(&table).columns;
+            let known = columns.keys().find(|k| k.eq_ignore_ascii_case(&column)).cloned();
+            let entry = columns.entry(known.unwrap_or_else(|| column.clone())).or_default();
+            match made.filter(|made| is_new && entry.target.is_none() && *made != column) {
+                Some(made) => entry.target = Some(made),
+                None => {
+                    entry.skip = true;
+                    self.missing.push((table, column));
+                }
+            }
+        }
+        is_any
+    }
+
+    fn table(&mut self, name: &str) -> &mut TableOption {
+        let known = self.options.tables.keys().find(|k| k.eq_ignore_ascii_case(name)).cloned();
+        self.options.tables.entry(known.unwrap_or_else(|| name.to_owned())).or_default()
+    }
 }
 
 impl Against {
@@ -74,6 +135,13 @@ impl Against {
     pub fn table(&self, name: &str) -> Result<&Table> {
         let found = self.opened.catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name));
         found.ok_or_else(|| unexpected("table that the source does not have"))
+    }
+
+    /// Why an object of a source table is not carried over, if it is not.
+    pub fn refusal(&self, table: &str, object: &str) -> Option<&str> {
+        let plan = self.fresh.tables.iter().find(|t| t.source == table)?;
+        let findings = plan.findings.iter().filter(|f| f.code == "not_carried");
+        findings.map(|f| f.message.as_str()).find(|m| m.contains(object))
     }
 
     /// The target's table of this name, quoted; else one whose name differs in case only.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aliaport_plan::catalogue::{ForeignKey, Index, IndexOrigin};
-use aliaport_plan::name::{quote, quote_list, spell};
+use aliaport_plan::name::{clip, quote, quote_list, spell};
 use aliaport_plan::option::Options;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::ForeignKeyPlan;
@@ -16,6 +16,9 @@ use super::against::Against;
 use super::sent::Tally;
 use super::subject::Subject;
 use super::{Check, of};
+
+/// Bytes that PostgreSQL keeps of a name (`NAMEDATALEN` - 1).
+const MAX_NAME: usize = 63;
 
 /// A unique index of the target, or the constraint that has one.
 struct UniqueIndex {
@@ -34,22 +37,29 @@ struct Key {
     columns: Option<Vec<String>>,
     /// Attributes that compare without regard to case in the source.
     folded: BTreeSet<String>,
+    /// The name of an index that is found by it, in the source and in the target.
     name: String,
+    target_name: String,
     /// A column of it that the target does not have any more.
     lost: Option<String>,
 }
 
 /// A check for each key of the source whose columns are imported.
-pub fn unique(options: &Options, subject: &Subject<'_>) -> Result<Vec<Check>> {
-    let keys = keys(options, subject);
+pub fn unique(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
+    let keys = keys(&against.opened.options, subject);
     if keys.is_empty() {
         return Ok(Vec::new());
     }
     let indexes = unique_indexes(subject.oid)?;
-    keys.into_iter().map(|key| unique_check(subject, key, &indexes)).collect()
+    keys.into_iter().map(|key| unique_check(against, subject, key, &indexes)).collect()
 }
 
-fn unique_check(subject: &Subject<'_>, key: Key, indexes: &[UniqueIndex]) -> Result<Check> {
+fn unique_check(
+    against: &Against,
+    subject: &Subject<'_>,
+    key: Key,
+    indexes: &[UniqueIndex],
+) -> Result<Check> {
     if let Some(lost) = key.lost {
         let detail = Some(format!("the target has no column {}", quote(&lost)));
         return Ok(Check { source: Some(key.definition), detail, ..subject.check("unique") });
@@ -62,7 +72,10 @@ fn unique_check(subject: &Subject<'_>, key: Key, indexes: &[UniqueIndex]) -> Res
             Some("the source compares without regard to case".to_owned())
         }
         (Some(_), _) => None,
-        (None, None) => Some("the target has no unique index of this name".to_owned()),
+        (None, None) => {
+            let refusal = against.refusal(&subject.table.name, &format!("index \"{}\"", key.name));
+            Some(refusal.unwrap_or("the target has no unique index of this name").to_owned())
+        }
         (None, Some(columns)) => {
             let again = duplicates(subject, columns)?;
             let values = match again {
@@ -107,6 +120,7 @@ fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
             columns: Some(names),
             folded: index.map(folded).unwrap_or_default(),
             name: String::new(),
+            target_name: String::new(),
             lost,
         })
     };
@@ -129,9 +143,15 @@ fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
             Some(columns) => keys.extend(key("UNIQUE", &columns, Some(index))),
             None => {
                 let what = if index.is_partial { "with a condition" } else { "on an expression" };
-                let name = spell(&index.name, options.identifiers);
-                let definition = format!("unique index {} {what}", quote(&name));
-                keys.push(Key { definition, columns: None, folded: BTreeSet::new(), name, lost: None });
+                let spelled = spell(&index.name, options.identifiers);
+                keys.push(Key {
+                    definition: format!("unique index {} {what}", quote(&index.name)),
+                    columns: None,
+                    folded: BTreeSet::new(),
+                    name: index.name.clone(),
+                    target_name: clip(&spelled, MAX_NAME).to_owned(),
+                    lost: None,
+                });
             }
         }
     }
@@ -164,7 +184,7 @@ fn unique_indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
 
 /// Whether an index of the target makes a key of the source unique.
 fn is_for(index: &UniqueIndex, key: &Key) -> bool {
-    let Some(columns) = &key.columns else { return index.name.eq_ignore_ascii_case(&key.name) };
+    let Some(columns) = &key.columns else { return index.name.eq_ignore_ascii_case(&key.target_name) };
     // The order of the columns does not matter. lower() is what NOCASE becomes.
     let is_term = |column: &String| {
         index.terms.iter().any(|term| {

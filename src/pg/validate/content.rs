@@ -362,15 +362,18 @@ impl Named {
             .filter(|(count, _, _)| *count > 0)
             .map(|(count, kind, keys)| {
                 let more = if count > keys.len() as u64 { ", ..." } else { "" };
+                // Of a table that differs almost everywhere only a part was looked at.
+                let rows = if found.is_complete {
+                    of(count, "row")
+                } else {
+                    format!("at least {}", of(count, "row"))
+                };
                 match &self.key {
-                    Some(key) => format!("{} {kind}: {key} = {}{more}", of(count, "row"), keys.join(", ")),
-                    None => format!("{} {kind}", of(count, "row")),
+                    Some(key) => format!("{rows} {kind}: {key} = {}{more}", keys.join(", ")),
+                    None => format!("{rows} {kind}"),
                 }
             })
             .collect();
-        if !found.is_complete {
-            facts.push("there are more differences than were looked at".to_owned());
-        }
         if self.key.is_none() {
             facts.push("the table has no key to name rows by".to_owned());
         }

@@ -5,6 +5,7 @@
 mod catalogue;
 mod corpus;
 mod errors;
+mod orphan;
 mod rows;
 mod snapshot;
 mod untouched;
