@@ -1,8 +1,30 @@
 //! The audit before an import: what is wrong with the source, and with the server for it.
+//!
+//! One call shows everything: what would stop the plan does not stop the audit (`aliaport_plan::audit`). The parts:
+//! `integrity` is SQLite's own check of the file and of its CHECKs, `content` the one pass over each table with the import's
+//! converters, `keys` looks for repeated keys and orphans, `server` at this database.
+//!
+//! Only what concerns the file as a whole (missing, locked, damaged beyond reading) and the arguments is raised as an
+//! error, as in the import.
 
-use aliaport_plan::finding::Severity;
+mod content;
+mod input;
+mod integrity;
+mod keys;
+mod sample;
+mod server;
 
-use super::error::Result;
+use aliaport_plan::audit::{self, Obstacle, interface_code};
+use aliaport_plan::build;
+use aliaport_plan::catalogue::{Catalogue, Table};
+use aliaport_plan::convert::{Converter, Rules, Zone};
+use aliaport_plan::finding::{Finding, Severity};
+use aliaport_plan::plan::TablePlan;
+use aliaport_plan::profile::Profiles;
+use aliaport_plan::target::Target;
+
+use super::error::{Result, unexpected};
+use super::planning;
 
 /// One row of `aliaport_inspect`.
 #[derive(Clone, Debug)]
@@ -13,7 +35,7 @@ pub struct Observation {
     pub code: &'static str,
     /// The SQLite table.
     pub table: Option<String>,
-    /// The SQLite column.
+    /// The SQLite column, or columns with commas between them.
     pub column: Option<String>,
     /// Rows concerned.
     pub count: Option<u64>,
@@ -25,7 +47,141 @@ pub struct Observation {
     pub suggestion: Option<String>,
 }
 
-/// Looks at the file at `path` as if it were to be imported into `schema`. Writes nothing.
-pub fn inspect(_path: &str, _schema: &str, _options: &serde_json::Value) -> Result<Vec<Observation>> {
-    Ok(Vec::new())
+impl Observation {
+    /// An observation about no table.
+    fn of_all(severity: Severity, code: &'static str, message: String, suggestion: Option<String>) -> Self {
+        Observation {
+            severity,
+            code,
+            table: None,
+            column: None,
+            count: None,
+            sample: None,
+            message,
+            suggestion,
+        }
+    }
+}
+
+/// Looks at the file at `path` as if it were to be imported into `schema` in mode create. Writes nothing.
+///
+/// Errors come first, then warnings, then what is only worth knowing; within each, the tables in the order in which they
+/// would be loaded.
+pub fn inspect(path: &str, schema: &str, options: &serde_json::Value) -> Result<Vec<Observation>> {
+    let opened = planning::open(path, options)?;
+    let mut out = integrity::observe(&opened.source)?;
+    let mut profiles = Profiles::new();
+    for table in &opened.catalogue.tables {
+        if build::needs_profile(table, &opened.options) {
+            profiles.insert(table.name.clone(), opened.source.profile(table)?);
+        }
+    }
+    let target = planning::target(&opened.catalogue, &opened.options, schema)?;
+    let audited = audit::plan_despite(&opened.catalogue, &profiles, &target, &opened.options)?;
+    out.extend(audited.obstacles.iter().map(obstacle));
+    out.extend(audited.plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
+    let mut seen = Vec::with_capacity(audited.plan.tables.len());
+    for plan in &audited.plan.tables {
+        out.extend(plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
+        let subject = Subject::new(&opened, &target, &audited, plan)?;
+        let content = content::scan(&subject)?;
+        out.extend(content.observations(&subject));
+        out.extend(integrity::checks(&subject)?);
+        out.extend(keys::repeated(&subject, &content)?);
+        out.extend(keys::orphans(&subject)?);
+        seen.push(content);
+    }
+    out.extend(server::observe(&audited, &seen)?);
+    opened.source.verify_unchanged()?;
+    out.sort_by_key(|o| std::cmp::Reverse(o.severity));
+    Ok(out)
+}
+
+/// One table under audit.
+struct Subject<'a> {
+    opened: &'a planning::Opened,
+    target: &'a Target,
+    audited: &'a audit::Audited,
+    table: &'a Table,
+    plan: &'a TablePlan,
+    /// The plan's columns as indexes into the table's.
+    columns: Vec<usize>,
+    zone: Zone,
+}
+
+impl<'a> Subject<'a> {
+    fn new(
+        opened: &'a planning::Opened,
+        target: &'a Target,
+        audited: &'a audit::Audited,
+        plan: &'a TablePlan,
+    ) -> Result<Self> {
+        let table = find(&opened.catalogue, &plan.source)
+            .ok_or_else(|| unexpected("table that the source does not have"))?;
+        let columns = plan
+            .columns
+            .iter()
+            .map(|c| table.columns.iter().position(|s| s.name == c.source))
+            .collect::<Option<_>>()
+            .ok_or_else(|| unexpected("column that the source does not have"))?;
+        let zone = Zone::parse(&audited.plan.timezone).map_err(unexpected)?;
+        Ok(Subject { opened, target, audited, table, plan, columns, zone })
+    }
+
+    fn place(&self, column: usize) -> Option<audit::Place<'a>> {
+        let declared = self.table.columns.get(*self.columns.get(column)?)?;
+        let column = self.plan.columns.get(column)?;
+        Some(audit::Place {
+            table: &self.plan.source,
+            column: &column.source,
+            target: &self.plan.target,
+            attribute: aliaport_plan::name::quote(&column.target),
+            pg_type: &column.pg_type,
+            is_created: self.plan.is_created,
+            is_not_null: column.is_not_null || declared.is_not_null,
+            rowid: audit::rowid_name(self.table),
+        })
+    }
+
+    fn converter(&self, column: usize) -> Option<Converter> {
+        let column = self.plan.columns.get(column)?;
+        let rules = Rules { zone: self.zone.clone(), number: column.number };
+        Some(Converter::new(&column.pg_type, &rules))
+    }
+}
+
+fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Table> {
+    catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
+}
+
+fn obstacle(obstacle: &Obstacle) -> Observation {
+    let Finding { severity, code, table, column, message, count } = obstacle.finding.clone();
+    Observation {
+        severity,
+        code,
+        table,
+        column,
+        count,
+        sample: None,
+        message,
+        suggestion: obstacle.hint.clone(),
+    }
+}
+
+fn finding(finding: &Finding, catalogue: &Catalogue) -> Observation {
+    Observation {
+        severity: finding.severity,
+        code: interface_code(finding.code),
+        table: finding.table.clone(),
+        column: finding.column.clone(),
+        count: finding.count,
+        sample: None,
+        message: finding.message.clone(),
+        suggestion: audit::of_finding(finding, catalogue),
+    }
+}
+
+/// `1 row`, `2 rows`.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }

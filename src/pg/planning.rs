@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use aliaport_plan::build::{self, Mode, Request};
 use aliaport_plan::catalogue::Catalogue;
+use aliaport_plan::name::spell;
 use aliaport_plan::option::Options;
 use aliaport_plan::plan::Plan;
 use aliaport_plan::profile::Profiles;
@@ -52,8 +53,9 @@ pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
 
 /// What `schema`, and the other schemas that options name, hold already.
 pub fn target(catalogue: &Catalogue, options: &Options, schema: &str) -> Result<Target> {
-    // Existing relations match by name without regard to case, so look at both spellings.
+    // Existing relations match by name, as declared or as the options spell it, without regard to case.
     let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
+    wanted.extend(catalogue.tables.iter().map(|t| spell(&t.name, options.identifiers).to_lowercase()));
     wanted.extend(options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase())));
     let mut schemas = options.target_schemas();
     schemas.push(schema.to_owned());

@@ -4,6 +4,7 @@
 //! ([`catalogue::Catalogue`], [`value::Value`]) and leaves as plain structs ([`plan::Plan`], [`value::Cell`]), so every rule
 //! can be tested in seconds without a server.
 
+pub mod audit;
 pub mod build;
 pub mod catalogue;
 pub mod convert;

@@ -14,6 +14,7 @@ mod harden;
 mod interrupt;
 mod orphan;
 mod profile;
+mod reference;
 mod rows;
 mod shadow;
 mod source;
@@ -24,6 +25,7 @@ mod vfs;
 pub use error::{SourceError, SourceErrorKind};
 pub use exclusive::ExclusiveReader;
 pub use orphan::KeyEnd;
+pub use reference::Reference;
 pub use rows::{Row, RowReader};
 pub use source::{OpenOptions, Source};
 

@@ -1,5 +1,6 @@
 """Cancelling works within a second in every phase, and leaves neither tables, nor open files, nor a broken server."""
 
+import os
 import threading
 import time
 
@@ -114,6 +115,16 @@ def test_pg_terminate_backend_ends_one_session_and_the_server_goes_on(cluster, d
     assert other.execute("SELECT to_regclass('wide')").fetchone() == (None,)
     assert "was terminated by signal" not in cluster.log()
     assert other.execute(IMPORT, [big]).fetchone() == (ROWS,)
+
+
+def test_a_thread_reads_while_the_backend_writes(connection, big):
+    """The quick way of loading gives way to a slower one without a word where tuples look different than expected."""
+    pid = connection.info.backend_pid
+    thread, result = run_in_thread(connection, big)
+    wait_until(lambda: len(os.listdir(f"/proc/{pid}/task")) > 1 or result, 60, "a second thread")
+    assert not result, "the import ended and had one thread only"
+    thread.join(60)
+    assert result == [[(ROWS,)]]
 
 
 def test_a_waiting_import_can_be_cancelled(files, connection):

@@ -6,6 +6,7 @@ mod catalogue;
 mod corpus;
 mod errors;
 mod orphan;
+mod reference;
 mod rows;
 mod snapshot;
 mod untouched;

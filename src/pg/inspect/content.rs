@@ -1,0 +1,239 @@
+//! The one pass over a table: every value goes through the import's own converter, and what would go wrong is counted.
+//!
+//! Values that land but are not the same are `type_mismatch`: the interface has no code for each way to differ. They are a
+//! warning where something is lost and info where only the reading was chosen (a number as a time, a text as bytes).
+
+use aliaport_plan::audit::{
+    self, Classes, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,
+};
+use aliaport_plan::convert::{Converter, Lossy, Scratch, ValueError};
+use aliaport_plan::finding::Severity;
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::value::{Cell, StorageClass, Value};
+use aliaport_sqlite::Row;
+use serde_json::Value as Json;
+
+use super::input::{InputCheck, Refused};
+use super::sample::{Key, SAMPLES, value_of};
+use super::{Observation, Subject, counted};
+use crate::pg::error::Result;
+use crate::pg::interrupt;
+
+/// Rows between two looks at the interrupt flags.
+const ROWS_BETWEEN_CHECKS: u64 = 1000;
+
+/// What one pass found.
+pub struct Content {
+    /// Rows read.
+    pub rows: u64,
+    /// One entry a column of the plan: what kinds of values it holds.
+    pub classes: Vec<Classes>,
+    /// One entry a column of the plan: some of its texts are Turkish.
+    pub turkish: Vec<bool>,
+    tallies: Vec<Vec<Tally>>,
+}
+
+/// What happens to a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It cannot be stored; the code of the interface.
+    Bad(&'static str),
+    /// It is stored, but not the same.
+    Changed(Lossy),
+}
+
+/// The values of one column that meet one fate.
+struct Tally {
+    fate: Fate,
+    count: u64,
+    samples: Vec<Json>,
+    rowids: Vec<i64>,
+    class: StorageClass,
+    is_empty: bool,
+    /// What is wrong with the first one.
+    message: String,
+}
+
+impl Tally {
+    fn of(tallies: &mut Vec<Tally>, fate: Fate) -> &mut Tally {
+        let at = tallies.iter().position(|t| t.fate == fate).unwrap_or_else(|| {
+            tallies.push(Tally {
+                fate,
+                count: 0,
+                samples: Vec::new(),
+                rowids: Vec::new(),
+                class: StorageClass::Null,
+                is_empty: false,
+                message: String::new(),
+            });
+            tallies.len() - 1
+        });
+        &mut tallies[at]
+    }
+
+    #[cold]
+    fn add(&mut self, key: &Key, row: &Row<'_>, value: Value<'_>, message: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.count == 1 {
+            self.class = value.storage_class();
+            self.is_empty = value == Value::Text(b"");
+            self.message = message();
+        }
+        if self.samples.len() < SAMPLES {
+            self.samples.push(key.entry(row, value_of(value)));
+            self.rowids.extend(row.rowid());
+        }
+    }
+
+    fn add_refused(&mut self, refused: Refused) {
+        self.count += 1;
+        if self.count == 1 {
+            self.class = StorageClass::Text;
+            self.message = refused.message;
+        }
+        if self.samples.len() < SAMPLES {
+            self.rowids.extend(refused.pending.rowid);
+            self.samples.push(refused.pending.entry);
+        }
+    }
+}
+
+/// Reads all rows that the import would read.
+pub fn scan(subject: &Subject<'_>) -> Result<Content> {
+    let plan = subject.plan;
+    let width = plan.columns.len();
+    let converters: Vec<Converter> = (0..width).filter_map(|i| subject.converter(i)).collect();
+    let mut inputs: Vec<Option<InputCheck>> =
+        (0..width).map(|i| InputCheck::of(subject, i)).collect::<Result<_>>()?;
+    let has_inputs = inputs.iter().any(Option::is_some);
+    let key = Key::of(plan);
+    let mut scratch = Scratch::default();
+    let mut content = Content {
+        rows: 0,
+        classes: vec![Classes::default(); width],
+        turkish: vec![false; width],
+        tallies: (0..width).map(|_| Vec::new()).collect(),
+    };
+    let mut reader =
+        subject.opened.source.rows_where(subject.table, &subject.columns, plan.filter.as_deref())?;
+    while let Some(row) = reader.next()? {
+        for (i, converter) in converters.iter().enumerate() {
+            let value = row.value(i);
+            content.classes[i].add(value.storage_class());
+            if let Value::Text(text) = value
+                && !content.turkish[i]
+            {
+                content.turkish[i] = has_turkish_letter(text);
+            }
+            match converter.convert(value, &mut scratch) {
+                Ok(converted) => {
+                    if converted.cell == Cell::Null && plan.columns[i].is_not_null {
+                        let tally = Tally::of(&mut content.tallies[i], Fate::Bad("null_in_not_null"));
+                        tally.add(&key, &row, value, String::new);
+                    }
+                    if let Some(lossy) = converted.lossy {
+                        content.classes[i].add_lossy(lossy);
+                        Tally::of(&mut content.tallies[i], Fate::Changed(lossy)).add(
+                            &key,
+                            &row,
+                            value,
+                            String::new,
+                        );
+                    }
+                    if let Some(input) = &mut inputs[i] {
+                        let entry = || key.entry(&row, value_of(value));
+                        input.add(&converted.cell, &plan.columns[i].pg_type, entry, row.rowid());
+                    }
+                }
+                Err(error) => {
+                    bad(&mut content.tallies[i], &plan.columns[i].pg_type, &error, &key, &row, value)
+                }
+            }
+        }
+        content.rows += 1;
+        if content.rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+            interrupt::check();
+            if has_inputs {
+                settle(&mut inputs, &mut content.tallies, false)?;
+            }
+        }
+    }
+    settle(&mut inputs, &mut content.tallies, true)?;
+    Ok(content)
+}
+
+#[cold]
+fn bad(
+    tallies: &mut Vec<Tally>,
+    pg_type: &PgType,
+    error: &ValueError,
+    key: &Key,
+    row: &Row<'_>,
+    value: Value<'_>,
+) {
+    Tally::of(tallies, Fate::Bad(code_of(error, pg_type))).add(key, row, value, || error.to_string());
+}
+
+fn settle(inputs: &mut [Option<InputCheck>], tallies: &mut [Vec<Tally>], is_last: bool) -> Result<()> {
+    for (input, tallies) in inputs.iter_mut().zip(tallies) {
+        let Some(input) = input else { continue };
+        for refused in input.settle(is_last)? {
+            Tally::of(tallies, Fate::Bad(refused.code)).add_refused(refused);
+        }
+    }
+    Ok(())
+}
+
+impl Content {
+    /// What was found, column by column.
+    pub fn observations(&self, subject: &Subject<'_>) -> Vec<Observation> {
+        let columns = self.tallies.iter().enumerate();
+        columns
+            .flat_map(|(i, tallies)| tallies.iter().filter_map(move |t| observation(subject, i, t)))
+            .collect()
+    }
+}
+
+fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Observation> {
+    let place = subject.place(column)?;
+    let values =
+        Values { count: tally.count, rowids: &tally.rowids, class: tally.class, is_empty: tally.is_empty };
+    let counted = counted(tally.count, "value", "values");
+    let of = format!("of column \"{}\" of table \"{}\"", place.column, place.table);
+    let (severity, code, message, suggestion) = match tally.fate {
+        Fate::Bad("null_in_not_null") => {
+            let message = format!("{counted} {of} {} NULL, which the target does not take", are(tally.count));
+            (
+                Severity::Error,
+                "null_in_not_null",
+                message,
+                audit::of_value("null_in_not_null", &place, values),
+            )
+        }
+        Fate::Bad(code) => {
+            let first = if tally.count == 1 { ":" } else { ", the first:" };
+            let message =
+                format!("{counted} {of} cannot be stored in type {}{first} {}", place.pg_type, tally.message);
+            (Severity::Error, code, message, audit::of_value(code, &place, values))
+        }
+        Fate::Changed(lossy) => {
+            let message = format!("{counted} {of} {}", lossy_message(lossy));
+            let suggestion = audit::of_lossy(&place, lossy == Lossy::EpochNumber);
+            (lossy_severity(lossy), "type_mismatch", message, suggestion)
+        }
+    };
+    Some(Observation {
+        severity,
+        code,
+        table: Some(place.table.to_owned()),
+        column: Some(place.column.to_owned()),
+        count: Some(tally.count),
+        sample: Some(Json::Array(tally.samples.clone())),
+        message,
+        suggestion: Some(suggestion),
+    })
+}
+
+fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}

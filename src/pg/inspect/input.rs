@@ -1,0 +1,135 @@
+//! Values that only a type's own input function can judge: types without a converter, and domains with their checks.
+//!
+//! An error of such a function has to be caught in a subtransaction, so values are tried many at a time, and one by one only
+//! where one of them is bad.
+
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::value::Cell;
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::prelude::*;
+use serde_json::Value as Json;
+
+use super::Subject;
+use crate::pg::error::Result;
+use crate::pg::input::Input;
+use crate::pg::subxact::{self, Outcome};
+use crate::pg::{spi, target};
+
+/// Values tried together.
+const BATCH: usize = 1000;
+
+/// A value to be tried, with what is needed to report it.
+pub struct Pending {
+    text: Vec<u8>,
+    /// The sample's entry.
+    pub entry: Json,
+    /// The row.
+    pub rowid: Option<i64>,
+}
+
+/// A value that the type refused.
+pub struct Refused {
+    /// The code of the interface.
+    pub code: &'static str,
+    /// What the type says.
+    pub message: String,
+    /// The value.
+    pub pending: Pending,
+}
+
+/// The input function of one column.
+pub struct InputCheck {
+    input: Input,
+    pending: Vec<Pending>,
+}
+
+impl InputCheck {
+    /// The check of a column, where it needs one and the type exists.
+    pub fn of(subject: &Subject<'_>, column: usize) -> Result<Option<InputCheck>> {
+        let Some(column) = subject.plan.columns.get(column) else { return Ok(None) };
+        let found = if subject.plan.is_created {
+            let PgType::Other { name } = &column.pg_type else { return Ok(None) };
+            spi::rows("SELECT pg_catalog.to_regtype($1)::oid, -1", &[name.clone().into()], |row| {
+                Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i32>(2)?))
+            })?
+        } else {
+            let goal = &subject.plan.target;
+            let Some(relation) = target::relation_oid(&goal.schema, &goal.name)? else { return Ok(None) };
+            spi::rows(
+                "SELECT a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a \
+                 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+                 WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped AND (t.typtype = 'd' OR $3)",
+                &[
+                    relation.into(),
+                    column.target.clone().into(),
+                    matches!(column.pg_type, PgType::Other { .. }).into(),
+                ],
+                |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i32>(2)?)),
+            )?
+        };
+        let Some((Some(oid), typmod)) = found.into_iter().next() else { return Ok(None) };
+        Ok(Some(InputCheck { input: Input::of_type(oid, typmod.unwrap_or(-1)), pending: Vec::new() }))
+    }
+
+    /// Notes a value; cells that are not made of text or whole numbers are left to the import.
+    pub fn add(
+        &mut self,
+        cell: &Cell<'_>,
+        pg_type: &PgType,
+        entry: impl FnOnce() -> Json,
+        rowid: Option<i64>,
+    ) {
+        let text = match (cell, pg_type) {
+            (Cell::Input(text), _) => text.to_vec(),
+            (Cell::Varlena(text), PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Citext) => {
+                text.to_vec()
+            }
+            (Cell::Int2(v), _) => v.to_string().into_bytes(),
+            (Cell::Int4(v), _) => v.to_string().into_bytes(),
+            (Cell::Int8(v), _) => v.to_string().into_bytes(),
+            _ => return,
+        };
+        self.pending.push(Pending { text, entry: entry(), rowid });
+    }
+
+    /// Tries what was noted, where that is enough for a batch or `is_last` says so.
+    pub fn settle(&mut self, is_last: bool) -> Result<Vec<Refused>> {
+        if self.pending.is_empty() || (self.pending.len() < BATCH && !is_last) {
+            return Ok(Vec::new());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        if self.read(&pending).is_ok() {
+            return Ok(Vec::new());
+        }
+        let mut refused = Vec::new();
+        for value in pending {
+            let Err(error) = self.read(std::slice::from_ref(&value)) else { continue };
+            let code = code_of(error.code());
+            refused.push(Refused { code, message: error.into_report().message().to_owned(), pending: value });
+        }
+        Ok(refused)
+    }
+
+    fn read(&mut self, values: &[Pending]) -> Result<()> {
+        let context = PgMemoryContexts::new("aliaport_import inspect");
+        let input = &mut self.input;
+        subxact::within(Outcome::Undo, || {
+            for value in values {
+                input.read(&value.text, context.value());
+            }
+            Ok(())
+        })
+    }
+}
+
+fn code_of(code: PgSqlErrorCode) -> &'static str {
+    match code {
+        PgSqlErrorCode::ERRCODE_STRING_DATA_RIGHT_TRUNCATION => "too_long",
+        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE => "out_of_range",
+        PgSqlErrorCode::ERRCODE_INVALID_DATETIME_FORMAT | PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW => {
+            "bad_datetime"
+        }
+        PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION => "null_in_not_null",
+        _ => "type_mismatch",
+    }
+}

@@ -1,0 +1,256 @@
+//! Rows that a unique key or a foreign key of the target would refuse.
+
+use aliaport_plan::audit::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
+use aliaport_plan::catalogue::Table;
+use aliaport_plan::convert::{Converter, Scratch};
+use aliaport_plan::finding::Severity;
+use aliaport_plan::option::{NoCase, Orphans};
+use aliaport_plan::plan::ForeignKeyPlan;
+use aliaport_sqlite::{Reference, Row};
+use serde_json::Value as Json;
+
+use super::content::Content;
+use super::sample::{Key, SAMPLES, values_of};
+use super::{Observation, Subject, counted, find};
+use crate::pg::error::Result;
+use crate::pg::interrupt;
+
+/// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of the hashes.
+const KEYS_A_PASS: u64 = 32 << 20;
+
+/// Rows between two looks at the interrupt flags.
+const ROWS_BETWEEN_CHECKS: u64 = 1000;
+
+/// Rows that repeat a unique key, for the keys that the pass over the table does not rule out.
+pub fn repeated(subject: &Subject<'_>, content: &Content) -> Result<Vec<Observation>> {
+    let plan = subject.plan;
+    let relation = subject
+        .target
+        .relations
+        .iter()
+        .find(|r| r.schema == plan.target.schema && r.name == plan.target.name);
+    let mut out = Vec::new();
+    for key in unique_keys(subject.table, plan, relation, &subject.audited.options) {
+        if can_repeat(&key, plan, &content.classes) {
+            out.extend(repeated_key(subject, content, &key)?);
+        }
+    }
+    Ok(out)
+}
+
+/// The columns of one key, and how their values are hashed.
+struct Hashing<'a> {
+    subject: &'a Subject<'a>,
+    key: &'a UniqueKey,
+    converters: Vec<Converter>,
+    scratch: Scratch,
+    hasher: KeyHasher,
+}
+
+impl Hashing<'_> {
+    /// The hash of a row whose columns from `first` on are the key's; `None` where a value is NULL or bad, which is another
+    /// observation.
+    fn hash(&mut self, row: &Row<'_>, first: usize) -> Option<u64> {
+        let mut is_whole = true;
+        for (i, converter) in self.converters.iter().enumerate() {
+            let column = self.subject.plan.columns.get(*self.key.columns.get(i)?)?;
+            let fold = *self.key.folds.get(i)?;
+            is_whole &= match converter.convert(row.value(first + i), &mut self.scratch) {
+                Ok(converted) => self.hasher.add(&converted.cell, &column.pg_type, fold),
+                Err(_) => false,
+            };
+        }
+        let hash = self.hasher.finish();
+        is_whole.then_some(hash)
+    }
+}
+
+fn repeated_key(subject: &Subject<'_>, content: &Content, key: &UniqueKey) -> Result<Option<Observation>> {
+    let converters = key.columns.iter().filter_map(|&c| subject.converter(c)).collect();
+    let mut hashing =
+        Hashing { subject, key, converters, scratch: Scratch::default(), hasher: KeyHasher::default() };
+    let own: Vec<usize> = key.columns.iter().filter_map(|&c| subject.columns.get(c).copied()).collect();
+    let filter = subject.plan.filter.as_deref();
+    let mut repeated = Repeated::default();
+    let parts = content.rows.div_ceil(KEYS_A_PASS).max(1);
+    for part in 0..parts {
+        let mut reader = subject.opened.source.rows_where(subject.table, &own, filter)?;
+        let mut read = 0u64;
+        while let Some(row) = reader.next()? {
+            // The high bits, so that a part is not every n-th bucket of the set.
+            if let Some(hash) = hashing.hash(&row, 0)
+                && (hash >> 32) % parts == part
+            {
+                repeated.add(hash);
+            }
+            read += 1;
+            if read.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+                interrupt::check();
+            }
+        }
+        repeated.settle();
+        interrupt::check();
+    }
+    if repeated.surplus == 0 {
+        return Ok(None);
+    }
+    let names: Vec<&str> =
+        key.columns.iter().filter_map(|&c| subject.plan.columns.get(c)).map(|c| c.source.as_str()).collect();
+    let (samples, rowids) = repeated_samples(subject, &mut hashing, &own, &repeated)?;
+    let (code, how) =
+        if key.is_folded() { ("case_collision", "without regard to case ") } else { ("duplicate_key", "") };
+    Ok(Some(Observation {
+        severity: Severity::Error,
+        code,
+        table: Some(subject.plan.source.clone()),
+        column: Some(names.join(", ")),
+        count: Some(repeated.surplus),
+        sample: Some(Json::Array(samples)),
+        message: format!(
+            "{} of table \"{}\" {how}repeat{} a value of {} once converted to {}",
+            counted(repeated.surplus, "row", "rows"),
+            subject.plan.source,
+            if repeated.surplus == 1 { "s" } else { "" },
+            key.what,
+            types(subject, key)
+        ),
+        suggestion: Some(audit::of_repeated(subject.table, &names, &rowids)),
+    }))
+}
+
+fn types(subject: &Subject<'_>, key: &UniqueKey) -> String {
+    let columns = key.columns.iter().filter_map(|&c| subject.plan.columns.get(c));
+    columns.map(|c| c.pg_type.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// The first rows whose key is there more than once, in the order of the scan.
+fn repeated_samples(
+    subject: &Subject<'_>,
+    hashing: &mut Hashing<'_>,
+    own: &[usize],
+    repeated: &Repeated,
+) -> Result<(Vec<Json>, Vec<i64>)> {
+    let key = Key::of(subject.plan);
+    let mut columns: Vec<usize> = key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
+    let first = columns.len();
+    columns.extend(own);
+    let key = key.first();
+    let (mut samples, mut rowids) = (Vec::new(), Vec::new());
+    let mut reader =
+        subject.opened.source.rows_where(subject.table, &columns, subject.plan.filter.as_deref())?;
+    let mut read = 0u64;
+    while let Some(row) = reader.next()? {
+        if hashing.hash(&row, first).is_some_and(|hash| repeated.repeated.contains(&hash)) {
+            samples.push(key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));
+            rowids.extend(row.rowid());
+            if samples.len() == SAMPLES {
+                break;
+            }
+        }
+        read += 1;
+        if read.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+            interrupt::check();
+        }
+    }
+    Ok((samples, rowids))
+}
+
+/// Rows whose parent is missing, a foreign key after the other.
+pub fn orphans(subject: &Subject<'_>) -> Result<Vec<Observation>> {
+    let mut out = Vec::new();
+    for key in &subject.plan.foreign_keys {
+        if let Some(parent) = find(&subject.opened.catalogue, &key.parent_source) {
+            out.extend(orphans_of(subject, key, parent)?);
+        }
+        interrupt::check();
+    }
+    Ok(out)
+}
+
+fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Result<Option<Observation>> {
+    let position = |table: &Table, name: &String| table.columns.iter().position(|c| c.name == *name);
+    let own: Option<Vec<usize>> = key.source_columns.iter().map(|n| position(subject.table, n)).collect();
+    let theirs: Option<Vec<usize>> = key.parent_source_columns.iter().map(|n| position(parent, n)).collect();
+    let (Some(own), Some(theirs)) = (own, theirs) else { return Ok(None) };
+    let options = &subject.audited.options;
+    let reference = Reference {
+        child: subject.table,
+        columns: &own,
+        child_filter: subject.plan.filter.as_deref(),
+        parent,
+        parent_columns: &theirs,
+        parent_filter: options.table(&parent.name).and_then(|t| t.filter.as_deref()),
+        // citext compares without regard to case; everything else does not, whatever SQLite declares.
+        is_nocase: options.nocase == NoCase::Citext,
+    };
+    let sample_key = Key::of(subject.plan);
+    let mut columns: Vec<usize> =
+        sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
+    let first = columns.len();
+    columns.extend(&own);
+    let sample_key = sample_key.first();
+    // A value that its column cannot hold is another observation: it points nowhere.
+    let converters: Vec<Option<Converter>> = own
+        .iter()
+        .map(|c| subject.columns.iter().position(|p| p == c).and_then(|p| subject.converter(p)))
+        .collect();
+    let mut scratch = Scratch::default();
+    let (mut count, mut samples) = (0u64, Vec::new());
+    let mut reader = subject.opened.source.orphans(&reference, &columns)?;
+    while let Some(row) = reader.next()? {
+        let is_bad = converters.iter().enumerate().any(|(i, converter)| {
+            converter.as_ref().is_some_and(|c| c.convert(row.value(first + i), &mut scratch).is_err())
+        });
+        if is_bad {
+            continue;
+        }
+        count += 1;
+        if samples.len() < SAMPLES {
+            samples.push(sample_key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));
+        }
+        if count.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+            interrupt::check();
+        }
+    }
+    if count == 0 {
+        return Ok(None);
+    }
+    let is_imported = subject.audited.plan.tables.iter().any(|t| t.source == key.parent_source);
+    let (severity, more) = match key.orphans {
+        Some(Orphans::Reject | Orphans::Null) => (Severity::Warning, ", which options allow"),
+        // The constraint of a table that is there is valid, and stays so.
+        Some(Orphans::Keep) if subject.plan.is_created => (Severity::Warning, ", which options allow"),
+        _ if !is_imported => (Severity::Warning, " in the source; the target's own rows decide"),
+        // No constraint is made, so nothing refuses them.
+        _ if subject.plan.is_created && !key.is_created => (Severity::Warning, "; no constraint is made"),
+        _ => (Severity::Error, ""),
+    };
+    let not_null = |name: &String| {
+        subject.plan.columns.iter().any(|c| c.source == *name && c.is_not_null)
+            || subject.table.columns.iter().any(|c| c.name == *name && c.is_not_null)
+    };
+    let is_nullable = !key.source_columns.iter().any(not_null);
+    Ok(Some(Observation {
+        severity,
+        code: "orphan_rows",
+        table: Some(subject.plan.source.clone()),
+        column: Some(key.source_columns.join(", ")),
+        count: Some(count),
+        sample: Some(Json::Array(samples)),
+        message: format!(
+            "{} of foreign key {} point{} at a row that \"{}\" does not have{more}",
+            counted(count, "row", "rows"),
+            key.label,
+            if count == 1 { "s" } else { "" },
+            key.parent_source
+        ),
+        suggestion: Some(audit::of_orphans(
+            &subject.plan.source,
+            &key.source_columns,
+            &key.parent_source,
+            &key.parent_source_columns,
+            is_nullable,
+            &key.label,
+        )),
+    }))
+}

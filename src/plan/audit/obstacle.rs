@@ -1,0 +1,285 @@
+//! What would keep a plan from being made, all of it, and what is the plan without it?
+//!
+//! [`build`] stops at the first kind of error, as an import must. An audit shows everything in one call, so each error is
+//! noted, its cause taken out of what is planned, and the plan made again.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::build::{Mode, PlanError, PlanErrorKind, Request, build};
+use crate::catalogue::{Catalogue, Table};
+use crate::finding::Finding;
+use crate::option::{ColumnOption, Options, TableOption};
+use crate::plan::Plan;
+use crate::profile::Profiles;
+use crate::target::Target;
+
+use super::verdict::interface_code;
+
+/// Columns that a table can have.
+const MAX_COLUMNS: usize = 1600;
+
+/// One thing that an import with these options would fail on before it reads a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Obstacle {
+    /// What it is, with the code of the interface.
+    pub finding: Finding,
+    /// What to do, as whole sentences.
+    pub hint: Option<String>,
+}
+
+/// A plan that leaves the obstacles out.
+#[derive(Clone, Debug)]
+pub struct Audited {
+    /// What would be done without them.
+    pub plan: Plan,
+    /// What stands in the way of the plan that was asked for.
+    pub obstacles: Vec<Obstacle>,
+    /// The options under which the plan could be made.
+    pub options: Options,
+}
+
+/// Plans an import in mode create although something stands in its way.
+///
+/// Rows in a target table are overlooked; a column that the target does not have is left out; a required column is taken
+/// to have a default; a table whose target cannot be used gets one of its own; of too many columns those are left out that
+/// no key needs.
+///
+/// # Errors
+/// A [`PlanErrorKind::Option`], which is the caller's mistake and says nothing of the source.
+pub fn plan_despite(
+    catalogue: &Catalogue,
+    profiles: &Profiles,
+    target: &Target,
+    options: &Options,
+) -> Result<Audited, PlanError> {
+    let mut attempt =
+        Attempt { catalogue, target: target.clone(), options: options.clone(), mode: Mode::Create };
+    let mut obstacles: Vec<Obstacle> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
+    loop {
+        let request = Request { mode: attempt.mode, options: &attempt.options };
+        let error = match build(catalogue, profiles, &attempt.target, &request) {
+            Ok(plan) => return Ok(Audited { plan, obstacles, options: attempt.options }),
+            Err(error) => error,
+        };
+        let findings = error.findings();
+        let before = seen.len();
+        seen.extend(findings.iter().map(|f| f.message.clone()));
+        // An error that comes back was not overcome.
+        if seen.len() == before || !attempt.give_way(error.kind(), &findings) {
+            return Err(error);
+        }
+        let hint = error.hint();
+        obstacles.extend(findings.into_iter().map(|finding| Obstacle {
+            finding: Finding { code: interface_code(finding.code), ..finding },
+            hint: hint.clone(),
+        }));
+    }
+}
+
+/// What is planned, less and less of what was asked for.
+struct Attempt<'a> {
+    catalogue: &'a Catalogue,
+    target: Target,
+    options: Options,
+    mode: Mode,
+}
+
+impl Attempt<'_> {
+    /// Takes the cause of an error out of the way; false where nothing can be done.
+    fn give_way(&mut self, kind: PlanErrorKind, findings: &[Finding]) -> bool {
+        match kind {
+            PlanErrorKind::Option | PlanErrorKind::NoKey => return false,
+            PlanErrorKind::TargetNotEmpty => self.mode = Mode::Append,
+            PlanErrorKind::MissingColumn => {
+                for finding in findings {
+                    if let (Some(table), Some(column)) = (&finding.table, &finding.column) {
+                        self.column(table, column).skip = true;
+                    }
+                }
+            }
+            // One error names every such column, so none is overlooked.
+            PlanErrorKind::RequiredColumn => {
+                for column in self.target.relations.iter_mut().flat_map(|r| &mut r.columns) {
+                    column.has_default = true;
+                }
+            }
+            PlanErrorKind::WrongObject | PlanErrorKind::DuplicateTable | PlanErrorKind::DuplicateColumn => {
+                for table in findings.iter().filter_map(|f| f.table.as_deref()) {
+                    self.move_away(table);
+                }
+            }
+            PlanErrorKind::TooManyColumns => {
+                for table in findings.iter().filter_map(|f| f.table.as_deref()) {
+                    self.drop_columns(table);
+                }
+            }
+        }
+        true
+    }
+
+    /// Gives a table a target that nothing else has, and its columns their own names.
+    fn move_away(&mut self, table: &str) {
+        let is_taken = |target: &Target, name: &str| {
+            target.relations.iter().any(|r| r.name.eq_ignore_ascii_case(name))
+                || self.catalogue.tables.iter().any(|t| t.name.eq_ignore_ascii_case(name))
+        };
+        let mut number = 2;
+        let fresh = loop {
+            let name = format!("{table} ({number})");
+            if !is_taken(&self.target, &name) {
+                break name;
+            }
+            number += 1;
+        };
+        let option = entry::<TableOption>(&mut self.options.tables, table);
+        option.target = Some((None, fresh));
+        for column in option.columns.values_mut() {
+            column.target = None;
+        }
+    }
+
+    /// Leaves out columns, from the last, until the table fits. Columns of keys stay.
+    fn drop_columns(&mut self, name: &str) {
+        let Some(table) = self.catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name)) else {
+            return;
+        };
+        // Full-text search adds a column.
+        self.options.search.retain(|t, _| !t.eq_ignore_ascii_case(name));
+        let is_left_out = |options: &Options, i: usize| {
+            table.columns.get(i).and_then(|c| options.column(name, &c.name)).is_some_and(|o| o.skip)
+        };
+        let mut kept = (0..table.columns.len()).filter(|&i| !is_left_out(&self.options, i)).count();
+        let needed = columns_of_keys(table);
+        for (i, column) in table.columns.iter().enumerate().rev() {
+            if kept <= MAX_COLUMNS {
+                break;
+            }
+            if !needed.contains(&i) && !is_left_out(&self.options, i) {
+                self.column(name, &column.name).skip = true;
+                kept -= 1;
+            }
+        }
+    }
+
+    fn column(&mut self, table: &str, column: &str) -> &mut ColumnOption {
+        entry(&mut entry::<TableOption>(&mut self.options.tables, table).columns, column)
+    }
+}
+
+fn columns_of_keys(table: &Table) -> BTreeSet<usize> {
+    let indexed = table.indexes.iter().flat_map(|i| i.terms.iter().filter_map(|t| t.column));
+    let referencing = table.foreign_keys.iter().flat_map(|k| k.columns.iter().copied());
+    table.primary_key.iter().copied().chain(indexed).chain(referencing).collect()
+}
+
+/// The entry of a name, which compares as SQLite compares names; made where there is none.
+fn entry<'m, T: Default>(map: &'m mut BTreeMap<String, T>, name: &str) -> &'m mut T {
+    let key = map.keys().find(|k| k.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
+    map.entry(key).or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Column;
+    use crate::pg_type::PgType;
+    use crate::target::{TargetColumn, TargetRelation};
+
+    fn table(name: &str, columns: &[&str]) -> Table {
+        let columns = columns
+            .iter()
+            .map(|c| Column {
+                name: (*c).to_owned(),
+                declared_type: "INTEGER".to_owned(),
+                ..Column::default()
+            })
+            .collect();
+        Table { name: name.to_owned(), columns, has_rowid: true, ..Table::default() }
+    }
+
+    fn relation(name: &str, kind: char, columns: &[(&str, bool)]) -> TargetRelation {
+        let column = |&(name, is_not_null): &(&str, bool)| TargetColumn {
+            name: name.to_owned(),
+            pg_type: PgType::SmallInt,
+            domain: None,
+            is_not_null,
+            has_default: false,
+            is_identity_always: false,
+            is_generated: false,
+            has_sequence: false,
+        };
+        TargetRelation {
+            schema: "app".to_owned(),
+            name: name.to_owned(),
+            kind,
+            is_empty: false,
+            columns: columns.iter().map(column).collect(),
+            keys: Vec::new(),
+        }
+    }
+
+    fn codes(audited: &Audited) -> Vec<(&'static str, Option<&str>, Option<&str>)> {
+        audited
+            .obstacles
+            .iter()
+            .map(|o| (o.finding.code, o.finding.table.as_deref(), o.finding.column.as_deref()))
+            .collect()
+    }
+
+    #[test]
+    fn one_call_shows_every_obstacle_and_plans_with_the_types_of_the_target() {
+        let wide: Vec<String> = (0..1700).map(|i| format!("c{i}")).collect();
+        let wide: Vec<&str> = wide.iter().map(String::as_str).collect();
+        let catalogue = Catalogue {
+            tables: vec![
+                table("a", &["id", "gone"]),
+                table("b", &["id"]),
+                table("v", &["id"]),
+                table("wide", &wide),
+                table("B2", &["x"]),
+            ],
+            ..Catalogue::default()
+        };
+        let target = Target {
+            schema: "app".to_owned(),
+            server_version: 150_000,
+            relations: vec![
+                relation("a", 'r', &[("id", false)]),
+                relation("b", 'r', &[("id", false), ("needed", true)]),
+                relation("v", 'v', &[("id", false)]),
+            ],
+        };
+        let options = serde_json::json!({"tables": {"b2": {"target": "b"}}});
+        let options = Options::parse(&options).unwrap();
+        let audited = plan_despite(&catalogue, &Profiles::new(), &target, &options).unwrap();
+        let mut found = codes(&audited);
+        found.sort_unstable();
+        assert_eq!(
+            found,
+            [
+                ("case_collision", Some("B2"), None),
+                ("target_missing_column", Some("a"), Some("gone")),
+                ("target_not_empty", Some("a"), None),
+                ("target_not_empty", Some("b"), None),
+                ("target_not_empty", Some("v"), None),
+                ("target_required_column", Some("b"), Some("needed")),
+                ("too_many_columns", Some("wide"), None),
+            ]
+        );
+        let planned = |name: &str| audited.plan.tables.iter().find(|t| t.source == name).unwrap();
+        assert_eq!(audited.plan.tables.len(), 5);
+        assert_eq!(planned("a").columns.len(), 1);
+        assert_eq!(planned("a").columns[0].pg_type, PgType::SmallInt);
+        assert_eq!(planned("wide").columns.len(), 1600);
+        assert!(planned("v").is_created);
+    }
+
+    #[test]
+    fn a_mistake_in_the_options_stays_an_error() {
+        let options = Options::parse(&serde_json::json!({"tables": {"nowhere": {}}})).unwrap();
+        let error =
+            plan_despite(&Catalogue::default(), &Profiles::new(), &Target::default(), &options).unwrap_err();
+        assert_eq!(error.kind(), PlanErrorKind::Option);
+    }
+}

@@ -1,0 +1,326 @@
+//! What helps? A statement for the SQLite file, an option of the import, or both.
+//!
+//! What stands before ` -- ` is SQL for SQLite that can be run as it is; what follows is the other way out.
+
+use serde_json::{Value as Json, json};
+
+use crate::catalogue::{Catalogue, ForeignKey, Table};
+use crate::finding::{Finding, Severity};
+use crate::name::quote_literal;
+use crate::pg_type::PgType;
+use crate::plan::QualifiedName;
+use crate::value::StorageClass;
+
+/// Where a bad value is, and where it was to go.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// The SQLite table.
+    pub table: &'a str,
+    /// The SQLite column.
+    pub column: &'a str,
+    /// The table that its values go to.
+    pub target: &'a QualifiedName,
+    /// The attribute there, as SQL writes it.
+    pub attribute: String,
+    /// The type there.
+    pub pg_type: &'a PgType,
+    /// The import makes the table, so that options can change the type.
+    pub is_created: bool,
+    /// The column takes no NULL, in SQLite or in the target.
+    pub is_not_null: bool,
+    /// The rowid as SQLite's SQL names it.
+    pub rowid: Option<String>,
+}
+
+/// What is known of the values under one code.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a> {
+    /// How many there are.
+    pub count: u64,
+    /// Rowids of the first of them.
+    pub rowids: &'a [i64],
+    /// The first one's storage class.
+    pub class: StorageClass,
+    /// The first one is an empty text.
+    pub is_empty: bool,
+}
+
+/// An identifier as SQLite's SQL writes it: always in double quotes, in which no keyword is one.
+#[must_use]
+pub fn sqlite_name(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// How SQLite's SQL names the rowid of a table; `None` where it has none or cannot be asked for it.
+#[must_use]
+pub fn rowid_name(table: &Table) -> Option<String> {
+    if let Some(alias) = table.rowid_alias.and_then(|i| table.columns.get(i)) {
+        return Some(sqlite_name(&alias.name));
+    }
+    let is_free = |name: &&&str| !table.columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
+    let name = ["rowid", "_rowid_", "oid"].iter().find(is_free);
+    name.filter(|_| table.has_rowid).map(|n| (*n).to_owned())
+}
+
+/// What helps against values that a column cannot hold, or NULLs that it must not.
+#[must_use]
+pub fn of_value(code: &str, place: &Place<'_>, values: Values<'_>) -> String {
+    let table = sqlite_name(place.table);
+    let column = sqlite_name(place.column);
+    let is_text = matches!(
+        place.pg_type,
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Citext | PgType::Json | PgType::Jsonb
+    );
+    let sql = match (code, place.pg_type) {
+        ("null_in_not_null", _) => format!("DELETE FROM {table} WHERE {column} IS NULL;"),
+        ("too_long", PgType::Varchar(Some(n)) | PgType::Char(n)) => {
+            format!("UPDATE {table} SET {column} = substr({column}, 1, {n}) WHERE length({column}) > {n};")
+        }
+        // SQLite's length() ends at a NUL, and so do its text functions: what follows it goes.
+        ("nul_character", _) => format!(
+            "UPDATE {table} SET {column} = substr({column}, 1, length({column})) WHERE instr({column}, char(0)) > 0;"
+        ),
+        _ if values.is_empty && !place.is_not_null => {
+            format!("UPDATE {table} SET {column} = NULL WHERE {column} = '';")
+        }
+        ("type_mismatch", _) if is_text && values.class == StorageClass::Blob => {
+            format!("UPDATE {table} SET {column} = CAST({column} AS TEXT) WHERE typeof({column}) = 'blob';")
+        }
+        ("bad_json", _) if !place.is_not_null && values.class == StorageClass::Text => {
+            format!("UPDATE {table} SET {column} = NULL WHERE NOT json_valid({column});")
+        }
+        _ => look_at(&table, &column, place.rowid.as_deref(), values.rowids),
+    };
+    let more = if values.count > values.rowids.len() as u64 && sql.starts_with("SELECT *") {
+        format!("the first of {}; ", values.count)
+    } else {
+        String::new()
+    };
+    let policy = match code {
+        "null_in_not_null" => "give them a value, or import with on_error => 'reject'".to_owned(),
+        _ => "or import with on_error => 'reject' or 'null'".to_owned(),
+    };
+    let another_type = match (code, place.pg_type) {
+        ("null_in_not_null", _) => None,
+        ("invalid_utf8" | "nul_character", _) => Some("bytea"),
+        (_, PgType::SmallInt | PgType::Integer) if code == "out_of_range" => Some("bigint"),
+        (_, PgType::BigInt | PgType::Numeric { .. }) if code == "out_of_range" => Some("numeric"),
+        (_, PgType::Text) => Some("bytea"),
+        // A label is added more easily than a column's type is changed.
+        (_, PgType::Enum { .. }) => None,
+        _ => Some("text"),
+    };
+    let retype = another_type.map(|word| {
+        if place.is_created {
+            format!(", or with options => {}", column_option(place.table, place.column, "type", &json!(word)))
+        } else {
+            format!(", or ALTER TABLE {} ALTER COLUMN {} TYPE {word} first", place.target, place.attribute)
+        }
+    });
+    let label = match place.pg_type {
+        PgType::Enum { name, .. } if code == "type_mismatch" => {
+            format!(", or ALTER TYPE {name} ADD VALUE '...' first")
+        }
+        _ => String::new(),
+    };
+    format!("{sql} -- {more}{policy}{}{label}", retype.unwrap_or_default())
+}
+
+/// What helps against values that land but are not the same.
+#[must_use]
+pub fn of_lossy(place: &Place<'_>, is_number_in_time: bool) -> String {
+    if is_number_in_time {
+        return format!(
+            "options => {}",
+            column_option(place.table, place.column, "number", &json!("unix_s"))
+        );
+    }
+    let word = match place.pg_type {
+        PgType::Numeric { .. } | PgType::Real | PgType::DoublePrecision => "numeric",
+        PgType::Date => "timestamptz",
+        PgType::Jsonb => "json",
+        _ => "text",
+    };
+    if place.is_created {
+        format!("options => {}", column_option(place.table, place.column, "type", &json!(word)))
+    } else {
+        format!("ALTER TABLE {} ALTER COLUMN {} TYPE {word}", place.target, place.attribute)
+    }
+}
+
+/// What helps against rows whose parent is missing: clears the reference where it may be NULL, else deletes the row.
+#[must_use]
+pub fn of_orphans(
+    child: &str,
+    columns: &[String],
+    parent: &str,
+    parent_columns: &[String],
+    is_nullable: bool,
+    label: &str,
+) -> String {
+    let child_name = sqlite_name(child);
+    let own: Vec<String> = columns.iter().map(|c| format!("{child_name}.{}", sqlite_name(c))).collect();
+    let not_null: Vec<String> = own.iter().map(|c| format!("{c} IS NOT NULL")).collect();
+    let equal: Vec<String> =
+        own.iter().zip(parent_columns).map(|(c, p)| format!("p.{} = {c}", sqlite_name(p))).collect();
+    let condition = format!(
+        "{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
+        not_null.join(" AND "),
+        sqlite_name(parent),
+        equal.join(" AND ")
+    );
+    let repair = if is_nullable {
+        let cleared: Vec<String> = columns.iter().map(|c| format!("{} = NULL", sqlite_name(c))).collect();
+        format!("UPDATE {child_name} SET {} WHERE {condition};", cleared.join(", "))
+    } else {
+        format!("DELETE FROM {child_name} WHERE {condition};")
+    };
+    let word = if is_nullable { "null" } else { "reject" };
+    let option = quote_literal(&json!({"foreign_keys": {label: {"orphans": word}}}).to_string());
+    format!(
+        "{repair} -- or import with orphans => 'reject', 'null' or 'keep', for this key alone with options => {option}"
+    )
+}
+
+/// What helps against rows that repeat a key.
+#[must_use]
+pub fn of_repeated(table: &Table, columns: &[&str], rowids: &[i64]) -> String {
+    let columns: Vec<String> = columns.iter().map(|c| sqlite_name(c)).collect();
+    let name = sqlite_name(&table.name);
+    let sql = look_at(&name, &columns.join(", "), rowid_name(table).as_deref(), rowids);
+    format!("{sql} -- repair or delete all but one of each key, or import with on_error => 'reject'")
+}
+
+/// What helps against something that the plan found.
+#[must_use]
+pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
+    let table = finding.table.as_deref()?;
+    let column = finding.column.as_deref();
+    match finding.code {
+        // Less than a warning is the name of an index or a constraint, for which there is no option.
+        "identifier_too_long" | "case_collision" | "renamed" if finding.severity >= Severity::Warning => Some(match column {
+            Some(column) => {
+                format!("options => {}", column_option(table, column, "target", &json!("another_name")))
+            }
+            None => {
+                format!("options => {}", quote_literal(&json!({"tables": {table: {"target": "another_name"}}}).to_string()))
+            }
+        }),
+        "type_mismatch" if finding.severity == Severity::Warning => {
+            let (table_name, name) = (sqlite_name(table), sqlite_name(column?));
+            Some(format!(
+                "SELECT typeof({name}), count(*), min({name}), max({name}) FROM {table_name} GROUP BY 1; -- then repair the odd ones, or name the type with options => {}",
+                column_option(table, column?, "type", &json!("..."))
+            ))
+        }
+        "nocase" => Some(
+            "compare with lower() in the application's queries, or import with options => '{\"nocase\":\"citext\"}'"
+                .to_owned(),
+        ),
+        "unindexed_parent" => {
+            let child = find(catalogue, table)?;
+            let key = child.foreign_keys.iter().find(|k| finding.message.contains(&label(child, k)))?;
+            let parent = find(catalogue, &key.parent)?;
+            let is_known = |n: &String| parent.columns.iter().any(|c| c.name.eq_ignore_ascii_case(n));
+            if key.parent_columns.is_empty() || !key.parent_columns.iter().all(is_known) {
+                return None;
+            }
+            let columns: Vec<String> = key.parent_columns.iter().map(|c| sqlite_name(c)).collect();
+            let index = format!("uq_{}_{}", parent.name, key.parent_columns.join("_"));
+            Some(format!(
+                "CREATE UNIQUE INDEX {} ON {} ({});",
+                sqlite_name(&index),
+                sqlite_name(&parent.name),
+                columns.join(", ")
+            ))
+        }
+        "missing_parent_table" => Some(match finding.message.contains("left out") {
+            true => "include the parent in this import, or import it first".to_owned(),
+            false => "restore the parent table in SQLite, or drop the foreign key there".to_owned(),
+        }),
+        "bookkeeping" => Some("nothing: the target's own stays as it is".to_owned()),
+        _ => None,
+    }
+}
+
+fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Table> {
+    catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
+}
+
+/// As findings write it, with the blank that follows.
+fn label(table: &Table, key: &ForeignKey) -> String {
+    let columns: Vec<&str> =
+        key.columns.iter().filter_map(|&i| table.columns.get(i)).map(|c| c.name.as_str()).collect();
+    format!("{}.{} ", table.name, columns.join(","))
+}
+
+/// A query that shows the rows.
+fn look_at(table: &str, columns: &str, rowid: Option<&str>, rowids: &[i64]) -> String {
+    match rowid.filter(|_| !rowids.is_empty()) {
+        Some(rowid) => {
+            let list: Vec<String> = rowids.iter().map(i64::to_string).collect();
+            format!("SELECT * FROM {table} WHERE {rowid} IN ({});", list.join(", "))
+        }
+        None => format!("SELECT {columns}, count(*) FROM {table} GROUP BY {columns};"),
+    }
+}
+
+/// `'{"tables":{"t":{"columns":{"c":{"type":"text"}}}}}'`
+fn column_option(table: &str, column: &str, key: &str, value: &Json) -> String {
+    quote_literal(&json!({"tables": {table: {"columns": {column: {key: value}}}}}).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::option::Options;
+
+    fn place<'a>(pg_type: &'a PgType, target: &'a QualifiedName) -> Place<'a> {
+        Place {
+            table: "o.brien",
+            column: "it's",
+            target,
+            attribute: "\"it's\"".to_owned(),
+            pg_type,
+            is_created: true,
+            is_not_null: false,
+            rowid: Some("rowid".to_owned()),
+        }
+    }
+
+    #[test]
+    fn an_option_in_a_remedy_is_one_that_the_import_takes() {
+        let target = QualifiedName { schema: "s".to_owned(), name: "t".to_owned() };
+        let values = Values { count: 9, rowids: &[1, 2], class: StorageClass::Text, is_empty: false };
+        for (code, pg_type) in [
+            ("bad_boolean", PgType::Boolean),
+            ("out_of_range", PgType::SmallInt),
+            ("out_of_range", PgType::Numeric { precision_scale: Some((4, 2)) }),
+            ("invalid_utf8", PgType::Text),
+            ("type_mismatch", PgType::Text),
+        ] {
+            let remedy = of_value(code, &place(&pg_type, &target), values);
+            let literal = remedy.split_once("options => '").unwrap().1.strip_suffix('\'').unwrap();
+            let parsed: Json = serde_json::from_str(&literal.replace("''", "'")).unwrap();
+            let options = Options::parse(&parsed).unwrap();
+            assert!(options.column("O.BRIEN", "it's").is_some_and(|c| c.pg_type.is_some()), "{remedy}");
+        }
+        for is_number in [true, false] {
+            let remedy = of_lossy(&place(&PgType::Date, &target), is_number);
+            let literal = remedy.split_once("options => '").unwrap().1.strip_suffix('\'').unwrap();
+            Options::parse(&serde_json::from_str(&literal.replace("''", "'")).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_rowid_goes_by_a_name_that_is_free() {
+        let column = |name: &str| crate::catalogue::Column { name: name.to_owned(), ..Default::default() };
+        let mut table =
+            Table { columns: vec![column("RowId"), column("x")], has_rowid: true, ..Table::default() };
+        assert_eq!(rowid_name(&table).as_deref(), Some("_rowid_"));
+        table.rowid_alias = Some(1);
+        assert_eq!(rowid_name(&table).as_deref(), Some("\"x\""));
+        table = Table { has_rowid: false, ..Table::default() };
+        assert_eq!(rowid_name(&table), None);
+    }
+}
