@@ -344,7 +344,8 @@ mod tests {
         let numeric = PgType::Numeric { precision_scale: None };
         let (a, b) = (Fold::Ascii, Fold::Unicode);
         let e = Fold::Exact;
-        let cases: &[(&PgType, &[u8], &[u8], Fold, bool)] = &[
+        type Case<'a> = (&'a PgType, &'a [u8], &'a [u8], Fold, bool);
+        let cases: &[Case<'_>] = &[
             (&numeric, b"1.0", b"1.00", e, true),
             (&numeric, b"0", b"-0.000", e, true),
             (&numeric, b"10000", b"1", e, false),
