@@ -246,9 +246,12 @@ fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
         has_orphans: false,
         current: None,
     };
-    // What belongs to no table (views, virtual tables) is said in the first row: a run has no row of its own.
-    if let Some(first) = import.rows.first_mut() {
-        first.warnings.extend(plan.findings.iter().cloned());
+    for finding in &plan.findings {
+        // What belongs to no table that is loaded (views, virtual tables) is said in the first row: a run has none of its own.
+        let index = plan.tables.iter().position(|t| Some(&t.source) == finding.table.as_ref()).unwrap_or(0);
+        if let Some(row) = import.rows.get_mut(index) {
+            row.warnings.push(finding.clone());
+        }
     }
     if request.dry_run {
         // Inside the subtransaction that the caller undoes, so what was raised may be looked at.

@@ -36,7 +36,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
     echo "installing with apt: ${missing[*]}"
     "${sudo[@]}" apt-get -qq update
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "${missing[@]}"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "${missing[@]}" > /dev/null
 fi
 
 if ! cargo pgrx --version 2> /dev/null | grep -qxE "cargo-pgrx(-pgrx)? $pgrx_version"; then
