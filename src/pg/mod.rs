@@ -31,5 +31,5 @@ mod subxact;
 mod target;
 mod validate;
 
-#[cfg(any(test, feature = "pg_test"))]
+#[cfg(feature = "pg_test")]
 mod tests;

@@ -55,9 +55,17 @@ pub unsafe fn columns(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Ve
 /// # Safety
 /// `relation` is open.
 pub unsafe fn attributes(relation: pg_sys::Relation) -> Vec<Attribute> {
+    // SAFETY: the caller's promise.
+    unsafe { attributes_of((*relation).rd_att) }
+}
+
+/// The same of a tuple descriptor.
+///
+/// # Safety
+/// `descriptor` is valid.
+pub unsafe fn attributes_of(descriptor: pg_sys::TupleDesc) -> Vec<Attribute> {
     // SAFETY: the caller's promise; indexes are below natts.
     unsafe {
-        let descriptor = (*relation).rd_att;
         (0..(*descriptor).natts as usize)
             .map(|index| {
                 let attribute = super::compat::attribute(descriptor, index);

@@ -10,6 +10,8 @@
 mod catalogue;
 mod error;
 mod exclusive;
+#[cfg(feature = "fixture")]
+pub mod fixture;
 mod harden;
 mod interrupt;
 mod orphan;

@@ -151,10 +151,12 @@ fn read_any(text: &[u8]) -> Result<Reading, Fault> {
     let mut cursor = Cursor { rest: text };
     let mut civil = Civil { days: None, micros: None, offset: None, is_rounded: false };
     let mut date = None;
+    let mut has_t = false;
     if !cursor.is_time() {
         date = Some(cursor.date()?);
         let blanks = cursor.blanks();
-        if !cursor.skip(b"T") && blanks == 0 && !cursor.rest.is_empty() {
+        has_t = cursor.skip(b"T");
+        if !has_t && blanks == 0 && !cursor.rest.is_empty() {
             return Err(Fault::Syntax);
         }
         cursor.blanks();
@@ -164,7 +166,7 @@ fn read_any(text: &[u8]) -> Result<Reading, Fault> {
         cursor.blanks();
         civil.offset = cursor.offset()?;
         cursor.blanks();
-    } else if text.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'T')) {
+    } else if has_t {
         return Err(Fault::Syntax);
     }
     let is_bc = cursor.skip(b"BC");
@@ -311,7 +313,9 @@ impl Cursor<'_> {
     /// Reads an offset, if one comes: seconds east of UTC.
     fn offset(&mut self) -> Result<Option<i64>, Fault> {
         if self.skip(b"Z") || self.skip(b"UTC") || self.skip(b"GMT") {
-            return Ok(Some(0));
+            // "ZBC" is one word, and none that means anything.
+            let goes_on = self.rest.first().is_some_and(u8::is_ascii_alphabetic);
+            return if goes_on { Err(Fault::Syntax) } else { Ok(Some(0)) };
         }
         let sign = match self.rest.first() {
             Some(b'+') => 1,

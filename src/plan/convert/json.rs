@@ -3,7 +3,7 @@
 //! The verdicts are those of PostgreSQL's parser (src/common/jsonapi.c): `json` does not look into `\u` escapes, `jsonb` refuses `\u0000` and
 //! surrogates that are not pairs. The parser does not recurse.
 
-use super::{Converted, Scratch, ValueError, ValueErrorKind, real, text};
+use super::{Converted, Scratch, ValueError, ValueErrorKind, numeric, real, shown, text};
 use crate::value::{Cell, Value};
 
 /// How deep arrays and objects may be nested. PostgreSQL 15 with its default `max_stack_depth` of 2 MB reads 12000 levels and gives
@@ -352,13 +352,25 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
         if self.skip(b'.') {
             self.digits()?;
         }
+        let mut exponent = self.at;
         if self.skip(b'e') || self.skip(b'E') {
             if !self.skip(b'+') {
                 self.skip(b'-');
             }
+            exponent = self.at;
             self.digits()?;
         }
-        Ok(self.span(start))
+        let span = self.span(start);
+        // Any shorter number fits. One that does not is an error even where a later pair with the same key replaces it.
+        let may_overflow = self.at - exponent > 3 || span.length > 1000;
+        if BUILD && may_overflow {
+            let fits = numeric::append_json_number(span.of(self.text, &[]), &mut Vec::new(), &mut Vec::new());
+            if !fits {
+                let shown = shown(Value::Text(self.text));
+                return Err(ValueError::new(ValueErrorKind::NumericFormat { shown }));
+            }
+        }
+        Ok(span)
     }
 
     /// The text from a position to here.

@@ -15,7 +15,7 @@ SELECT table_name, source_rows, imported_rows, rejected_rows, target_rows, orpha
 FROM aliaport_import(regress.source('policies.db'), 'rejected', orphans => 'reject', options => :'orphans_only');
 SELECT table_name, source_key, column_name, sqlstate, action, reason, row_data FROM aliaport.rejected_row ORDER BY table_name, row_data::text;
 SELECT conrelid::regclass AS "table", conname, convalidated FROM pg_constraint
-WHERE connamespace = 'rejected'::regnamespace AND contype = 'f' ORDER BY 1::text, 2;
+WHERE connamespace = 'rejected'::regnamespace AND contype = 'f' ORDER BY conrelid::regclass::text COLLATE "C", 2;
 TABLE rejected.child;
 TRUNCATE aliaport.run CASCADE;
 
@@ -33,7 +33,7 @@ CREATE SCHEMA kept;
 SELECT table_name, source_rows, imported_rows, rejected_rows, orphan_rows, status
 FROM aliaport_import(regress.source('policies.db'), 'kept', orphans => 'keep', options => :'orphans_only');
 SELECT conrelid::regclass AS "table", conname, convalidated FROM pg_constraint
-WHERE connamespace = 'kept'::regnamespace AND contype = 'f' ORDER BY 1::text, 2;
+WHERE connamespace = 'kept'::regnamespace AND contype = 'f' ORDER BY conrelid::regclass::text COLLATE "C", 2;
 
 -- one key may have a policy of its own
 CREATE SCHEMA own;

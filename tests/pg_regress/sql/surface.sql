@@ -7,15 +7,15 @@ SELECT p.oid::regprocedure AS function, pg_get_function_result(p.oid) ~ '^TABLE'
 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'aliaport_import')
-ORDER BY 1::text;
+ORDER BY p.proname COLLATE "C";
 SELECT pg_get_function_arguments('aliaport_import'::regproc) AS arguments \gx
 SELECT pg_get_function_result('aliaport_import'::regproc) AS result \gx
 SELECT c.oid::regclass AS relation, c.relkind,
        c.oid = ANY (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'aliaport_import') AS dumped,
        has_table_privilege('public', c.oid, 'SELECT, INSERT, UPDATE, DELETE') AS anyone_may
-FROM pg_class c WHERE c.relnamespace = 'aliaport'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY 1::text COLLATE "C";
+FROM pg_class c WHERE c.relnamespace = 'aliaport'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY c.relname COLLATE "C";
 SELECT attrelid::regclass AS relation, string_agg(attname, ', ' ORDER BY attnum) AS columns
-FROM pg_attribute WHERE attrelid IN ('aliaport.run'::regclass, 'aliaport.run_table'::regclass) AND attnum > 0 GROUP BY 1 ORDER BY 1::text;
+FROM pg_attribute WHERE attrelid IN ('aliaport.run'::regclass, 'aliaport.run_table'::regclass) AND attnum > 0 GROUP BY attrelid ORDER BY attrelid;
 
 -- One import, into a schema of its own
 CREATE SCHEMA harbour;
