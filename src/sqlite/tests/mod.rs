@@ -4,7 +4,6 @@
 
 mod catalogue;
 mod corpus;
-mod datetime;
 mod errors;
 mod orphan;
 mod reference;
