@@ -5,7 +5,7 @@ use pgrx::datum::TimestampWithTimeZone;
 
 use super::error::Result;
 use super::row::SetAside;
-use super::run::{Outcome, TableRow};
+use super::run::outcome::{Outcome, TableRow};
 use super::spi;
 
 /// What a run was asked to do; known before it begins.

@@ -1,27 +1,29 @@
 //! One import from beginning to end, inside the caller's transaction: lock, plan, load, finish, verify, record.
+//!
+//! Here is the order of things; each kind of step is in a file of its own below.
 
-use std::cell::RefCell;
-use std::time::{Duration, Instant};
+mod keys;
+mod lock;
+mod orphans;
+pub mod outcome;
+mod table;
+
+use std::time::Instant;
 
 use aliaport_plan::build::Mode;
 use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::convert::Zone;
-use aliaport_plan::digest::TableDigest;
-use aliaport_plan::finding::{Finding, Severity};
-use aliaport_plan::name::quote;
-use aliaport_plan::option::{Options, Orphans, Verify};
+use aliaport_plan::option::{Options, Orphans};
 use aliaport_plan::plan::{Action, Plan, Step, TablePlan};
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use serde_json::json;
 
+use self::outcome::{Outcome, TableRow};
 use super::error::{self, Error, Result, unexpected};
-use super::load::{self, Loaded, Policy};
 use super::planning::{self, Planned};
-use super::row::{OnError, SetAside};
-use super::target::Path;
-use super::{access, executor, finish, history, original, orphan, readback, spi, subxact, target};
+use super::row::OnError;
+use super::{access, history, orphan, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -41,136 +43,6 @@ pub struct Request<'a> {
     pub options: &'a serde_json::Value,
 }
 
-/// One validation row.
-#[derive(Clone, Debug)]
-pub struct TableRow {
-    /// 1-based.
-    pub load_order: i32,
-    /// As regclass prints it.
-    pub table_name: String,
-    /// Rows in the SQLite table.
-    pub source_rows: i64,
-    /// Rows written.
-    pub imported_rows: i64,
-    /// Rows set aside.
-    pub rejected_rows: i64,
-    /// Rows in the target afterwards.
-    pub target_rows: i64,
-    /// Rows that point at a missing parent.
-    pub orphan_rows: i64,
-    /// What was read back equals what was sent; `None` where nobody asked.
-    pub content_match: Option<bool>,
-    /// What `nextval()` will give.
-    pub sequence_next: Option<i64>,
-    /// Time spent on this table in all phases.
-    pub elapsed: Duration,
-    warnings: Vec<Finding>,
-    /// How the rows got into the table; `None` until they are loaded.
-    path: Option<&'static str>,
-    digest: Option<TableDigest>,
-    /// What stopped a dry run at this table.
-    failure: Option<serde_json::Value>,
-}
-
-impl TableRow {
-    fn new(load_order: usize, table: &TablePlan) -> Self {
-        TableRow {
-            load_order: i32::try_from(load_order).unwrap_or(i32::MAX),
-            table_name: table.target.to_string(),
-            source_rows: 0,
-            imported_rows: 0,
-            rejected_rows: 0,
-            target_rows: 0,
-            orphan_rows: 0,
-            content_match: None,
-            sequence_next: None,
-            elapsed: Duration::ZERO,
-            warnings: table.findings.clone(),
-            path: None,
-            digest: None,
-            failure: None,
-        }
-    }
-
-    fn warn(&mut self, code: &'static str, message: &str, count: i64) {
-        if count > 0 {
-            self.warnings.push(Finding {
-                severity: Severity::Warning,
-                code,
-                table: None,
-                column: None,
-                message: message.to_owned(),
-                count: u64::try_from(count).ok(),
-            });
-        }
-    }
-
-    /// `ok`, `warning` or `failed`.
-    pub fn status(&self) -> &'static str {
-        if self.content_match == Some(false) || self.failure.is_some() {
-            "failed"
-        } else if self.warnings.iter().any(|w| w.severity >= Severity::Warning) {
-            "warning"
-        } else {
-            "ok"
-        }
-    }
-
-    /// The detail column.
-    pub fn detail(&self) -> serde_json::Value {
-        let warnings: Vec<serde_json::Value> = self.warnings.iter().map(finding_json).collect();
-        let lossy: u64 =
-            self.warnings.iter().filter(|w| w.code != "not_carried").filter_map(|w| w.count).sum();
-        let mut detail = json!({
-            "warnings": warnings,
-            "inserted": self.imported_rows,
-            "lossy": lossy,
-            "path": self.path,
-            "digest": self.digest.as_ref().map(ToString::to_string),
-        });
-        if let (Some(failure), Some(detail)) = (&self.failure, detail.as_object_mut()) {
-            detail.insert("error".to_owned(), failure.clone());
-        }
-        detail
-    }
-}
-
-fn finding_json(finding: &Finding) -> serde_json::Value {
-    json!({
-        "code": finding.code,
-        "severity": finding.severity.as_str(),
-        "message": finding.message,
-        "column": finding.column,
-        "count": finding.count,
-    })
-}
-
-/// What a run came to.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// One a table, in load order.
-    pub rows: Vec<TableRow>,
-    /// Size of the source in bytes.
-    pub source_bytes: i64,
-    /// What the source file looked like.
-    pub source_fingerprint: String,
-    /// The error of a dry run that would have failed.
-    pub error: Option<String>,
-}
-
-impl Outcome {
-    /// `ok`, `warning` or `failed`, for the history.
-    pub fn status(&self) -> &'static str {
-        if self.error.is_some() || self.rows.iter().any(|r| r.status() == "failed") {
-            "failed"
-        } else if self.rows.iter().any(|r| r.status() == "warning") {
-            "warning"
-        } else {
-            "ok"
-        }
-    }
-}
-
 /// Runs one import.
 pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     super::compat::prevent_if_read_only(c"aliaport_import()");
@@ -178,7 +50,7 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     access::source_path(request.path)?;
     refuse_unfinished(request)?;
     let schema = target::schema(request.target_schema)?;
-    lock(&schema)?;
+    lock::lock(&schema)?;
     let facts = history::Facts {
         path: request.path,
         target_schema: &schema,
@@ -196,33 +68,6 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
 
 fn clock_timestamp() -> TimestampWithTimeZone {
     pgrx::datum::datetime_support::clock_timestamp()
-}
-
-/// One import a target schema at a time, until the end of the transaction.
-fn lock(schema: &str) -> Result<()> {
-    // The class of advisory locks that is ours: "alia" in ASCII.
-    const LOCK_CLASS: i32 = 0x616c_6961;
-    let got = spi::one::<bool>(
-        "SELECT pg_catalog.pg_try_advisory_xact_lock($1, oid::int) FROM pg_catalog.pg_namespace WHERE nspname = $2",
-        &[LOCK_CLASS.into(), schema.to_owned().into()],
-    )?;
-    if got == Some(true) {
-        return Ok(());
-    }
-    let holder = spi::one::<String>(
-        "SELECT pg_catalog.format('Process %s (role %s) has been importing into it since %s.', l.pid, a.usename, a.xact_start) \
-         FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         JOIN pg_catalog.pg_namespace n ON n.nspname = $2 AND l.objid = n.oid \
-         WHERE l.locktype = 'advisory' AND l.classid = $1::oid AND l.granted \
-           AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1",
-        &[LOCK_CLASS.into(), schema.to_owned().into()],
-    )?;
-    Err(Error::new(
-        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-        format!("another import into schema \"{schema}\" is running"),
-    )
-    .detail(holder.unwrap_or_else(|| "It ended a moment ago.".to_owned()))
-    .hint("Wait for it to end, or import into another schema."))
 }
 
 fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
@@ -383,205 +228,6 @@ impl<'a> Import<'a> {
         error::located(place, || spi::run(&step.sql))
     }
 
-    /// Makes a unique key; rows that stand in its way are set aside.
-    fn add_unique_key(&mut self, index: usize, step: &Step) -> Result<()> {
-        let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
-            return Ok(());
-        };
-        let (Some(table), Some(unique)) = (self.plan.tables.get(index), &step.unique) else {
-            return Err(error);
-        };
-        if error.code() != PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION {
-            return Err(error);
-        }
-        let unwanted = orphan::duplicates(table, &step.object, unique)?;
-        let rejected = self.set_aside(index, &unwanted)?;
-        if let Some(row) = self.rows.get_mut(index) {
-            row.warn("duplicate_key", "rows with a key that is there already were set aside", rejected);
-        }
-        self.statement(step)
-    }
-
-    /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
-    fn set_aside(&mut self, index: usize, unwanted: &[orphan::Unwanted]) -> Result<i64> {
-        let Subject { plan, table, columns, relation } = self.subject(index)?;
-        let entries =
-            original::set_aside(self.source, table, &columns, plan, &self.zone, relation, unwanted)?;
-        history::set_aside(self.run_id, &plan.source, entries)?;
-        let deleted = orphan::apply(plan, unwanted)?;
-        super::compat::command_counter_increment();
-        if let Some(row) = self.rows.get_mut(index) {
-            row.imported_rows -= deleted;
-            row.rejected_rows += deleted;
-            row.target_rows -= deleted;
-        }
-        Ok(deleted)
-    }
-
-    /// Treats orphans as the policies say, once, when every table is loaded and has its keys.
-    ///
-    /// A rejected row may have children of its own, so this repeats until no row is rejected any more.
-    fn settle_orphans(&mut self) -> Result<()> {
-        if std::mem::replace(&mut self.orphans_are_settled, true) {
-            return Ok(());
-        }
-        loop {
-            let mut rejected = 0;
-            for index in 0..self.plan.tables.len() {
-                let Some(table) = self.plan.tables.get(index) else { continue };
-                let unwanted = orphan::unwanted(table, self.request.orphans)?;
-                if unwanted.is_empty() {
-                    continue;
-                }
-                let deleted = self.set_aside(index, &unwanted)?;
-                let found = i64::try_from(unwanted.len()).unwrap_or(i64::MAX);
-                if let Some(row) = self.rows.get_mut(index) {
-                    row.orphan_rows += found;
-                    row.warn("orphan_rows", "rows pointed at a missing parent", found);
-                    row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
-                    row.warn("nulled", "references to a missing parent became NULL", found - deleted);
-                }
-                rejected += deleted;
-            }
-            if rejected == 0 {
-                break;
-            }
-        }
-        // Keys that an existing table has already are not added, so nothing else would check them.
-        for (index, table) in self.plan.tables.iter().enumerate() {
-            for key in table.foreign_keys.iter().filter(|k| !k.is_created) {
-                let policy = key.orphans.unwrap_or(self.request.orphans);
-                // Without constraints an orphan harms nothing; it is only counted.
-                let is_enforced = !table.is_created || self.options.foreign_key_constraints;
-                let count = orphan::count(&table.target, key)?;
-                if count > 0 {
-                    self.has_orphans |= is_enforced && (policy != Orphans::Keep || !table.is_created);
-                    if let Some(row) = self.rows.get_mut(index) {
-                        row.orphan_rows += count;
-                        row.warn("orphan_rows", "rows point at a missing parent", count);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn load(&mut self, index: usize) -> Result<()> {
-        let Subject { plan, table, columns, relation } = self.subject(index)?;
-        let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
-        let verify = self.options.verify;
-        let path = target::path_of(relation, plan, self.options.triggers)?;
-        // Rows that are there already count neither for nor against this run.
-        let before = match (plan.is_created, verify) {
-            (true, _) | (_, Verify::Count | Verify::None) => TableDigest::default(),
-            (false, Verify::Content) => readback::digest(relation, plan)?,
-        };
-        let rejected = RefCell::new(0u64);
-        let run_id = self.run_id;
-        let mut set_aside = |entries: Vec<SetAside>| {
-            *rejected.borrow_mut() += entries.len() as u64;
-            history::set_aside(run_id, &plan.source, entries)
-        };
-        let policy = Policy {
-            on_error: self.request.on_error,
-            zone: &self.zone,
-            with_digest: verify == Verify::Content,
-            set_aside: &mut set_aside,
-        };
-        let reader = self.source.rows_exclusive(table, &columns, plan.filter.as_deref())?;
-        let loaded = match path {
-            Path::Executor => {
-                // options.triggers = "off" also where only an INSERT will do. They are enabled again as they were; an error
-                // undoes the disabling with everything else.
-                let silenced =
-                    if self.options.triggers { Vec::new() } else { target::enabled_triggers(relation)? };
-                for (name, _) in &silenced {
-                    spi::run(&format!("ALTER TABLE {} DISABLE TRIGGER {}", plan.target, quote(name)))?;
-                }
-                let loaded = executor::insert(reader, plan, relation, policy)?;
-                for (name, clause) in &silenced {
-                    spi::run(&format!("ALTER TABLE {} {clause} {}", plan.target, quote(name)))?;
-                }
-                loaded
-            }
-            Path::Bulk { has_indexes } => {
-                let is_new = plan.is_created || self.request.mode == Mode::Replace;
-                let loaded = load::bulk(reader, plan, relation, is_new, policy)?;
-                super::compat::command_counter_increment();
-                if has_indexes {
-                    // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
-                    let place =
-                        || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
-                    error::located(place, || spi::run(&format!("REINDEX TABLE {}", plan.target)))?;
-                }
-                loaded
-            }
-        };
-        super::compat::command_counter_increment();
-        row.path = Some(path.as_str());
-        record(row, &loaded, rejected.into_inner());
-        match verify {
-            Verify::Content => {
-                let after = readback::digest(relation, plan)?;
-                row.target_rows = signed(after.rows);
-                let mut expected = before;
-                expected.merge(loaded.converter.digest());
-                row.content_match = Some(after == expected);
-                row.digest = Some(*loaded.converter.digest());
-                if after != expected && !self.request.dry_run {
-                    return Err(content_error(plan, &loaded));
-                }
-            }
-            Verify::Count | Verify::None => {
-                let sql = format!("SELECT pg_catalog.count(*) FROM {}", plan.target);
-                row.target_rows = spi::one::<i64>(&sql, &[])?.unwrap_or(0);
-            }
-        }
-        Ok(())
-    }
-
-    fn set_sequence(&mut self, index: usize) -> Result<()> {
-        let (Some(plan), Some(row)) = (self.plan.tables.get(index), self.rows.get_mut(index)) else {
-            return Err(unexpected("table number in a step"));
-        };
-        if let Some(sequence) = &plan.sequence {
-            row.sequence_next = finish::set_sequence(plan, sequence)?;
-        }
-        Ok(())
-    }
-
-    /// Adds a foreign key and lets PostgreSQL validate it set-wise.
-    fn add_foreign_key(&mut self, index: usize, step: &Step) -> Result<()> {
-        let Some(table) = self.plan.tables.get(index) else {
-            return Err(unexpected("table number in a step"));
-        };
-        let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
-            return Ok(());
-        };
-        if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
-            return Err(error.detail(format!("SQLite table \"{}\", statement: {}.", table.source, step.sql)));
-        }
-        let key = table
-            .foreign_keys
-            .iter()
-            .find(|k| quote(&k.name) == step.object)
-            .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
-        let count = orphan::count(&table.target, key)?;
-        if key.orphans.unwrap_or(self.request.orphans) != Orphans::Keep {
-            self.has_orphans = true;
-            if let Some(row) = self.rows.get_mut(index) {
-                row.orphan_rows += count;
-            }
-            return Ok(());
-        }
-        spi::run(&format!("{} NOT VALID", step.sql))?;
-        if let Some(row) = self.rows.get_mut(index) {
-            row.orphan_rows += count;
-            row.warn("orphan_rows", "rows point at a missing parent; their foreign key is NOT VALID", count);
-        }
-        Ok(())
-    }
-
     fn complete(mut self) -> Result<Outcome> {
         for (row, table) in self.rows.iter_mut().zip(&self.plan.tables) {
             row.table_name = spi::one::<String>(
@@ -592,39 +238,6 @@ impl<'a> Import<'a> {
         }
         Ok(self.outcome())
     }
-}
-
-fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
-    row.source_rows = signed(loaded.source_rows);
-    row.imported_rows = signed(loaded.imported_rows);
-    row.rejected_rows = signed(loaded.rejected_rows);
-    for (column, lossy, count) in loaded.converter.lossy() {
-        row.warnings.push(Finding {
-            severity: Severity::Warning,
-            code: lossy.code(),
-            table: None,
-            column: Some(column.source.clone()),
-            message: lossy.message().to_owned(),
-            count: Some(count),
-        });
-    }
-    let nulled = set_aside.saturating_sub(loaded.rejected_rows);
-    row.warn("rejected", "rows were set aside in aliaport.rejected_row", signed(loaded.rejected_rows));
-    row.warn("nulled", "values became NULL; their originals are in aliaport.rejected_row", signed(nulled));
-}
-
-/// The error of a table whose content is not what was sent.
-fn content_error(plan: &TablePlan, loaded: &Loaded) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
-        format!("table {} differs from SQLite table \"{}\" after the load", plan.target, plan.source),
-    )
-    .detail(format!(
-        "The digest of the {} rows that were sent is {}; what was read back from the table gives another one.",
-        loaded.imported_rows,
-        loaded.converter.digest()
-    ))
-    .hint("A trigger or rule of the target changes values: import with options.triggers = \"off\", or look at its triggers.")
 }
 
 fn signed(n: u64) -> i64 {

@@ -1,0 +1,138 @@
+//! What a run came to: one validation row a table, and the words for it.
+
+use std::time::Duration;
+
+use aliaport_plan::digest::TableDigest;
+use aliaport_plan::finding::{Finding, Severity};
+use aliaport_plan::plan::TablePlan;
+use serde_json::json;
+
+/// One validation row.
+#[derive(Clone, Debug)]
+pub struct TableRow {
+    /// 1-based.
+    pub load_order: i32,
+    /// As regclass prints it.
+    pub table_name: String,
+    /// Rows in the SQLite table.
+    pub source_rows: i64,
+    /// Rows written.
+    pub imported_rows: i64,
+    /// Rows set aside.
+    pub rejected_rows: i64,
+    /// Rows in the target afterwards.
+    pub target_rows: i64,
+    /// Rows that point at a missing parent.
+    pub orphan_rows: i64,
+    /// What was read back equals what was sent; `None` where nobody asked.
+    pub content_match: Option<bool>,
+    /// What `nextval()` will give.
+    pub sequence_next: Option<i64>,
+    /// Time spent on this table in all phases.
+    pub elapsed: Duration,
+    pub(super) warnings: Vec<Finding>,
+    /// How the rows got into the table; `None` until they are loaded.
+    pub(super) path: Option<&'static str>,
+    pub(super) digest: Option<TableDigest>,
+    /// What stopped a dry run at this table.
+    pub(super) failure: Option<serde_json::Value>,
+}
+
+impl TableRow {
+    pub(super) fn new(load_order: usize, table: &TablePlan) -> Self {
+        TableRow {
+            load_order: i32::try_from(load_order).unwrap_or(i32::MAX),
+            table_name: table.target.to_string(),
+            source_rows: 0,
+            imported_rows: 0,
+            rejected_rows: 0,
+            target_rows: 0,
+            orphan_rows: 0,
+            content_match: None,
+            sequence_next: None,
+            elapsed: Duration::ZERO,
+            warnings: table.findings.clone(),
+            path: None,
+            digest: None,
+            failure: None,
+        }
+    }
+
+    pub(super) fn warn(&mut self, code: &'static str, message: &str, count: i64) {
+        if count > 0 {
+            self.warnings.push(Finding {
+                severity: Severity::Warning,
+                code,
+                table: None,
+                column: None,
+                message: message.to_owned(),
+                count: u64::try_from(count).ok(),
+            });
+        }
+    }
+
+    /// `ok`, `warning` or `failed`.
+    pub fn status(&self) -> &'static str {
+        if self.content_match == Some(false) || self.failure.is_some() {
+            "failed"
+        } else if self.warnings.iter().any(|w| w.severity >= Severity::Warning) {
+            "warning"
+        } else {
+            "ok"
+        }
+    }
+
+    /// The detail column.
+    pub fn detail(&self) -> serde_json::Value {
+        let warnings: Vec<serde_json::Value> = self.warnings.iter().map(finding_json).collect();
+        let lossy: u64 =
+            self.warnings.iter().filter(|w| w.code != "not_carried").filter_map(|w| w.count).sum();
+        let mut detail = json!({
+            "warnings": warnings,
+            "inserted": self.imported_rows,
+            "lossy": lossy,
+            "path": self.path,
+            "digest": self.digest.as_ref().map(ToString::to_string),
+        });
+        if let (Some(failure), Some(detail)) = (&self.failure, detail.as_object_mut()) {
+            detail.insert("error".to_owned(), failure.clone());
+        }
+        detail
+    }
+}
+
+fn finding_json(finding: &Finding) -> serde_json::Value {
+    json!({
+        "code": finding.code,
+        "severity": finding.severity.as_str(),
+        "message": finding.message,
+        "column": finding.column,
+        "count": finding.count,
+    })
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// One a table, in load order.
+    pub rows: Vec<TableRow>,
+    /// Size of the source in bytes.
+    pub source_bytes: i64,
+    /// What the source file looked like.
+    pub source_fingerprint: String,
+    /// The error of a dry run that would have failed.
+    pub error: Option<String>,
+}
+
+impl Outcome {
+    /// `ok`, `warning` or `failed`, for the history.
+    pub fn status(&self) -> &'static str {
+        if self.error.is_some() || self.rows.iter().any(|r| r.status() == "failed") {
+            "failed"
+        } else if self.rows.iter().any(|r| r.status() == "warning") {
+            "warning"
+        } else {
+            "ok"
+        }
+    }
+}
