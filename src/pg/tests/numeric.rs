@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::server::{Oracle, float8out};
-use super::texts::{for_all, one_of, spoiled};
+use super::texts::{for_all, like, one_of, spoiled};
 
 /// Precision and scale of the columns that are tried; `None` is plain numeric.
 const SHAPES: &[Option<(u16, i16)>] = &[
@@ -38,11 +38,11 @@ fn columns() -> impl Iterator<Item = Oracle> {
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        6 => "[ \t]?[-+]?[0-9]{1,12}(\\.[0-9]{0,8})?[ \n]?",
-        3 => "[-+]?[0-9]{0,45}\\.?[0-9]{0,45}",
-        3 => "[-+]?(0{0,5}[0-9]{1,6})?\\.?[0-9]{0,9}[eE][-+]?[0-9]{1,3}",
-        2 => "[-+]?[09]{1,30}\\.?[0459]{0,30}",
-        1 => "[-+]?[0-9]{1,3}(\\.[0-9]{1,3})?[eE][-+]?[0-9]{4,7}",
+        6 => like("[ \t]?[-+]?[0-9]{1,12}(\\.[0-9]{0,8})?[ \n]?"),
+        3 => like("[-+]?[0-9]{0,45}\\.?[0-9]{0,45}"),
+        3 => like("[-+]?(0{0,5}[0-9]{1,6})?\\.?[0-9]{0,9}[eE][-+]?[0-9]{1,3}"),
+        2 => like("[-+]?[09]{1,30}\\.?[0459]{0,30}"),
+        1 => like("[-+]?[0-9]{1,3}(\\.[0-9]{1,3})?[eE][-+]?[0-9]{4,7}"),
         2 => one_of(&[
             "NaN", "nan", "-nan", "+NaN", " NaN ", "nanx", "inf", "-inf", "+inf", "Infinity", "-INFINITY", "infinit", "infinityx", "", " ", ".", "-",
             "+", "e5", ".e5", "1e", "1e+", "1e-", "--1", "+-1", "- 1", "1 2", "1,5", "0x10", "0b1", "0o7", "1_000", "1e5.5", "1e 5", "1 e5", "1e5 ",
@@ -91,13 +91,13 @@ mod tests {
     #[pg_test]
     fn oracle_numeric_of_texts() {
         for mut oracle in columns() {
-            for_all(3000, text(), |text| {
+            for_all(1500, text(), |text| {
                 let case = oracle.case(&text);
                 let is_fine =
                     case.is_equal() || case.is_too_large_to_be_looked_at() || is_other_syntax(&text);
                 if is_fine { Ok(()) } else { Err(oracle.describe(&case)) }
             });
-            for_all(1500, spoiled(text(), "0123456789.eE+- Naif_x\t"), |text| {
+            for_all(800, spoiled(text(), "0123456789.eE+- Naif_x\t"), |text| {
                 let case = oracle.case(&text);
                 let is_fine =
                     case.is_equal() || case.is_too_large_to_be_looked_at() || is_other_syntax(&text);

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use proptest::prelude::*;
 
 use super::server::{Oracle, float8out};
-use super::texts::{for_all, one_of, spoiled};
+use super::texts::{for_all, like, one_of, spoiled};
 use crate::pg::spi;
 
 /// Runs texts through a type; `is_deviation` says where PostgreSQL differs on purpose.
@@ -37,7 +37,9 @@ fn is_of_the_c_library(text: &str) -> bool {
 
 fn boolean() -> impl Strategy<Value = String> {
     prop_oneof![
-        "[ \t\n]?(t|f|y|n|o|1|0|tr|tru|true|TRUE|fa|fals|false|ye|yes|no|on|of|off|On|OFF|2|01|10|00|-1|\\+1|1\\.0|T|F|N|Y)[ \r]?",
+        like(
+            "[ \t\n]?(t|f|y|n|o|1|0|tr|tru|true|TRUE|fa|fals|false|ye|yes|no|on|of|off|On|OFF|2|01|10|00|-1|\\+1|1\\.0|T|F|N|Y)[ \r]?"
+        ),
         one_of(&[
             "",
             " ",
@@ -52,14 +54,14 @@ fn boolean() -> impl Strategy<Value = String> {
             "evet",
             "true false"
         ]),
-        "[tfynou01rasel]{0,6}",
+        like("[tfynou01rasel]{0,6}"),
     ]
 }
 
 fn integer() -> impl Strategy<Value = String> {
     prop_oneof![
-        "[ \t]?[-+]?[0-9]{1,5}[ \n]?",
-        "[-+]?[0-9]{8,20}",
+        like("[ \t]?[-+]?[0-9]{1,5}[ \n]?"),
+        like("[-+]?[0-9]{8,20}"),
         (any::<i64>(), 0..=62u32).prop_map(|(n, shift)| (n >> shift).to_string()),
         one_of(&[
             "",
@@ -100,11 +102,11 @@ fn integer() -> impl Strategy<Value = String> {
 
 fn float() -> impl Strategy<Value = String> {
     prop_oneof![
-        "[ \t]?[-+]?[0-9]{0,20}\\.?[0-9]{0,20}([eE][-+]?[0-9]{1,3})?[ \n]?",
+        like("[ \t]?[-+]?[0-9]{0,20}\\.?[0-9]{0,20}([eE][-+]?[0-9]{1,3})?[ \n]?"),
         any::<u64>().prop_map(|bits| format!("{:e}", f64::from_bits(bits))),
         any::<u32>().prop_map(|bits| format!("{:e}", f32::from_bits(bits))),
-        "[1-9]\\.?[0-9]{15,40}",
-        "[0-9]\\.[0-9]{1,17}[eE](-3[0-9]{2}|\\+?3[0-9]{2}|-4[0-9]|\\+?3[0-9])",
+        like("[1-9]\\.?[0-9]{15,40}"),
+        like("[0-9]\\.[0-9]{1,17}[eE](-3[0-9]{2}|\\+?3[0-9]{2}|-4[0-9]|\\+?3[0-9])"),
         one_of(&[
             "",
             " ",
@@ -159,10 +161,10 @@ fn float() -> impl Strategy<Value = String> {
 
 fn uuid() -> impl Strategy<Value = String> {
     prop_oneof![
-        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        "[0-9a-fA-F]{32}",
-        "\\{[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}\\}",
-        "([0-9a-f]{4}-?){7}[0-9a-f]{4}",
+        like("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+        like("[0-9a-fA-F]{32}"),
+        like("\\{[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}\\}"),
+        like("([0-9a-f]{4}-?){7}[0-9a-f]{4}"),
     ]
 }
 
@@ -202,9 +204,9 @@ mod tests {
     fn oracle_text() {
         let text = || {
             prop_oneof![
-                "[a-z ]{0,12}",
-                "[a-zçğıİöşüß€😀 \t]{0,12}",
-                "[abç]{0,4} {0,12}",
+                like("[a-z ]{0,12}"),
+                like("[a-zçğıİöşüß€😀 \t]{0,12}"),
+                like("[abç]{0,4} {0,12}"),
                 any::<String>().prop_map(|text| text.replace('\0', "")),
             ]
         };
@@ -233,6 +235,9 @@ mod tests {
         let double = prop_oneof![
             any::<u64>().prop_map(f64::from_bits),
             (any::<i32>(), 0..=9i32).prop_map(|(n, places)| f64::from(n) / 10f64.powi(places)),
+            // Around the ends of the notation without an exponent.
+            (1..1_000_000u32, 8..=18i32).prop_map(|(n, places)| f64::from(n) * 10f64.powi(places)),
+            (1..1000u32, 3..=9i32).prop_map(|(n, places)| f64::from(n) / 10f64.powi(places)),
         ];
         for_all(3000, double.prop_filter("SQLite stores no NaN", |v| !v.is_nan()), |v| {
             let text = float8out(v);

@@ -7,6 +7,7 @@ use pgrx::PgTryBuilder;
 use pgrx::pg_sys::panic::CaughtError;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::string::string_regex;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use crate::pg::subxact::{Outcome, within};
@@ -60,7 +61,12 @@ pub fn spoiled(good: impl Strategy<Value = String>, alphabet: &'static str) -> i
     })
 }
 
+/// Texts that match a regular expression, which is read once (a `&str` as a strategy reads it for every text).
+pub fn like(pattern: &str) -> BoxedStrategy<String> {
+    string_regex(pattern).unwrap().boxed()
+}
+
 /// One of some texts.
-pub fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
+pub fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> + Clone {
     select(texts).prop_map(str::to_owned)
 }

@@ -325,10 +325,9 @@ impl Cursor<'_> {
         self.rest = self.rest.get(1..).unwrap_or_default();
         let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let mut parts = [0u32; 3];
-        if digits == 4 || digits == 6 {
-            let packed = self.number(4..=6)?;
-            let packed = if digits == 4 { packed * 100 } else { packed };
-            parts = [packed / 10_000, packed / 100 % 100, packed % 100];
+        if digits == 4 {
+            let packed = self.number(4..=4)?;
+            parts = [packed / 100, packed % 100, 0];
         } else {
             for (index, part) in parts.iter_mut().enumerate() {
                 if index > 0 && !self.skip(b":") {

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod corpus;
+mod datetime;
 mod errors;
 mod orphan;
 mod reference;
