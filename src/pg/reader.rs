@@ -11,12 +11,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use aliaport_plan::tuple::{Images, Writer};
-use aliaport_plan::value::Cell;
 use aliaport_sqlite::{ExclusiveReader, SourceError};
 
 use super::error::{Result, unexpected};
 use super::interrupt;
-use super::row::{CellSink, Fate, RowConverter, RowError, SetAside};
+use super::row::{Fate, Former, RowConverter, RowError, SetAside};
 
 /// Bytes of tuples after which a batch is handed over. As large as COPY's buffer it would pass the channel too often; from
 /// 256 kB on nothing is gained, and it should stay within the second-level cache.
@@ -49,7 +48,7 @@ enum Failure {
     Source(SourceError),
     Row(RowError),
     /// A cell that does not fit its attribute: a bug.
-    Form(String),
+    Form(usize),
 }
 
 /// What is known when every row has been read.
@@ -78,7 +77,7 @@ pub fn scan(
         let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
         let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
         let job =
-            Job { rows, converter, form: Form { writer, attributes, misfit: None }, read: 0, rejected: 0 };
+            Job { rows, converter, form: Former::new(writer, attributes), read: 0, rejected: 0 };
         let thread = with_signals_blocked(|| {
             std::thread::Builder::new()
                 .name("aliaport reader".to_owned())
@@ -131,7 +130,9 @@ fn receive(
             Ok(Message::Done(finished)) => return Ok(*finished),
             Ok(Message::Failed(Failure::Source(error))) => return Err(error.into()),
             Ok(Message::Failed(Failure::Row(error))) => return Err(super::load::row_error(error)),
-            Ok(Message::Failed(Failure::Form(what))) => return Err(unexpected(what)),
+            Ok(Message::Failed(Failure::Form(attribute))) => {
+                return Err(unexpected(format!("cell for attribute {}", attribute.saturating_add(1))));
+            }
             Err(RecvTimeoutError::Timeout) => interrupt::check(),
             Err(RecvTimeoutError::Disconnected) => return Err(unexpected("end of the reader thread")),
         }
@@ -156,7 +157,7 @@ fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
 struct Job<'a> {
     rows: ExclusiveReader<'a>,
     converter: RowConverter,
-    form: Form,
+    form: Former,
     read: u64,
     rejected: u64,
 }
@@ -190,8 +191,8 @@ impl Job<'_> {
                 Fate::Kept => self.form.writer.end_row(),
                 Fate::SetAside => self.rejected += 1,
             }
-            if let Some(what) = self.form.misfit.take() {
-                return Err(Failure::Form(what));
+            if let Some(attribute) = self.form.take_misfit() {
+                return Err(Failure::Form(attribute));
             }
             let images = self.form.writer.images();
             if images.size() >= BATCH_BYTES || images.len() >= BATCH_ROWS {
@@ -209,24 +210,5 @@ impl Job<'_> {
         let images = self.form.writer.replace(empty);
         let batch = Batch { images, set_aside: self.converter.take_set_aside(), last };
         to_backend.send(Message::Batch(batch)).is_ok()
-    }
-}
-
-/// Cells into tuple images.
-struct Form {
-    writer: Writer,
-    attributes: Vec<usize>,
-    misfit: Option<String>,
-}
-
-impl CellSink for Form {
-    fn begin_row(&mut self) {
-        self.writer.begin_row();
-    }
-
-    fn cell(&mut self, column: usize, cell: &Cell<'_>) {
-        if !self.writer.cell(self.attributes[column], cell) {
-            self.misfit = Some(format!("cell for attribute {}", self.attributes[column] + 1));
-        }
     }
 }

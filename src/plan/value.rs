@@ -63,6 +63,46 @@ impl StorageClass {
     }
 }
 
+/// One row of a table, valid until its reader goes on to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'r> {
+    values: &'r [Value<'r>],
+    rowid: Option<i64>,
+}
+
+impl<'r> Row<'r> {
+    /// A row with these values, and its rowid where it has one that can be asked for.
+    #[must_use]
+    pub fn new(values: &'r [Value<'r>], rowid: Option<i64>) -> Self {
+        Row { values, rowid }
+    }
+
+    /// The value of the `i`-th column that was asked for; NULL where there is none.
+    #[inline]
+    #[must_use]
+    pub fn value(&self, i: usize) -> Value<'r> {
+        self.values.get(i).copied().unwrap_or(Value::Null)
+    }
+
+    /// The rowid; `None` where the table has none, or has columns of all the names it could be asked for by.
+    #[must_use]
+    pub fn rowid(&self) -> Option<i64> {
+        self.rowid
+    }
+
+    /// How many columns were asked for.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// No columns were asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
 /// One attribute value in PostgreSQL's own representation, typed by the column it goes to.
 ///
 /// Fixed-width variants hold what the `Datum` holds. [`Cell::Varlena`] is the payload of a variable-length

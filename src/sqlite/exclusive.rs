@@ -2,9 +2,10 @@
 #![allow(unsafe_code)] // says what the compiler cannot see: nobody else uses the connection meanwhile
 
 use aliaport_plan::catalogue::Table;
+use aliaport_plan::value::Row;
 
 use crate::error::SourceError;
-use crate::rows::{Row, RowReader};
+use crate::rows::RowReader;
 use crate::source::Source;
 
 /// A [`RowReader`] that has its source for itself, so that it can be sent to a thread.

@@ -28,7 +28,7 @@ pub use error::{SourceError, SourceErrorKind};
 pub use exclusive::ExclusiveReader;
 pub use orphan::KeyEnd;
 pub use reference::Reference;
-pub use rows::{Row, RowReader};
+pub use rows::RowReader;
 pub use source::{OpenOptions, Source};
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ffi::{c_char, c_int};
 use std::ptr::{self, NonNull};
 
 use aliaport_plan::catalogue::{IndexOrigin, Table};
-use aliaport_plan::value::Value;
+use aliaport_plan::value::{Row, Value};
 use rusqlite::ffi;
 
 use crate::error::{SourceError, SourceErrorKind};
@@ -183,13 +183,6 @@ enum Rowid {
     Column(usize),
 }
 
-/// One row, valid until the next is read.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'r> {
-    values: &'r [Value<'r>],
-    rowid: Option<i64>,
-}
-
 impl<'s> RowReader<'s> {
     pub(crate) fn open(
         source: &'s Source,
@@ -264,34 +257,7 @@ impl<'s> RowReader<'s> {
             Rowid::First => (integer(0), 1),
             Rowid::Column(at) => (integer(at), 0),
         };
-        Ok(Some(Row { values: values.get(first..first + self.width).unwrap_or_default(), rowid }))
-    }
-}
-
-impl<'r> Row<'r> {
-    /// The value of the `i`-th column that was asked for; NULL where there is none.
-    #[inline]
-    #[must_use]
-    pub fn value(&self, i: usize) -> Value<'r> {
-        self.values.get(i).copied().unwrap_or(Value::Null)
-    }
-
-    /// The rowid; `None` where the table has none, or has columns of all the names it could be asked for by.
-    #[must_use]
-    pub fn rowid(&self) -> Option<i64> {
-        self.rowid
-    }
-
-    /// How many columns were asked for.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// No columns were asked for.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        Ok(Some(Row::new(values.get(first..first + self.width).unwrap_or_default(), rowid)))
     }
 }
 

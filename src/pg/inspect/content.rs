@@ -9,8 +9,7 @@ use aliaport_plan::audit::{
 use aliaport_plan::convert::{Converter, Lossy, Scratch, ValueError};
 use aliaport_plan::finding::Severity;
 use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::{Cell, StorageClass, Value};
-use aliaport_sqlite::Row;
+use aliaport_plan::value::{Cell, Row, StorageClass, Value};
 use serde_json::Value as Json;
 
 use super::input::{InputCheck, Refused};

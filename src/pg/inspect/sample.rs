@@ -2,8 +2,7 @@
 
 use aliaport_plan::convert::shown;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::value::Value;
-use aliaport_sqlite::Row;
+use aliaport_plan::value::{Row, Value};
 use serde_json::{Map, Value as Json, json};
 
 use crate::pg::row::value_json;

@@ -1,9 +1,9 @@
 //! What the import left out or cleared on purpose, as `aliaport.rejected_row` has it: no difference, but said.
 
+use aliaport_plan::value::Row;
 use std::collections::HashMap;
 
 use aliaport_plan::plan::TablePlan;
-use aliaport_sqlite::Row;
 use pgrx::JsonB;
 use serde_json::Value as Json;
 

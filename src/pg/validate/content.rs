@@ -1,6 +1,7 @@
 //! Does the target hold what the source holds? One look at every row of both sides, and where they differ a second one at the
 //! rows concerned, to name their keys.
 
+use aliaport_plan::value::Row;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -9,7 +10,7 @@ use aliaport_plan::difference::{Differences, Sums, Suspects};
 use aliaport_plan::digest::{RowHasher, TableDigest};
 use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::PgType;
-use aliaport_sqlite::{Row, Source};
+use aliaport_sqlite::Source;
 
 use super::super::error::Result;
 use super::super::readback::{self, Place, Sight, StoredRow};

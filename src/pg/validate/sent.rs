@@ -6,8 +6,7 @@ use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::range::{self, Range};
-use aliaport_plan::value::{Cell, Value};
-use aliaport_sqlite::Row;
+use aliaport_plan::value::{Cell, Row, Value};
 
 use super::subject::Subject;
 

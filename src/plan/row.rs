@@ -1,14 +1,14 @@
 //! One row's way from SQLite's values to PostgreSQL's cells, with everything that has to be known about it: its place for
 //! messages, its digest, what was lossy, and what the on_error policy makes of a bad value.
 //!
-//! Names no PostgreSQL function, so that it can run in the reader thread.
+//! Knows neither database, so that it can run in a thread beside the backend.
 
-use aliaport_plan::convert::{Converter, Lossy, Rules, Scratch, ValueError, Zone, shown};
-use aliaport_plan::digest::{RowHasher, TableDigest};
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::plan::{ColumnPlan, TablePlan};
-use aliaport_plan::value::{Cell, Value};
-use aliaport_sqlite::Row;
+use crate::convert::{Converter, Lossy, Rules, Scratch, ValueError, Zone, shown};
+use crate::digest::{RowHasher, TableDigest};
+use crate::pg_type::PgType;
+use crate::plan::{ColumnPlan, TablePlan};
+use crate::tuple::Writer;
+use crate::value::{Cell, Row, Value};
 use serde_json::{Map, json};
 
 /// What happens to a value that its column cannot hold.
@@ -28,6 +28,44 @@ pub trait CellSink {
     fn begin_row(&mut self);
     /// The next column's cell.
     fn cell(&mut self, column: usize, cell: &Cell<'_>);
+}
+
+/// A sink that forms heap tuples.
+#[derive(Debug)]
+pub struct Former {
+    /// Holds the tuples that were formed.
+    pub writer: Writer,
+    /// The 0-based `attnum` of each column, ascending.
+    attributes: Vec<usize>,
+    misfit: Option<usize>,
+}
+
+impl Former {
+    /// Columns go to `attributes` (0-based `attnum`, ascending) of the writer's layout.
+    #[must_use]
+    pub fn new(writer: Writer, attributes: Vec<usize>) -> Self {
+        Former { writer, attributes, misfit: None }
+    }
+
+    /// The first attribute (0-based `attnum`) whose cell did not fit its width since this was last asked: a bug of the planning.
+    pub fn take_misfit(&mut self) -> Option<usize> {
+        self.misfit.take()
+    }
+}
+
+impl CellSink for Former {
+    #[inline]
+    fn begin_row(&mut self) {
+        self.writer.begin_row();
+    }
+
+    #[inline]
+    fn cell(&mut self, column: usize, cell: &Cell<'_>) {
+        let attribute = self.attributes.get(column).copied().unwrap_or(usize::MAX);
+        if !self.writer.cell(attribute, cell) {
+            self.misfit = self.misfit.or(Some(attribute));
+        }
+    }
 }
 
 /// A row or a value that was set aside, ready for `aliaport.rejected_row`.
@@ -87,6 +125,7 @@ pub struct RowConverter {
 
 impl RowConverter {
     /// A converter for the columns of `plan`, in its order.
+    #[must_use]
     pub fn new(plan: &TablePlan, zone: &Zone, on_error: OnError, with_digest: bool) -> Self {
         let converters = plan
             .columns
@@ -161,6 +200,7 @@ impl RowConverter {
     }
 
     /// The digest of all rows that were kept.
+    #[must_use]
     pub fn digest(&self) -> &TableDigest {
         &self.digest
     }
@@ -249,6 +289,7 @@ impl RowConverter {
     }
 
     /// The key as `aliaport.rejected_row` keeps it.
+    #[must_use]
     pub fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
         let mut map = Map::new();
         if let Some(rowid) = row.rowid() {
@@ -261,6 +302,7 @@ impl RowConverter {
     }
 
     /// Every column's original value.
+    #[must_use]
     pub fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
         let entries =
             self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
@@ -283,6 +325,7 @@ fn quoted(value: &Value<'_>) -> String {
 }
 
 /// A value as `aliaport.rejected_row` keeps it: texts as they are, blobs and texts that jsonb cannot hold as hex.
+#[must_use]
 pub fn value_json(value: Value<'_>) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,

@@ -1,0 +1,111 @@
+//! The hot path alone, without PostgreSQL: scan, convert, digest and form heap tuples, over a database that is the same every time.
+//!
+//! With a number of rows (and a table, else both) as arguments it prints what it did; `benches/instructions.sh` counts the
+//! instructions of [`load`] under valgrind. Without one (`cargo test`, `cargo bench`) it only shows that it works.
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)] // a program for the terminal
+
+use std::time::Instant;
+
+use aliaport_plan::build::{Mode, Request, build};
+use aliaport_plan::convert::Zone;
+use aliaport_plan::option::Options;
+use aliaport_plan::pg_type::PgType;
+use aliaport_plan::plan::TablePlan;
+use aliaport_plan::profile::Profiles;
+use aliaport_plan::row::{Former, OnError, RowConverter};
+use aliaport_plan::target::Target;
+use aliaport_plan::tuple::{Attribute, Images, Layout, Writer};
+use aliaport_sqlite::{ExclusiveReader, OpenOptions, Source, fixture};
+
+/// Twenty columns as an ORM stores them, and five of numbers.
+const TABLES: &str = "
+    CREATE TABLE orders (
+        id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL, product_id INTEGER NOT NULL, store_id INTEGER,
+        order_no VARCHAR(50) NOT NULL, customer VARCHAR(50) NOT NULL, city VARCHAR(50), note TEXT, status VARCHAR(20) NOT NULL,
+        is_paid BOOLEAN NOT NULL, is_shipped BOOLEAN NOT NULL, is_gift BOOLEAN, created_at DATETIME NOT NULL,
+        updated_at DATETIME NOT NULL, paid_at DATETIME, shipped_at DATETIME, due_date DATE, total NUMERIC(15, 2) NOT NULL,
+        tax NUMERIC(15, 2), meta JSON);
+    CREATE TABLE narrow (a INTEGER NOT NULL, b INTEGER NOT NULL, c INTEGER, d INTEGER, e REAL);";
+
+/// A batch's bytes, as in the reader thread.
+const BATCH_BYTES: usize = 256 * 1024;
+
+fn rows(count: u64) -> [String; 2] {
+    let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) ");
+    let orders = "INSERT INTO orders SELECT i, 1 + i * 7919 % 50000, 1 + i * 31 % 5000, CASE WHEN i % 20 THEN 1 + i % 200 END,
+        printf('SIP-%d-%09d', 2019 + i % 7, i * 7919 % 100000007),
+        substr('Ayşe YılmazGülşen ŞahinÇağrı Öztürkİbrahim Çelik', 1 + i % 20, 8 + i % 9), substr('İstanbulÇanakkale', 1 + i % 6, 6 + i % 5),
+        CASE WHEN i % 4 THEN substr('sipariş müşteri kapıda ödeme yarın öğleden sonra teslim edilecek lütfen zili çalmayınız arka sokakta', 1 + i % 30, 20 + i % 60) END,
+        substr('new      paid     shippeddelivered', 1 + i % 4 * 9, 8), i % 3 > 0, i % 2, CASE WHEN i % 50 THEN i % 5 > 2 END,
+        strftime('%Y-%m-%d %H:%M:%S', 1546300800 + i * 97, 'unixepoch') || printf('.%06d', i * 7919 % 1000000),
+        strftime('%Y-%m-%d %H:%M:%S', 1546300800 + i * 98, 'unixepoch') || printf('.%06d', i * 104729 % 1000000),
+        CASE WHEN i % 4 THEN strftime('%Y-%m-%d %H:%M:%S', 1546300900 + i * 97, 'unixepoch') END,
+        CASE WHEN i % 2 THEN strftime('%Y-%m-%dT%H:%M:%SZ', 1546400800 + i * 97, 'unixepoch') END,
+        CASE WHEN i % 10 THEN strftime('%Y-%m-%d', 1546300800 + i * 97, 'unixepoch') END,
+        (100 + i * 7919 % 2000000) / 100.0, CASE WHEN i % 16 THEN (100 + i * 7919 % 2000000) * 18 / 100 / 100.0 END,
+        CASE WHEN i % 8 THEN printf('{\"kaynak\": \"%s\", \"kupon\": %s, \"adet\": %d, \"etiketler\": [\"Muğla\", \"sipariş\"], \"puan\": %.1f}',
+            substr('web  mobil', 1 + i % 2 * 5, 3), CASE WHEN i % 4 THEN 'null' ELSE '\"YAZ' || i % 97 || '\"' END, 1 + i % 9, i % 50 / 10.0) END
+        FROM n";
+    let narrow = "INSERT INTO narrow SELECT i, i * 7919 & 65535, CASE WHEN i % 16 THEN i * 104729 & 2147483647 END, i % 256,
+        i * 7919 % 1000003 / 1000.003 FROM n";
+    [format!("{numbers}{orders}"), format!("{numbers}{narrow}")]
+}
+
+/// How PostgreSQL stores an attribute of this type (`pg_type.typlen` and `typalign`).
+fn attribute(pg_type: &PgType) -> Attribute {
+    let (length, align) = match pg_type {
+        PgType::Boolean => (1, 1),
+        PgType::SmallInt => (2, 2),
+        PgType::Integer | PgType::Real | PgType::Date => (4, 4),
+        PgType::BigInt | PgType::DoublePrecision | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_) => (8, 8),
+        _ => (-1, 4),
+    };
+    Attribute { length, align, is_packable: length == -1 }
+}
+
+/// What is measured: one table from SQLite's pages to heap tuples. Gives rows, bytes of tuples and the digest.
+#[inline(never)]
+fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, String) {
+    let layout = Layout::new(plan.columns.iter().map(|column| attribute(&column.pg_type)).collect());
+    let mut former = Former::new(Writer::new(layout), (0..plan.columns.len()).collect());
+    let mut converter = RowConverter::new(plan, &Zone::default(), OnError::Abort, true);
+    let (mut count, mut bytes) = (0, 0);
+    let mut empty = Images::default();
+    while let Some(row) = reader.next().expect("a row") {
+        converter.convert(&row, &mut former).unwrap_or_else(|error| panic!("{}: {}", error.message, error.detail));
+        former.writer.end_row();
+        count += 1;
+        if former.writer.images().size() >= BATCH_BYTES {
+            bytes += former.writer.images().size();
+            empty = former.writer.replace(empty);
+        }
+    }
+    assert_eq!(former.take_misfit(), None);
+    (count, bytes + former.writer.images().size(), converter.digest().to_string())
+}
+
+fn main() {
+    let count = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("load_path.db");
+    let mut statements = vec![TABLES.to_owned()];
+    statements.extend(rows(count));
+    fixture::create(&path, &statements).expect("a database");
+
+    let options = OpenOptions { busy_timeout: std::time::Duration::ZERO, is_cancelled: || false };
+    let mut source = Source::open(&path, options).expect("a source");
+    let catalogue = source.catalogue().expect("a catalogue");
+    let target = Target { schema: "public".to_owned(), ..Target::default() };
+    let request = Request { mode: Mode::Create, options: &Options::default() };
+    let plan = build(&catalogue, &Profiles::new(), &target, &request).expect("a plan");
+    let only = std::env::args().nth(2);
+    for table in plan.tables.iter().filter(|table| only.as_ref().is_none_or(|name| *name == table.source)) {
+        let declared = catalogue.tables.iter().find(|declared| declared.name == table.source).expect("its table");
+        let columns: Vec<usize> = (0..declared.columns.len()).collect();
+        let reader = source.rows_exclusive(declared, &columns, None).expect("a reader");
+        let begun = Instant::now();
+        let (rows, bytes, digest) = load(reader, table);
+        let nanoseconds = begun.elapsed().as_nanos() / u128::from(rows.max(1));
+        println!("{}: {rows} rows, {bytes} bytes, digest {digest}, {nanoseconds} ns/row", table.source);
+    }
+}
