@@ -31,7 +31,8 @@ const TABLES: &str = "
 const BATCH_BYTES: usize = 256 * 1024;
 
 fn rows(count: u64) -> [String; 2] {
-    let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) ");
+    let numbers =
+        format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) ");
     let orders = "INSERT INTO orders SELECT i, 1 + i * 7919 % 50000, 1 + i * 31 % 5000, CASE WHEN i % 20 THEN 1 + i % 200 END,
         printf('SIP-%d-%09d', 2019 + i % 7, i * 7919 % 100000007),
         substr('Ayşe YılmazGülşen ŞahinÇağrı Öztürkİbrahim Çelik', 1 + i % 20, 8 + i % 9), substr('İstanbulÇanakkale', 1 + i % 6, 6 + i % 5),
@@ -57,7 +58,11 @@ fn attribute(pg_type: &PgType) -> Attribute {
         PgType::Boolean => (1, 1),
         PgType::SmallInt => (2, 2),
         PgType::Integer | PgType::Real | PgType::Date => (4, 4),
-        PgType::BigInt | PgType::DoublePrecision | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_) => (8, 8),
+        PgType::BigInt
+        | PgType::DoublePrecision
+        | PgType::Time(_)
+        | PgType::Timestamp(_)
+        | PgType::TimestampTz(_) => (8, 8),
         _ => (-1, 4),
     };
     Attribute { length, align, is_packable: length == -1 }
@@ -72,7 +77,9 @@ fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, Strin
     let (mut count, mut bytes) = (0, 0);
     let mut empty = Images::default();
     while let Some(row) = reader.next().expect("a row") {
-        converter.convert(&row, &mut former).unwrap_or_else(|error| panic!("{}: {}", error.message, error.detail));
+        converter
+            .convert(&row, &mut former)
+            .unwrap_or_else(|error| panic!("{}: {}", error.message, error.detail));
         former.writer.end_row();
         count += 1;
         if former.writer.images().size() >= BATCH_BYTES {
@@ -100,7 +107,8 @@ fn main() {
     let plan = build(&catalogue, &Profiles::new(), &target, &request).expect("a plan");
     let only = std::env::args().nth(2);
     for table in plan.tables.iter().filter(|table| only.as_ref().is_none_or(|name| *name == table.source)) {
-        let declared = catalogue.tables.iter().find(|declared| declared.name == table.source).expect("its table");
+        let declared =
+            catalogue.tables.iter().find(|declared| declared.name == table.source).expect("its table");
         let columns: Vec<usize> = (0..declared.columns.len()).collect();
         let reader = source.rows_exclusive(declared, &columns, None).expect("a reader");
         let begun = Instant::now();

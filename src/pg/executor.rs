@@ -78,7 +78,13 @@ pub fn insert(
         })
     })?;
     let (source_rows, _) = at.get();
-    Ok(Loaded { source_rows, imported_rows: source_rows - rejected_rows, rejected_rows, converter })
+    Ok(Loaded {
+        source_rows,
+        imported_rows: source_rows - rejected_rows,
+        rejected_rows,
+        stored: None,
+        converter,
+    })
 }
 
 /// The tuplestore and the row that is being filled.

@@ -12,6 +12,7 @@
 use std::cell::Cell as Shared;
 
 use aliaport_plan::convert::Zone;
+use aliaport_plan::digest::TableDigest;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::tuple::{self, Images, Writer};
@@ -23,7 +24,8 @@ use super::datum::{self, Arena};
 use super::error::{self, Error, Result};
 use super::input::Input;
 use super::interrupt;
-use super::reader::{self, Batch};
+use super::readback::Follower;
+use super::reader::{self, Backend, Batch};
 use super::relation::{self, Column};
 use super::row::{CellSink, Fate, OnError, RowConverter, RowError, SetAside};
 
@@ -52,6 +54,8 @@ pub struct Loaded {
     pub imported_rows: u64,
     /// Rows set aside.
     pub rejected_rows: u64,
+    /// The digest of what is stored, where the load could read it back on the way.
+    pub stored: Option<TableDigest>,
     /// The converter, with the digest and the lossy counts.
     pub converter: RowConverter,
 }
@@ -75,7 +79,7 @@ pub fn bulk(
         || {
             let mut heap = Heap::open(oid, plan, is_new)?;
             let loaded = if heap.takes_images(plan) {
-                heap.load_images(reader, converter, &mut policy, &at)?
+                heap.load_images(reader, converter, plan, &mut policy, &at)?
             } else {
                 heap.load_datums(reader, converter, &mut policy, &at)?
             };
@@ -120,6 +124,43 @@ pub fn row_error(error: RowError) -> Error {
     Error::new(error::code(error.sqlstate), error.message).detail(error.detail).hint(error.hint)
 }
 
+unsafe extern "C-unwind" {
+    /// executor/execTuples.c, without pgrx's guard: for loops inside one.
+    fn ExecStoreHeapTuple(
+        tuple: pg_sys::HeapTuple,
+        slot: *mut pg_sys::TupleTableSlot,
+        should_free: bool,
+    ) -> *mut pg_sys::TupleTableSlot;
+}
+
+/// Blocks that are read back before the channel is looked at again: 256 kB, about a batch.
+const BLOCKS_AT_ONCE: u32 = 32;
+
+/// The backend's side of a load with the reader thread.
+struct Writing<'w, 'p> {
+    heap: &'w mut Heap,
+    follower: Option<Follower>,
+    set_aside: &'w mut (dyn FnMut(Vec<SetAside>) -> Result<()> + 'p),
+    at: &'w Shared<(u64, Option<i64>)>,
+}
+
+impl Backend for Writing<'_, '_> {
+    fn write(&mut self, batch: &mut Batch) -> Result<()> {
+        self.at.set(batch.last);
+        self.heap.write_images(&mut batch.images);
+        if batch.set_aside.is_empty() {
+            return Ok(());
+        }
+        (self.set_aside)(std::mem::take(&mut batch.set_aside))
+    }
+
+    fn idle(&mut self) -> bool {
+        // Rows go to the last block only, so those before it are complete.
+        let end = self.heap.block;
+        self.follower.as_mut().is_some_and(|follower| follower.follow(end, BLOCKS_AT_ONCE))
+    }
+}
+
 /// One open heap table and the batch that is being written to it.
 struct Heap {
     relation: pg_sys::Relation,
@@ -136,6 +177,10 @@ struct Heap {
     bulk_insert: pg_sys::BulkInsertState,
     command: pg_sys::CommandId,
     options: i32,
+    /// Made or truncated by this run.
+    is_new: bool,
+    /// The block that the last row went to.
+    block: pg_sys::BlockNumber,
     /// What a batch allocates in PostgreSQL: formed tuples, TOAST work, values of input functions.
     batch_context: pg_sys::MemoryContext,
     /// Set where the table has CHECK constraints.
@@ -193,6 +238,8 @@ impl Heap {
                 bulk_insert: pg_sys::GetBulkInsertState(),
                 command: pg_sys::GetCurrentCommandId(true),
                 options,
+                is_new,
+                block: 0,
                 batch_context,
                 checks,
             })
@@ -209,23 +256,26 @@ impl Heap {
         &mut self,
         reader: ExclusiveReader<'_>,
         converter: RowConverter,
+        plan: &TablePlan,
         policy: &mut Policy<'_>,
         at: &Shared<(u64, Option<i64>)>,
     ) -> Result<Loaded> {
         let writer = Writer::new(self.layout());
         let attributes = self.columns.iter().map(|c| c.index).collect();
-        let finished = reader::scan(reader, converter, writer, attributes, |batch: &mut Batch| {
-            at.set(batch.last);
-            self.write_images(&mut batch.images);
-            if batch.set_aside.is_empty() {
-                return Ok(());
-            }
-            (policy.set_aside)(std::mem::take(&mut batch.set_aside))
-        })?;
+        let follower = if policy.with_digest && self.is_new {
+            // SAFETY: the relation stays open until `close`, and the memory context of the call outlives it.
+            Some(unsafe { Follower::new(self.relation, plan)? })
+        } else {
+            None
+        };
+        let mut writing = Writing { heap: self, follower, set_aside: &mut *policy.set_aside, at };
+        let finished = reader::scan(reader, converter, writer, attributes, &mut writing)?;
+        let stored = writing.follower.and_then(Follower::finish);
         Ok(Loaded {
             source_rows: finished.read,
             imported_rows: finished.read - finished.rejected,
             rejected_rows: finished.rejected,
+            stored,
             converter: finished.converter,
         })
     }
@@ -256,7 +306,13 @@ impl Heap {
             }
         }
         self.flush();
-        Ok(Loaded { source_rows: read, imported_rows: read - rejected, rejected_rows: rejected, converter })
+        Ok(Loaded {
+            source_rows: read,
+            imported_rows: read - rejected,
+            rejected_rows: rejected,
+            stored: None,
+            converter,
+        })
     }
 
     /// The layout of this table's tuples for [`Writer`].
@@ -310,6 +366,7 @@ impl Heap {
     }
 
     /// Writes formed tuples. The insert fills their header fields in place.
+    #[allow(ffi_unwind_calls)] // inside pg_guard_ffi_boundary, which is where an error of PostgreSQL ends
     fn write_images(&mut self, images: &mut Images) {
         let spans = images.spans().to_vec();
         let base = images.bytes_mut().as_mut_ptr();
@@ -344,12 +401,18 @@ impl Heap {
                         &raw const pg_sys::TTSOpsHeapTuple,
                     ));
                 }
-                for (tuple, slot) in self.tuples.iter_mut().zip(&self.tuple_slots) {
-                    pg_sys::ExecStoreHeapTuple(tuple, *slot, false);
-                    if let Some(checks) = &self.checks {
+                let (tuples, slots) = (&mut self.tuples, &self.tuple_slots[..chunk.len()]);
+                // One guard for all rows: pgrx's own around each call costs as much as the call.
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    for (tuple, slot) in tuples.iter_mut().zip(slots) {
+                        ExecStoreHeapTuple(tuple, *slot, false);
+                        (**slot).tts_flags |= pg_sys::TTS_FLAG_SHOULDFREE as u16;
+                    }
+                });
+                if let Some(checks) = &self.checks {
+                    for slot in slots {
                         checks.verify(self.relation, *slot);
                     }
-                    (**slot).tts_flags |= pg_sys::TTS_FLAG_SHOULDFREE as u16;
                 }
                 let outer = pg_sys::MemoryContextSwitchTo(self.batch_context);
                 pg_sys::table_multi_insert(
@@ -360,10 +423,19 @@ impl Heap {
                     self.options,
                     self.bulk_insert,
                 );
-                for slot in &self.tuple_slots[..chunk.len()] {
-                    (**slot).tts_flags &= !(pg_sys::TTS_FLAG_SHOULDFREE as u16);
-                    pg_sys::ExecClearTuple(*slot);
+                let slots = &self.tuple_slots[..chunk.len()];
+                if let Some(slot) = slots.last() {
+                    let block = (**slot).tts_tid.ip_blkid;
+                    self.block = (u32::from(block.bi_hi) << 16) | u32::from(block.bi_lo);
                 }
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    for slot in slots {
+                        (**slot).tts_flags &= !(pg_sys::TTS_FLAG_SHOULDFREE as u16);
+                        if let Some(clear) = (*(**slot).tts_ops).clear {
+                            clear(*slot);
+                        }
+                    }
+                });
                 pg_sys::MemoryContextSwitchTo(outer);
                 pg_sys::MemoryContextReset(self.batch_context);
             }

@@ -1,4 +1,7 @@
 //! Reads a loaded table back from its heap and computes the same digest that the load computed of what it sent.
+//!
+//! [`digest`] scans a table as any query does. [`Follower`] reads the blocks of a table that is being filled, a little behind the load
+//! and in the moments in which it waits for rows: the pages are still in shared buffers then.
 #![allow(unsafe_code)] // scans a table with PostgreSQL's table access functions
 
 use std::ops::ControlFlow;
@@ -6,6 +9,7 @@ use std::ops::ControlFlow;
 use aliaport_plan::digest::{RowHasher, TableDigest};
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
+use aliaport_plan::tuple::deform::{Deformer, Malformed, Stored, tuples};
 use aliaport_plan::value::Cell;
 use pgrx::pg_sys;
 
@@ -133,4 +137,142 @@ pub fn visit(
         pg_sys::table_close(open, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
     Ok(())
+}
+
+/// Bytes of a page.
+const PAGE: usize = pg_sys::BLCKSZ as usize;
+
+/// A page's bytes, aligned as in shared buffers.
+#[repr(C, align(8))]
+struct Page([u8; PAGE]);
+
+/// Reads the blocks of a table that this transaction has made, or has emptied by giving it a new file, while rows are added to it.
+///
+/// Every tuple of such a table is one that the load wrote, so visibility need not be asked. A page that is not as expected
+/// ends it without a result, and the caller scans the table instead.
+pub struct Follower {
+    relation: pg_sys::Relation,
+    types: Vec<PgType>,
+    columns: Vec<Column>,
+    deformer: Deformer,
+    hasher: RowHasher,
+    digest: TableDigest,
+    /// The first block that has not been read.
+    next: pg_sys::BlockNumber,
+    page: Box<Page>,
+    strategy: pg_sys::BufferAccessStrategy,
+    /// What detoasting allocates.
+    context: pg_sys::MemoryContext,
+    is_lost: bool,
+}
+
+impl Follower {
+    /// Follows the load of `relation` with the columns of `plan`, which are in the order of their attributes.
+    ///
+    /// # Safety
+    /// `relation` is open, and stays open and its file the same until [`Follower::finish`]; the current memory context lives as long.
+    pub unsafe fn new(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Self> {
+        let types: Vec<PgType> = plan.columns.iter().map(|c| c.pg_type.clone()).collect();
+        // SAFETY: the caller's promise.
+        unsafe {
+            let columns = relation::columns(relation, plan)?;
+            let attributes = relation::attributes(relation);
+            let deformer = Deformer::new(&attributes, columns.iter().map(|c| c.index).zip(&types));
+            Ok(Follower {
+                relation,
+                hasher: RowHasher::new(&types.iter().collect::<Vec<_>>()),
+                types,
+                columns,
+                deformer,
+                digest: TableDigest::default(),
+                next: 0,
+                page: Box::new(Page([0; PAGE])),
+                // Pages that are not in shared buffers any more must not push others out.
+                strategy: pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD),
+                context: pg_sys::AllocSetContextCreateInternal(
+                    pg_sys::CurrentMemoryContext,
+                    c"aliaport_import read back".as_ptr(),
+                    pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                    pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+                ),
+                is_lost: false,
+            })
+        }
+    }
+
+    /// Reads up to `most` of the blocks before `end`, which no row is added to any more. False when there is none.
+    pub fn follow(&mut self, end: pg_sys::BlockNumber, most: u32) -> bool {
+        let end = end.min(self.next.saturating_add(most));
+        if self.is_lost || self.next >= end {
+            return false;
+        }
+        while self.next < end && !self.is_lost {
+            self.is_lost = self.block().is_err();
+            self.next += 1;
+        }
+        true
+    }
+
+    /// Reads what is left of the table; its digest, unless something was not as expected.
+    pub fn finish(mut self) -> Option<TableDigest> {
+        // SAFETY: the relation is open.
+        let end = unsafe {
+            pg_sys::RelationGetNumberOfBlocksInFork(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM)
+        };
+        while self.follow(end, 64) {
+            interrupt::check();
+        }
+        // SAFETY: made by `new`, freed once.
+        unsafe {
+            pg_sys::MemoryContextDelete(self.context);
+            pg_sys::FreeAccessStrategy(self.strategy);
+        }
+        (!self.is_lost).then_some(self.digest)
+    }
+
+    fn block(&mut self) -> std::result::Result<(), Malformed> {
+        let Follower { columns, types, deformer, hasher, digest, page, context, .. } = self;
+        // SAFETY: the relation is open and has this block; the buffer is pinned and locked while its page is copied. Detoasting
+        // could read other buffers, so it is done after this one was let go.
+        unsafe {
+            let buffer = pg_sys::ReadBufferExtended(
+                self.relation,
+                pg_sys::ForkNumber::MAIN_FORKNUM,
+                self.next,
+                pg_sys::ReadBufferMode::RBM_NORMAL,
+                self.strategy,
+            );
+            pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as _);
+            let bytes: *const u8 = pg_sys::BufferGetPage(buffer).cast();
+            page.0.as_mut_ptr().copy_from_nonoverlapping(bytes, PAGE);
+            pg_sys::UnlockReleaseBuffer(buffer);
+        }
+        for tuple in tuples(&page.0)? {
+            let mut has_toasted = false;
+            deformer.deform(tuple?, |column, stored| match stored {
+                Stored::Cell(cell) => hasher.read_back(column, &cell),
+                Stored::Toasted(datum) => {
+                    has_toasted = true;
+                    // SAFETY: the bytes are a whole varlena of this column, which lives until the page is read anew; detoasted
+                    // bytes live in the context until the row is done.
+                    let cell = unsafe {
+                        let outer = pg_sys::MemoryContextSwitchTo(*context);
+                        let datum = pg_sys::Datum::from(datum.as_ptr());
+                        let cell = datum::to_cell(datum, &types[column], columns[column].storage);
+                        pg_sys::MemoryContextSwitchTo(outer);
+                        cell
+                    };
+                    hasher.read_back(column, &cell);
+                }
+            })?;
+            hasher.end_row(digest);
+            if has_toasted {
+                // SAFETY: nothing in it is used any more.
+                unsafe { pg_sys::MemoryContextReset(*context) };
+                interrupt::check();
+            }
+        }
+        Ok(())
+    }
 }

@@ -7,7 +7,7 @@
 //! tells a long step of SQLite to end.
 #![allow(unsafe_code)] // blocks signals around the start of the thread
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use aliaport_plan::tuple::{Images, Writer};
@@ -37,6 +37,14 @@ pub struct Batch {
     pub last: (u64, Option<i64>),
 }
 
+/// What the backend's own thread does with the batches.
+pub trait Backend {
+    /// Writes a batch.
+    fn write(&mut self, batch: &mut Batch) -> Result<()>;
+    /// No batch is ready: a moment for work that can wait. False when there is none, so that the thread may sleep.
+    fn idle(&mut self) -> bool;
+}
+
 /// What the thread says at the end.
 enum Message {
     Batch(Batch),
@@ -61,7 +69,7 @@ pub struct Finished {
     pub rejected: u64,
 }
 
-/// Reads `rows` to the end in a thread; `write` gets the batches in order, in the backend's own thread.
+/// Reads `rows` to the end in a thread; `writer_side` gets the batches in order, in the backend's own thread.
 ///
 /// `attributes` are the positions (0-based `attnum`) of the converter's columns, ascending.
 pub fn scan(
@@ -69,15 +77,14 @@ pub fn scan(
     converter: RowConverter,
     writer: Writer,
     attributes: Vec<usize>,
-    mut write: impl FnMut(&mut Batch) -> Result<()>,
+    writer_side: &mut impl Backend,
 ) -> Result<Finished> {
     // Dropped after the scope has joined the thread: what SQLite does next must not find the flag still set.
     let _go_on = LetReaderRun;
     std::thread::scope(|scope| {
         let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
         let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
-        let job =
-            Job { rows, converter, form: Former::new(writer, attributes), read: 0, rejected: 0 };
+        let job = Job { rows, converter, form: Former::new(writer, attributes), read: 0, rejected: 0 };
         let thread = with_signals_blocked(|| {
             std::thread::Builder::new()
                 .name("aliaport reader".to_owned())
@@ -86,7 +93,7 @@ pub fn scan(
         .map_err(|e| unexpected(format!("failure to start a thread: {e}")))?;
         // Dropped before the scope joins the thread, on return and on unwinding alike.
         let _stop = StopReader;
-        let finished = receive(&from_reader, &to_reader, &mut write);
+        let finished = receive(&from_reader, &to_reader, writer_side);
         drop(from_reader);
         if finished.is_err() {
             interrupt::stop_reader();
@@ -117,13 +124,19 @@ impl Drop for StopReader {
 fn receive(
     from_reader: &Receiver<Message>,
     to_reader: &SyncSender<Images>,
-    write: &mut impl FnMut(&mut Batch) -> Result<()>,
+    writer_side: &mut impl Backend,
 ) -> Result<Finished> {
     loop {
-        match from_reader.recv_timeout(PATIENCE) {
+        let message = match from_reader.try_recv() {
+            Err(TryRecvError::Empty) if writer_side.idle() => continue,
+            Err(TryRecvError::Empty) => from_reader.recv_timeout(PATIENCE),
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+        };
+        match message {
             Ok(Message::Batch(mut batch)) => {
                 interrupt::check();
-                write(&mut batch)?;
+                writer_side.write(&mut batch)?;
                 // The memory goes back to be filled again; if the thread has ended, it is not needed.
                 let _ = to_reader.try_send(batch.images);
             }

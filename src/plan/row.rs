@@ -109,11 +109,17 @@ pub enum Fate {
     SetAside,
 }
 
+/// What each value of a column meets.
+struct Lane {
+    converter: Converter,
+    is_not_null: bool,
+}
+
 /// Converts the rows of one table.
 pub struct RowConverter {
     table: String,
     columns: Vec<ColumnPlan>,
-    converters: Vec<Converter>,
+    lanes: Vec<Lane>,
     key: Vec<usize>,
     on_error: OnError,
     scratch: Scratch,
@@ -127,10 +133,13 @@ impl RowConverter {
     /// A converter for the columns of `plan`, in its order.
     #[must_use]
     pub fn new(plan: &TablePlan, zone: &Zone, on_error: OnError, with_digest: bool) -> Self {
-        let converters = plan
+        let lanes = plan
             .columns
             .iter()
-            .map(|c| Converter::new(&c.pg_type, &Rules { zone: zone.clone(), number: c.number }))
+            .map(|c| Lane {
+                converter: Converter::new(&c.pg_type, &Rules { zone: zone.clone(), number: c.number }),
+                is_not_null: c.is_not_null,
+            })
             .collect();
         let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
         let key = plan
@@ -141,7 +150,7 @@ impl RowConverter {
         RowConverter {
             table: plan.source.clone(),
             columns: plan.columns.clone(),
-            converters,
+            lanes,
             key,
             on_error,
             scratch: Scratch::default(),
@@ -158,11 +167,19 @@ impl RowConverter {
     /// Under [`OnError::Abort`] the first bad value of the row.
     pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
         sink.begin_row();
-        for column in 0..self.columns.len() {
+        for (column, lane) in self.lanes.iter().enumerate() {
             let value = row.value(column);
-            let bad = match self.converters[column].convert(value, &mut self.scratch) {
+            // Most values of most tables need no conversion at all.
+            if let Some(cell) = lane.converter.plain(value) {
+                if let Some(hasher) = &mut self.hasher {
+                    hasher.sent(column, value, &cell, false);
+                }
+                sink.cell(column, &cell);
+                continue;
+            }
+            let bad = match lane.converter.convert(value, &mut self.scratch) {
                 Ok(converted) => {
-                    if !(matches!(converted.cell, Cell::Null) && self.columns[column].is_not_null) {
+                    if !(lane.is_not_null && matches!(converted.cell, Cell::Null)) {
                         if let Some(hasher) = &mut self.hasher {
                             hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
                         }
@@ -179,9 +196,10 @@ impl RowConverter {
             let is_fatal_for_row = match (self.on_error, &bad) {
                 (OnError::Abort, _) => return Err(self.error(row, column, bad.as_ref())),
                 (OnError::Reject, _) | (OnError::Null, None) => true,
-                (OnError::Null, Some(_)) => self.columns[column].is_not_null,
+                (OnError::Null, Some(_)) => lane.is_not_null,
             };
-            self.set_aside(row, column, bad.as_ref(), is_fatal_for_row);
+            let entry = self.entry(row, column, bad.as_ref(), is_fatal_for_row);
+            self.set_aside.push(entry);
             if is_fatal_for_row {
                 if let Some(hasher) = &mut self.hasher {
                     hasher.abandon_row();
@@ -215,9 +233,9 @@ impl RowConverter {
         std::mem::take(&mut self.set_aside)
     }
 
-    fn set_aside(&mut self, row: &Row<'_>, column: usize, error: Option<&ValueError>, is_rejected: bool) {
+    fn entry(&self, row: &Row<'_>, column: usize, error: Option<&ValueError>, is_rejected: bool) -> SetAside {
         let (sqlstate, reason) = self.reason(column, error);
-        let entry = SetAside {
+        SetAside {
             source_key: self.key_json(row),
             column: Some(self.columns[column].source.clone()),
             storage_class: Some(row.value(column).storage_class().as_str()),
@@ -225,8 +243,7 @@ impl RowConverter {
             reason,
             is_rejected,
             row_data: self.row_json(row),
-        };
-        self.set_aside.push(entry);
+        }
     }
 
     fn reason(&self, column: usize, error: Option<&ValueError>) -> (&'static str, String) {

@@ -5,6 +5,8 @@
 //! with `heap_form_tuple` byte by byte each time it opens a table for loading, so that a server that differs is noticed
 //! before the first row is written. Fields that the insert itself fills (xmin, cmin, xmax, ctid) are zero here.
 
+pub mod deform;
+
 use crate::value::Cell;
 
 /// `SizeofHeapTupleHeader`: what comes before the null bitmap.
@@ -38,6 +40,8 @@ pub struct Layout {
     attributes: Vec<Attribute>,
     /// Where the data begins in a tuple with a null bitmap; without one it begins at [`Layout::hoff_without_nulls`].
     hoff_with_nulls: usize,
+    /// Bytes that a row needs at most, without the payloads of its varlenas.
+    fixed_size: usize,
 }
 
 impl Layout {
@@ -45,7 +49,10 @@ impl Layout {
     #[must_use]
     pub fn new(attributes: Vec<Attribute>) -> Self {
         let bitmap = attributes.len().div_ceil(8);
-        Layout { attributes, hoff_with_nulls: (HEADER + bitmap).next_multiple_of(MAX_ALIGN) }
+        // What an attribute takes with its padding; a varlena has four bytes of header.
+        let size = |attribute: &Attribute| usize::try_from(attribute.length).unwrap_or(4) + MAX_ALIGN;
+        let fixed_size = 2 * MAX_ALIGN + HEADER + bitmap + attributes.iter().map(size).sum::<usize>();
+        Layout { attributes, hoff_with_nulls: (HEADER + bitmap).next_multiple_of(MAX_ALIGN), fixed_size }
     }
 
     const fn hoff_without_nulls() -> usize {
@@ -56,7 +63,10 @@ impl Layout {
 /// Tuple images of some rows, one after the other in one piece of memory.
 #[derive(Debug, Default)]
 pub struct Images {
+    /// Bytes from `end` on are left from rows before: growing a row must not cost a zeroing of what is written anyway.
     bytes: Vec<u8>,
+    /// Where the last image ends.
+    end: usize,
     /// Offset (a multiple of 8) and length of each image.
     spans: Vec<(usize, usize)>,
 }
@@ -74,22 +84,22 @@ impl Images {
         self.spans.is_empty()
     }
 
-    /// Bytes of memory used by the images.
+    /// Bytes used by the images.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.bytes.len()
+        self.end
     }
 
     /// The memory of all images. Offsets are multiples of 8 from its start; whether the start itself is aligned is up to the
     /// allocator, so a reader that needs aligned tuples checks it.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get(..self.end).unwrap_or_default()
     }
 
     /// The same, for a reader that lets the insert fill the header's fields in place.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        self.bytes.get_mut(..self.end).unwrap_or_default()
     }
 
     /// Offset and length of each image in [`Images::bytes`].
@@ -100,11 +110,27 @@ impl Images {
 
     /// Forgets the rows and keeps the memory, unless one huge row made it large.
     pub fn clear(&mut self) {
-        /// An ordinary batch is 64 kB; what a large value needed is given back.
+        /// An ordinary batch is 256 kB; what a large value needed is given back.
         const KEEP: usize = 1 << 20;
-        self.bytes.clear();
-        self.bytes.shrink_to(KEEP);
+        if self.bytes.len() > KEEP {
+            self.bytes = Vec::new();
+        }
+        self.end = 0;
         self.spans.clear();
+    }
+
+    /// Makes room for so many bytes from `at` on.
+    #[inline]
+    fn reserve(&mut self, at: usize, bytes: usize) {
+        let needed = at.saturating_add(bytes);
+        if needed > self.bytes.len() {
+            self.grow(needed);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        self.bytes.resize(needed.max(self.bytes.len().saturating_mul(2)), 0);
     }
 }
 
@@ -115,10 +141,12 @@ pub struct Writer {
     images: Images,
     /// Start of the current row's data.
     data: usize,
+    /// Where the current row goes on.
+    at: usize,
     /// The next attribute to be written.
     next: usize,
     /// Set bits are attributes that have a value, as in `t_bits`.
-    bitmap: Vec<u8>,
+    bitmap: Vec<u64>,
     values: usize,
     has_varwidth: bool,
 }
@@ -127,17 +155,26 @@ impl Writer {
     /// A writer for a table.
     #[must_use]
     pub fn new(layout: Layout) -> Self {
-        let bitmap = vec![0; layout.attributes.len().div_ceil(8)];
-        Writer { layout, images: Images::default(), data: 0, next: 0, bitmap, values: 0, has_varwidth: false }
+        let bitmap = vec![0; layout.attributes.len().div_ceil(64)];
+        Writer {
+            layout,
+            images: Images::default(),
+            data: 0,
+            at: 0,
+            next: 0,
+            bitmap,
+            values: 0,
+            has_varwidth: false,
+        }
     }
 
     /// Begins a row; what was written of an unfinished one is void.
+    #[inline]
     pub fn begin_row(&mut self) {
-        let end = self.images.spans.last().map_or(0, |(offset, length)| offset + length);
-        self.images.bytes.truncate(end);
-        let start = end.next_multiple_of(MAX_ALIGN);
+        let start = self.images.end.next_multiple_of(MAX_ALIGN);
+        self.images.reserve(start, self.layout.fixed_size);
         self.data = start + self.layout.hoff_with_nulls;
-        self.images.bytes.resize(self.data, 0);
+        self.at = self.data;
         self.next = 0;
         self.bitmap.fill(0);
         self.values = 0;
@@ -149,6 +186,7 @@ impl Writer {
     ///
     /// False where the cell cannot be in that attribute: it is of another width, or it is text for an input function.
     #[must_use]
+    #[inline]
     pub fn cell(&mut self, index: usize, cell: &Cell<'_>) -> bool {
         if matches!(cell, Cell::Null) {
             return true;
@@ -158,43 +196,50 @@ impl Writer {
             return false;
         }
         self.next = index + 1;
-        self.bitmap[index / 8] |= 1 << (index % 8);
+        let Some(bits) = self.bitmap.get_mut(index / 64) else { return false };
+        *bits |= 1 << (index % 64);
         self.values += 1;
         match *cell {
             Cell::Null | Cell::Input(_) => false,
-            Cell::Bool(b) => self.fixed(attribute, &[u8::from(b)]),
-            Cell::Int2(i) => self.fixed(attribute, &i.to_ne_bytes()),
-            Cell::Int4(i) | Cell::Date(i) => self.fixed(attribute, &i.to_ne_bytes()),
-            Cell::Int8(i) | Cell::Time(i) | Cell::Timestamp(i) => self.fixed(attribute, &i.to_ne_bytes()),
-            Cell::Float4(f) => self.fixed(attribute, &f.to_ne_bytes()),
-            Cell::Float8(f) => self.fixed(attribute, &f.to_ne_bytes()),
-            Cell::Enum(oid) => self.fixed(attribute, &oid.to_ne_bytes()),
-            Cell::Uuid(bytes) => self.fixed(attribute, &bytes),
+            Cell::Bool(b) => self.fixed(attribute, [u8::from(b)]),
+            Cell::Int2(i) => self.fixed(attribute, i.to_ne_bytes()),
+            Cell::Int4(i) | Cell::Date(i) => self.fixed(attribute, i.to_ne_bytes()),
+            Cell::Int8(i) | Cell::Time(i) | Cell::Timestamp(i) => self.fixed(attribute, i.to_ne_bytes()),
+            Cell::Float4(f) => self.fixed(attribute, f.to_ne_bytes()),
+            Cell::Float8(f) => self.fixed(attribute, f.to_ne_bytes()),
+            Cell::Enum(oid) => self.fixed(attribute, oid.to_ne_bytes()),
+            Cell::Uuid(bytes) => self.fixed(attribute, bytes),
             Cell::Varlena(payload) => self.varlena(attribute, payload),
         }
     }
 
     /// Completes the row.
+    #[inline]
     pub fn end_row(&mut self) {
-        let has_nulls = self.values < self.layout.attributes.len();
+        let natts = self.layout.attributes.len();
+        let has_nulls = self.values < natts;
         let hoff = if has_nulls { self.layout.hoff_with_nulls } else { Layout::hoff_without_nulls() };
         let start = self.data - hoff;
-        let bytes = &mut self.images.bytes;
         let mut infomask = 0;
         if has_nulls {
             infomask |= HAS_NULL;
-            bytes[start + HEADER..start + HEADER + self.bitmap.len()].copy_from_slice(&self.bitmap);
         }
         if self.has_varwidth {
             infomask |= HAS_VARWIDTH;
         }
+        let bytes = &mut self.images.bytes;
+        bytes[start..start + Layout::hoff_without_nulls()].fill(0);
+        if has_nulls {
+            // The bitmap is the bytes of its words, lowest first; what follows up to the data is zero.
+            let mut words = self.bitmap.iter().flat_map(|word| word.to_le_bytes());
+            bytes[start + HEADER..self.data].fill_with(|| words.next().unwrap_or(0));
+        }
         // A table has at most 1600 attributes, which fits the 11 bits of t_infomask2.
-        let natts = self.layout.attributes.len() as u16;
-        bytes[start + INFOMASK2..start + INFOMASK2 + 2].copy_from_slice(&natts.to_ne_bytes());
+        bytes[start + INFOMASK2..start + INFOMASK2 + 2].copy_from_slice(&(natts as u16).to_ne_bytes());
         bytes[start + INFOMASK..start + INFOMASK + 2].copy_from_slice(&infomask.to_ne_bytes());
         bytes[start + HOFF] = hoff as u8;
-        let length = bytes.len() - start;
-        self.images.spans.push((start, length));
+        self.images.spans.push((start, self.at - start));
+        self.images.end = self.at;
     }
 
     /// The rows written so far.
@@ -209,44 +254,58 @@ impl Writer {
         std::mem::replace(&mut self.images, empty)
     }
 
+    /// Pads with zeros up to a multiple of `align`, which is at most 8. There is room for it: see `Layout::fixed_size`.
+    #[inline]
     fn align(&mut self, align: u8) {
-        let offset = self.images.bytes.len() - self.data;
-        let aligned = offset.next_multiple_of(usize::from(align.max(1)));
-        self.images.bytes.resize(self.data + aligned, 0);
+        // The data itself begins at a multiple of 8. A mask, because `next_multiple_of` divides.
+        let mask = usize::from(align).max(1) - 1;
+        let aligned = (self.at + mask) & !mask;
+        if aligned != self.at {
+            self.images.bytes[self.at..self.at + MAX_ALIGN].fill(0);
+            self.at = aligned;
+        }
     }
 
-    fn fixed(&mut self, attribute: Attribute, bytes: &[u8]) -> bool {
-        if usize::try_from(attribute.length) != Ok(bytes.len()) {
+    #[inline]
+    fn fixed<const N: usize>(&mut self, attribute: Attribute, bytes: [u8; N]) -> bool {
+        if attribute.length != N as i16 {
             return false;
         }
         self.align(attribute.align);
-        self.images.bytes.extend_from_slice(bytes);
+        self.images.bytes[self.at..self.at + N].copy_from_slice(&bytes);
+        self.at += N;
         true
     }
 
+    #[inline]
     fn varlena(&mut self, attribute: Attribute, payload: &[u8]) -> bool {
+        // Room for what follows, too, as the payload was not in the room that the row began with.
+        self.images.reserve(self.at, payload.len() + self.layout.fixed_size);
         if attribute.length == -1 {
             self.has_varwidth = true;
             if attribute.is_packable && payload.len() <= SHORT_MAX {
                 // postgres.h, SET_VARSIZE_1B: the length with its header, and the lowest (little-endian) or highest bit set.
                 let length = payload.len() as u8 + 1;
-                self.images.bytes.push(if cfg!(target_endian = "little") {
-                    (length << 1) | 1
-                } else {
-                    length | 0x80
-                });
+                self.images.bytes[self.at] =
+                    if cfg!(target_endian = "little") { (length << 1) | 1 } else { length | 0x80 };
+                self.at += 1;
             } else {
                 self.align(attribute.align);
                 // SET_VARSIZE_4B. Payloads are below 1 GB.
                 let length = payload.len() as u32 + 4;
                 let header = if cfg!(target_endian = "little") { length << 2 } else { length & 0x3fff_ffff };
-                self.images.bytes.extend_from_slice(&header.to_ne_bytes());
+                self.images.bytes[self.at..self.at + 4].copy_from_slice(&header.to_ne_bytes());
+                self.at += 4;
             }
-            self.images.bytes.extend_from_slice(payload);
-            return true;
+        } else if usize::try_from(attribute.length) == Ok(payload.len()) {
+            // A fixed-length by-reference type that has no variant of its own (interval, macaddr, ...).
+            self.align(attribute.align);
+        } else {
+            return false;
         }
-        // A fixed-length by-reference type that has no variant of its own (interval, macaddr, ...).
-        self.fixed(attribute, payload)
+        self.images.bytes[self.at..self.at + payload.len()].copy_from_slice(payload);
+        self.at += payload.len();
+        true
     }
 }
 

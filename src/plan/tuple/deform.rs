@@ -1,0 +1,335 @@
+//! Reads heap pages back: the line pointers of a page, and the attributes of a tuple, from their bytes alone.
+//!
+//! The other direction of [`super::Writer`], and independent of it: nothing here knows how a tuple was formed. The layout is that of
+//! `PageHeaderData`, `ItemIdData` (src/include/storage/bufpage.h, itemid.h) and `heap_deform_tuple`. What is not exactly as
+//! expected is [`Malformed`]: the caller then asks PostgreSQL itself to read the table.
+
+use super::{Attribute, HEADER, HOFF, INFOMASK, INFOMASK2};
+use crate::pg_type::PgType;
+use crate::value::Cell;
+
+/// `offsetof(PageHeaderData, pd_lower)`, and `SizeOfPageHeaderData`.
+const PAGE_LOWER: usize = 12;
+const PAGE_HEADER: usize = 24;
+/// `LP_NORMAL`
+const NORMAL: u32 = 1;
+/// `HEAP_NATTS_MASK`
+const NATTS: u16 = 0x07ff;
+/// `HEAP_HASNULL`
+const HAS_NULL: u16 = 0x0001;
+
+/// Bytes that are not what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// An attribute's value as its tuple holds it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stored<'p> {
+    /// Complete.
+    Cell(Cell<'p>),
+    /// A varlena that is compressed or out of line, from its header on.
+    Toasted(&'p [u8]),
+}
+
+/// What an attribute's bytes mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Date,
+    Time,
+    Timestamp,
+    Enum,
+    Uuid,
+    Varlena,
+    /// A fixed length of a type that has no variant of its own.
+    Bytes,
+}
+
+/// Takes the tuples of one table apart.
+#[derive(Clone, Debug)]
+pub struct Deformer {
+    /// By `attnum - 1`: how it is stored, and the column (of those that are wanted) with what it means.
+    attributes: Vec<(Attribute, Option<(usize, Form)>)>,
+}
+
+impl Deformer {
+    /// For a table with these attributes, dropped ones included, in `attnum` order. `columns` are those that are wanted: the 0-based `attnum` and
+    /// the type of each, by ascending `attnum`.
+    #[must_use]
+    pub fn new<'t>(attributes: &[Attribute], columns: impl IntoIterator<Item = (usize, &'t PgType)>) -> Self {
+        let mut all: Vec<_> = attributes.iter().map(|attribute| (*attribute, None)).collect();
+        for (column, (index, pg_type)) in columns.into_iter().enumerate() {
+            if let Some((attribute, wanted)) = all.get_mut(index) {
+                *wanted = Some((column, Form::of(pg_type, *attribute)));
+            }
+        }
+        Deformer { attributes: all }
+    }
+
+    /// Gives the value of each wanted column to `each`, in `attnum` order, NULLs included.
+    ///
+    /// # Errors
+    /// The tuple is cut short, or has fewer attributes than the table (it was there before a column was added).
+    #[inline]
+    pub fn deform<'p>(
+        &self,
+        tuple: &'p [u8],
+        mut each: impl FnMut(usize, Stored<'p>),
+    ) -> Result<(), Malformed> {
+        let word = |at: usize| Some(u16::from_ne_bytes([*tuple.get(at)?, *tuple.get(at + 1)?]));
+        let (Some(infomask2), Some(infomask), Some(hoff)) =
+            (word(INFOMASK2), word(INFOMASK), tuple.get(HOFF))
+        else {
+            return Err(Malformed);
+        };
+        if usize::from(infomask2 & NATTS) != self.attributes.len() {
+            return Err(Malformed);
+        }
+        let hoff = usize::from(*hoff);
+        let bitmap = match infomask & HAS_NULL {
+            0 => None,
+            _ => Some(tuple.get(HEADER..hoff).ok_or(Malformed)?),
+        };
+        let data = tuple.get(hoff..).ok_or(Malformed)?;
+        let mut at = 0;
+        for (index, (attribute, wanted)) in self.attributes.iter().enumerate() {
+            if let Some(bitmap) = bitmap
+                && bitmap.get(index / 8).ok_or(Malformed)? & (1 << (index % 8)) == 0
+            {
+                if let Some((column, _)) = wanted {
+                    each(*column, Stored::Cell(Cell::Null));
+                }
+                continue;
+            }
+            // The first byte of an unaligned varlena is its header, which is never zero; a padding byte is always zero.
+            if !(attribute.length == -1 && data.get(at).is_some_and(|byte| *byte != 0)) {
+                let mask = usize::from(attribute.align).max(1) - 1;
+                at = (at + mask) & !mask;
+            }
+            let rest = data.get(at..).ok_or(Malformed)?;
+            let length = match attribute.length {
+                -1 => varlena_size(rest).ok_or(Malformed)?,
+                length => usize::try_from(length).map_err(|_| Malformed)?,
+            };
+            let bytes = rest.get(..length).ok_or(Malformed)?;
+            at += length;
+            if let Some((column, form)) = wanted {
+                each(*column, form.read(bytes).ok_or(Malformed)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Form {
+    fn of(pg_type: &PgType, attribute: Attribute) -> Form {
+        match pg_type {
+            PgType::Boolean => Form::Bool,
+            PgType::SmallInt => Form::Int2,
+            PgType::Integer => Form::Int4,
+            PgType::BigInt => Form::Int8,
+            PgType::Real => Form::Float4,
+            PgType::DoublePrecision => Form::Float8,
+            PgType::Date => Form::Date,
+            PgType::Time(_) => Form::Time,
+            PgType::Timestamp(_) | PgType::TimestampTz(_) => Form::Timestamp,
+            PgType::Enum { .. } => Form::Enum,
+            PgType::Uuid => Form::Uuid,
+            _ if attribute.length == -1 => Form::Varlena,
+            _ => Form::Bytes,
+        }
+    }
+
+    /// The value in `bytes`, which has the attribute's length; `None` where that is not the length of the type.
+    #[inline]
+    fn read(self, bytes: &[u8]) -> Option<Stored<'_>> {
+        Some(Stored::Cell(match self {
+            Form::Bool => Cell::Bool(*bytes.first()? != 0),
+            Form::Int2 => Cell::Int2(i16::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Int4 => Cell::Int4(i32::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Int8 => Cell::Int8(i64::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Float4 => Cell::Float4(f32::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Float8 => Cell::Float8(f64::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Date => Cell::Date(i32::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Time => Cell::Time(i64::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Timestamp => Cell::Timestamp(i64::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Enum => Cell::Enum(u32::from_ne_bytes(bytes.try_into().ok()?)),
+            Form::Uuid => Cell::Uuid(bytes.try_into().ok()?),
+            Form::Bytes => Cell::Varlena(bytes),
+            Form::Varlena => match header(*bytes.first()?) {
+                Header::Short => Cell::Varlena(bytes.get(1..)?),
+                Header::Plain => Cell::Varlena(bytes.get(4..)?),
+                Header::Compressed | Header::OutOfLine => return Some(Stored::Toasted(bytes)),
+            },
+        }))
+    }
+}
+
+/// The kinds of varlena headers (postgres.h, "struct varattrib").
+enum Header {
+    Short,
+    Plain,
+    Compressed,
+    OutOfLine,
+}
+
+#[inline]
+fn header(first: u8) -> Header {
+    if cfg!(target_endian = "little") {
+        match first {
+            0x01 => Header::OutOfLine,
+            _ if first & 1 == 1 => Header::Short,
+            _ if first & 3 == 2 => Header::Compressed,
+            _ => Header::Plain,
+        }
+    } else {
+        match first {
+            0x80 => Header::OutOfLine,
+            _ if first & 0x80 != 0 => Header::Short,
+            _ if first & 0x40 != 0 => Header::Compressed,
+            _ => Header::Plain,
+        }
+    }
+}
+
+/// Bytes of a varlena, its header included.
+#[inline]
+fn varlena_size(bytes: &[u8]) -> Option<usize> {
+    let first = *bytes.first()?;
+    Some(match header(first) {
+        Header::Short => usize::from(if cfg!(target_endian = "little") { first >> 1 } else { first & 0x7f }),
+        Header::Plain | Header::Compressed => {
+            let word = u32::from_ne_bytes(bytes.first_chunk::<4>().copied()?);
+            let size = if cfg!(target_endian = "little") { word >> 2 } else { word & 0x3fff_ffff };
+            usize::try_from(size).ok().filter(|size| *size >= 4)?
+        }
+        // varatt.h: a tag byte, then a varatt_external, which is what a table on disk holds.
+        Header::OutOfLine if bytes.get(1) == Some(&18) => 2 + 16,
+        Header::OutOfLine => return None,
+    })
+}
+
+/// The tuples of a page, in the order of their line pointers.
+///
+/// # Errors
+/// The page's header or a line pointer leads outside of the page, or a line pointer is dead or redirected.
+pub fn tuples(page: &[u8]) -> Result<impl Iterator<Item = Result<&[u8], Malformed>>, Malformed> {
+    let lower = page.get(PAGE_LOWER..PAGE_LOWER + 2).ok_or(Malformed)?;
+    let lower = usize::from(u16::from_ne_bytes(lower.try_into().map_err(|_| Malformed)?));
+    // A page that is all zeros was made and not used yet.
+    let pointers = if lower == 0 { &[] } else { page.get(PAGE_HEADER..lower).ok_or(Malformed)? };
+    let (pointers, odd) = pointers.as_chunks::<4>();
+    if !odd.is_empty() {
+        return Err(Malformed);
+    }
+    Ok(pointers.iter().map(|pointer| {
+        let bits = u32::from_ne_bytes(*pointer);
+        // Bit fields begin at the lowest bit of a little-endian word, and at the highest of a big-endian one.
+        let (offset, flags, length) = if cfg!(target_endian = "little") {
+            (bits & 0x7fff, bits >> 15 & 3, bits >> 17)
+        } else {
+            (bits >> 17, bits >> 15 & 3, bits & 0x7fff)
+        };
+        let (offset, length) = (offset as usize, length as usize);
+        if flags == NORMAL { page.get(offset..offset + length).ok_or(Malformed) } else { Err(Malformed) }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Layout, Writer};
+    use super::*;
+
+    const TYPES: &[PgType] = &[
+        PgType::Boolean,
+        PgType::Text,
+        PgType::SmallInt,
+        PgType::BigInt,
+        PgType::Bytea,
+        PgType::Date,
+        PgType::Uuid,
+        PgType::DoublePrecision,
+        PgType::Text,
+        PgType::Real,
+    ];
+
+    fn attributes() -> Vec<Attribute> {
+        let of = |pg_type: &PgType| match pg_type {
+            PgType::Boolean => (1, 1),
+            PgType::SmallInt => (2, 2),
+            PgType::Date | PgType::Real => (4, 4),
+            PgType::Uuid => (16, 1),
+            PgType::BigInt | PgType::DoublePrecision => (8, 8),
+            _ => (-1, 4),
+        };
+        TYPES
+            .iter()
+            .map(of)
+            .map(|(length, align)| Attribute { length, align, is_packable: length == -1 })
+            .collect()
+    }
+
+    fn cell<'a>(pg_type: &PgType, seed: u64, payload: &'a [u8]) -> Cell<'a> {
+        match pg_type {
+            PgType::Boolean => Cell::Bool(seed.is_multiple_of(2)),
+            PgType::SmallInt => Cell::Int2(seed as i16),
+            PgType::BigInt => Cell::Int8(seed as i64),
+            PgType::Date => Cell::Date(seed as i32),
+            PgType::Uuid => Cell::Uuid([seed as u8; 16]),
+            PgType::DoublePrecision => Cell::Float8(seed as f64),
+            PgType::Real => Cell::Float4(seed as f32),
+            _ => Cell::Varlena(payload),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_writer_forms_is_read_back(
+            rows in prop::collection::vec(
+                prop::collection::vec(prop::option::weighted(0.8, (any::<u64>(), prop::collection::vec(any::<u8>(), 0..300))), TYPES.len()),
+                1..20,
+            )
+        ) {
+            let mut writer = Writer::new(Layout::new(attributes()));
+            for row in &rows {
+                writer.begin_row();
+                for (index, (pg_type, value)) in TYPES.iter().zip(row).enumerate() {
+                    let cell = value.as_ref().map_or(Cell::Null, |(seed, payload)| cell(pg_type, *seed, payload));
+                    prop_assert!(writer.cell(index, &cell));
+                }
+                writer.end_row();
+            }
+            let deformer = Deformer::new(&attributes(), TYPES.iter().enumerate());
+            for (row, (start, length)) in rows.iter().zip(writer.images().spans()) {
+                let mut cells = Vec::new();
+                let tuple = &writer.images().bytes()[*start..start + length];
+                prop_assert_eq!(deformer.deform(tuple, |column, stored| cells.push((column, stored))), Ok(()));
+                for (index, (pg_type, value)) in TYPES.iter().zip(row).enumerate() {
+                    let sent = value.as_ref().map_or(Cell::Null, |(seed, payload)| cell(pg_type, *seed, payload));
+                    prop_assert_eq!(&cells[index], &(index, Stored::Cell(sent)));
+                }
+                // Cut anywhere, it is refused or read without what is missing, but never beyond its end.
+                for end in 0..tuple.len() {
+                    let _ = deformer.deform(&tuple[..end], |_, _| ());
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_a_page_panic(page in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(tuples) = tuples(&page) {
+                let deformer = Deformer::new(&attributes(), TYPES.iter().enumerate());
+                for tuple in tuples.flatten() {
+                    let _ = deformer.deform(tuple, |_, _| ());
+                }
+            }
+        }
+    }
+}
