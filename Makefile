@@ -145,8 +145,9 @@ regress: build ## pg_regress: the SQL surface, refusals first
 	@python3 tests/pg_regress/run.py --pg-config "$(TREE)" --output '$(TARGET)/regress-pg$(PG)'
 
 .PHONY: session
-session: build venv ## from outside: cancel, terminate, concurrency, the source untouched, memory, dump and restore
-	@'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/session --pg-config "$(TREE)" $(PYTEST_ARGS)
+session: build venv ## from outside: cancel, terminate, concurrency, the source untouched, memory, the report in a browser
+	@tests/cluster/deps.sh $(PGRX_VERSION) browser
+	'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/session --pg-config "$(TREE)" $(PYTEST_ARGS)
 
 .PHONY: roundtrip
 roundtrip: build venv ## SQLAlchemy writes SQLite, the import runs, the same models read PostgreSQL

@@ -70,6 +70,15 @@ AS 'MODULE_PATHNAME', 'aliaport_validate_wrapper';
 COMMENT ON FUNCTION aliaport_validate(text, name, jsonb)
     IS 'compares a SQLite database with the tables that were made from it; writes nothing';
 
+CREATE FUNCTION aliaport_report(
+    run_id bigint DEFAULT NULL,
+    format text   DEFAULT 'markdown'
+) RETURNS text
+LANGUAGE c STABLE PARALLEL UNSAFE COST 10000
+AS 'MODULE_PATHNAME', 'aliaport_report_wrapper';
+COMMENT ON FUNCTION aliaport_report(bigint, text)
+    IS 'a page about one run (the latest) as markdown, html or json; reads the history with the caller''s rights';
+
 CREATE FUNCTION aliaport_import_version() RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'aliaport_import_version_wrapper';

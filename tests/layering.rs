@@ -142,7 +142,9 @@ fn unsafe_is_where_it_is_expected() {
     let mut needless = MAY_BE_UNSAFE.to_vec();
     for path in sources("src") {
         // The word alone: `unsafe_code` in an attribute is another one.
-        let lines = lines_with(&path, &["unsafe"]);
+        let mut lines = lines_with(&path, &["unsafe"]);
+        // A word of the page's Content-Security-Policy, not of Rust.
+        lines.retain(|line| !line.contains("'unsafe-inline'"));
         if lines.is_empty() {
             continue;
         }

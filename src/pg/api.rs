@@ -14,7 +14,7 @@ use super::inspect;
 use super::planning::{self, bad_argument};
 use super::row::OnError;
 use super::run::{self, Request};
-use super::{target, validate};
+use super::{report, target, validate};
 
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
@@ -195,6 +195,11 @@ fn aliaport_validate(
             .collect::<Vec<_>>())
     };
     validate().map(TableIterator::new).map_err(Error::into_report)
+}
+
+#[pg_extern(sql = false)]
+fn aliaport_report(run_id: Option<i64>, format: Option<&str>) -> std::result::Result<String, ErrorReport> {
+    report::report(run_id, format.unwrap_or("markdown")).map_err(Error::into_report)
 }
 
 #[pg_extern(sql = false)]

@@ -24,6 +24,7 @@ mod planning;
 mod readback;
 mod reader;
 mod relation;
+mod report;
 mod run;
 mod spi;
 mod subxact;

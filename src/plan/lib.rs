@@ -23,6 +23,7 @@ pub mod pg_type;
 pub mod plan;
 pub mod profile;
 pub mod range;
+pub mod report;
 pub mod row;
 pub mod target;
 pub mod tuple;

@@ -1,5 +1,6 @@
 #!/bin/bash
-# deps.sh PGRX_VERSION: installs what demo and tests need and this machine lacks, by apt and cargo; quick where nothing is missing.
+# deps.sh PGRX_VERSION [browser]: installs what demo and tests need and this machine lacks, by apt and cargo; quick where nothing
+# is missing. The browser is for tests of aliaport_report's page, which are skipped without it.
 #
 # apt is used as root or through sudo. Rust is not installed: Debian 12's is too old, and how it comes to a machine is its owner's choice.
 set -euo pipefail
@@ -28,6 +29,9 @@ python3 -c 'import ensurepip, venv' 2> /dev/null || lacks python3 python3-venv
 [ -x /usr/lib/postgresql/15/bin/postgres ] || lacks postgresql-15
 [ -e /usr/include/postgresql/15/server/postgres.h ] || lacks postgresql-server-dev-15
 compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' > /dev/null || lacks postgresql-server-dev-15
+if [ "${2:-}" = browser ]; then
+    command -v chromium > /dev/null || lacks chromium fonts-dejavu-core
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
     command -v apt-get > /dev/null || die "this is not a Debian system. Install what these packages hold: ${missing[*]}"

@@ -30,6 +30,8 @@ pub struct TableRow {
     pub sequence_next: Option<i64>,
     /// Time spent on this table in all phases.
     pub elapsed: Duration,
+    /// The run made this table: going back drops it.
+    pub(super) is_created: bool,
     pub(super) warnings: Vec<Finding>,
     /// How the rows got into the table; `None` until they are loaded.
     pub(super) path: Option<&'static str>,
@@ -51,6 +53,7 @@ impl TableRow {
             content_match: None,
             sequence_next: None,
             elapsed: Duration::ZERO,
+            is_created: table.is_created,
             warnings: table.findings.clone(),
             path: None,
             digest: None,
@@ -89,6 +92,7 @@ impl TableRow {
             self.warnings.iter().filter(|w| w.code != "not_carried").filter_map(|w| w.count).sum();
         let mut detail = json!({
             "warnings": warnings,
+            "created": self.is_created,
             "inserted": self.imported_rows,
             "lossy": lossy,
             "path": self.path,
