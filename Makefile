@@ -83,7 +83,7 @@ install: cargo-pgrx ## build a release and install it: PG_CONFIG=/path/to/pg_con
 	tests/cluster/install.sh "$$config" "$$stage" '$(DESTDIR)'
 
 .PHONY: test
-test: lint check-pure pgrx-test regress session roundtrip ## every test; `make -k test` goes on after a failure
+test: lint check-pure pgrx-test regress session roundtrip schema ## every test; `make -k test` goes on after a failure
 
 .PHONY: bench
 bench: build venv ## import against COPY and CREATE TABLE AS, in rounds; prints the tables of benches/RESULTS.md
@@ -150,8 +150,12 @@ session: build venv ## from outside: cancel, terminate, concurrency, the source 
 	'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/session --pg-config "$(TREE)" $(PYTEST_ARGS)
 
 .PHONY: roundtrip
-roundtrip: build venv ## SQLAlchemy writes SQLite, the import runs, the same models read PostgreSQL
+roundtrip: build venv ## SQLAlchemy writes SQLite, the import runs, into new tables and into SQLAlchemy's own, the same models read PostgreSQL
 	@'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/roundtrip --pg-config "$(TREE)" $(PYTEST_ARGS)
+
+.PHONY: schema
+schema: build venv ## every declared object is there after an import, and aliaport_plan's statements make the same ones
+	@'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/schema --pg-config "$(TREE)" $(PYTEST_ARGS)
 
 META.json: META.json.in Cargo.toml ## the PGXN description, made from META.json.in
 	@sed "s/@VERSION@/$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)/" $< > $@

@@ -214,7 +214,7 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
             ))
         }
         "nocase" => Some(
-            "compare with lower() in the application's queries, or import with options => '{\"nocase\":\"citext\"}'"
+            "compare lower(column COLLATE \"C\") in the application's queries, as the indexes do, or import with options => '{\"nocase\":\"citext\"}'"
                 .to_owned(),
         ),
         "unindexed_parent" => {
