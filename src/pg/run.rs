@@ -215,7 +215,7 @@ impl<'a> Import<'a> {
             _ => self.statement(step)?,
         }
         if let Some(row) = step.table.and_then(|t| self.rows.get_mut(t)) {
-            row.elapsed += begun.elapsed();
+            row.took(step.action, begun.elapsed());
         }
         Ok(())
     }

@@ -160,6 +160,24 @@ impl RowHasher {
         }
     }
 
+    /// The same as [`RowHasher::sent`] for an INTEGER in an integer or boolean column.
+    #[inline]
+    pub fn sent_whole(&mut self, column: usize, v: i64) {
+        Row { column: column as u16, bytes: &mut self.bytes }.whole(v);
+    }
+
+    /// The same as [`RowHasher::sent`] for a REAL in a column of type double precision.
+    #[inline]
+    pub fn sent_double(&mut self, column: usize, v: f64) {
+        Row { column: column as u16, bytes: &mut self.bytes }.double(v);
+    }
+
+    /// The same as [`RowHasher::sent`] for NULL.
+    #[inline]
+    pub fn sent_null(&mut self, column: usize) {
+        Row { column: column as u16, bytes: &mut self.bytes }.frame(Tag::Null, 0);
+    }
+
     /// Adds a value as the target table holds it.
     #[inline]
     pub fn read_back(&mut self, column: usize, cell: &Cell) {

@@ -186,7 +186,7 @@ impl Writer {
     ///
     /// False where the cell cannot be in that attribute: it is of another width, or it is text for an input function.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn cell(&mut self, index: usize, cell: &Cell<'_>) -> bool {
         if matches!(cell, Cell::Null) {
             return true;
@@ -266,7 +266,7 @@ impl Writer {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn fixed<const N: usize>(&mut self, attribute: Attribute, bytes: [u8; N]) -> bool {
         if attribute.length != N as i16 {
             return false;

@@ -21,6 +21,10 @@ pub(crate) struct Statement<'s> {
     /// The current row. The slices are SQLite's and really live until the next call of [`Statement::step`]: they are
     /// cleared there first, and handed out for the time of a borrow of `self` only.
     values: Vec<Value<'static>>,
+    /// Columns of a row; 0 before the first.
+    count: c_int,
+    /// See [`Statement::distance`].
+    stride: Option<usize>,
     is_done: bool,
 }
 
@@ -45,7 +49,7 @@ impl<'s> Statement<'s> {
         let Some(raw) = NonNull::new(raw) else {
             return Err(SourceError::new(SourceErrorKind::Unexpected, source.path()));
         };
-        let statement = Self { source, raw, values: Vec::new(), is_done: false };
+        let statement = Self { source, raw, values: Vec::new(), count: 0, stride: None, is_done: false };
         let read = (tail as usize).wrapping_sub(sql.as_ptr() as usize);
         if sql.get(read..).is_some_and(|rest| !rest.trim().is_empty()) {
             return Err(SourceError::new(SourceErrorKind::InvalidFilter, source.path())
@@ -73,11 +77,23 @@ impl<'s> Statement<'s> {
                 return if code == ffi::SQLITE_DONE { Ok(false) } else { Err(self.source.error(code)) };
             }
         }
-        // SAFETY: as above; the statement stands on a row.
-        let count = unsafe { ffi::sqlite3_data_count(raw) };
-        for column in 0..count {
-            // SAFETY: column is in range. The value is SQLite's until the next step, which clears self.values first.
-            match unsafe { read(ffi::sqlite3_column_value(raw, column)) } {
+        if self.count == 0 {
+            // SAFETY: as above; the statement stands on a row.
+            self.count = unsafe { ffi::sqlite3_data_count(raw) };
+            self.stride = self.distance();
+            self.values.reserve_exact(usize::try_from(self.count).unwrap_or(0));
+        }
+        // SAFETY: as above; a row has a first column.
+        let first = unsafe { ffi::sqlite3_column_value(raw, 0) };
+        for column in 0..self.count {
+            let value = match self.stride {
+                // SAFETY: column is in range, and `distance` has seen that the values of a row stand at this distance.
+                Some(stride) => unsafe { first.byte_add(column as usize * stride) },
+                // SAFETY: column is in range.
+                None => unsafe { ffi::sqlite3_column_value(raw, column) },
+            };
+            // SAFETY: the value is SQLite's until the next step, which clears self.values first.
+            match unsafe { read(value) } {
                 Some(value) => self.values.push(value),
                 None => {
                     self.is_done = true;
@@ -86,6 +102,23 @@ impl<'s> Statement<'s> {
             }
         }
         Ok(true)
+    }
+
+    /// Bytes from one value of the current row to the next, where they are all at the same distance.
+    ///
+    /// `OP_ResultRow` takes a row from consecutive registers (<https://www.sqlite.org/opcode.html>), which are an array in memory, so
+    /// one call finds them all: `sqlite3_column_value` costs more than reading an integer. Should another SQLite arrange them otherwise,
+    /// this is `None`, and each value is asked for.
+    fn distance(&self) -> Option<usize> {
+        let raw = self.raw.as_ptr();
+        // SAFETY: the statement stands on a row, and columns are in range. Only addresses are compared.
+        let address = |column| unsafe { ffi::sqlite3_column_value(raw, column) as usize };
+        if self.count < 2 {
+            return Some(0);
+        }
+        let distance = address(1).checked_sub(address(0))?;
+        let is_even = (2..self.count).all(|column| address(column) == address(column - 1) + distance);
+        is_even.then_some(distance)
     }
 
     /// The values of the current row; none before the first and after the last.

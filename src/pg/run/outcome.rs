@@ -1,10 +1,11 @@
 //! What a run came to: one validation row a table, and the words for it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{Finding, Severity};
-use aliaport_plan::plan::TablePlan;
+use aliaport_plan::plan::{Action, TablePlan};
 use serde_json::json;
 
 /// One validation row.
@@ -32,6 +33,8 @@ pub struct TableRow {
     pub elapsed: Duration,
     /// The run made this table: going back drops it.
     pub(super) is_created: bool,
+    /// The same by kind of step.
+    seconds: BTreeMap<&'static str, f64>,
     pub(super) warnings: Vec<Finding>,
     /// How the rows got into the table; `None` until they are loaded.
     pub(super) path: Option<&'static str>,
@@ -53,12 +56,19 @@ impl TableRow {
             content_match: None,
             sequence_next: None,
             elapsed: Duration::ZERO,
+            seconds: BTreeMap::new(),
             is_created: table.is_created,
             warnings: table.findings.clone(),
             path: None,
             digest: None,
             failure: None,
         }
+    }
+
+    /// Adds the time that a step for this table took.
+    pub(super) fn took(&mut self, action: Action, time: Duration) {
+        self.elapsed += time;
+        *self.seconds.entry(action.as_str()).or_default() += time.as_secs_f64();
     }
 
     pub(super) fn warn(&mut self, code: &'static str, message: &str, count: i64) {
@@ -96,6 +106,7 @@ impl TableRow {
             "inserted": self.imported_rows,
             "lossy": lossy,
             "path": self.path,
+            "seconds": self.seconds.iter().map(|(action, s)| ((*action).to_owned(), json!((s * 1e6).round() / 1e6))).collect::<serde_json::Map<_, _>>(),
             "digest": self.digest.as_ref().map(ToString::to_string),
         });
         if let (Some(failure), Some(detail)) = (&self.failure, detail.as_object_mut()) {

@@ -89,6 +89,8 @@ impl Import<'_> {
                     return Err(content_error(plan, &loaded));
                 }
             }
+            // Nothing else can be in a table that was just made.
+            Verify::None if plan.is_created => row.target_rows = row.imported_rows,
             Verify::Count | Verify::None => {
                 let sql = format!("SELECT pg_catalog.count(*) FROM {}", plan.target);
                 row.target_rows = spi::one::<i64>(&sql, &[])?.unwrap_or(0);
