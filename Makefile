@@ -83,7 +83,7 @@ install: cargo-pgrx ## build a release and install it: PG_CONFIG=/path/to/pg_con
 	tests/cluster/install.sh "$$config" "$$stage" '$(DESTDIR)'
 
 .PHONY: test
-test: lint check-pure pgrx-test regress session roundtrip schema ## every test; `make -k test` goes on after a failure
+test: lint check-pure instructions pgrx-test regress session roundtrip schema ## every test; `make -k test` goes on after a failure
 
 .PHONY: bench
 bench: build venv ## import against COPY and CREATE TABLE AS, in rounds; prints the tables of benches/RESULTS.md
@@ -131,6 +131,11 @@ lint: tree ## rustfmt and clippy, warnings are errors
 .PHONY: check-pure
 check-pure: deps ## the two inner crates, which need no PostgreSQL
 	@cargo test --quiet -p aliaport_plan -p aliaport_sqlite
+
+.PHONY: instructions
+instructions: ## the hot path takes no more instructions than benches/instructions.txt says (valgrind; no clock)
+	@tests/cluster/deps.sh $(PGRX_VERSION) valgrind
+	benches/instructions.sh
 
 .PHONY: pgrx-test
 pgrx-test: tree ## cargo pgrx test: tests that run inside a backend, and tests/layering.rs

@@ -1,6 +1,7 @@
 #!/bin/bash
-# deps.sh PGRX_VERSION [browser]: installs what demo and tests need and this machine lacks, by apt and cargo; quick where nothing
-# is missing. The browser is for tests of aliaport_report's page, which are skipped without it.
+# deps.sh PGRX_VERSION [browser | valgrind]: installs what demo and tests need and this machine lacks, by apt and cargo; quick
+# where nothing is missing. The browser is for tests of aliaport_report's page, which are skipped without it; valgrind counts
+# instructions.
 #
 # apt is used as root or through sudo. Rust is not installed: Debian 12's is too old, and how it comes to a machine is its owner's choice.
 set -euo pipefail
@@ -31,6 +32,9 @@ python3 -c 'import ensurepip, venv' 2> /dev/null || lacks python3 python3-venv
 compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' > /dev/null || lacks postgresql-server-dev-15
 if [ "${2:-}" = browser ]; then
     command -v chromium > /dev/null || lacks chromium fonts-dejavu-core
+elif [ "${2:-}" = valgrind ]; then
+    # Its own libc must have symbols.
+    command -v valgrind > /dev/null || lacks valgrind libc6-dbg
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
