@@ -88,6 +88,7 @@ test: lint check-pure instructions pgrx-test regress session roundtrip schema ##
 .PHONY: bench
 bench: build venv ## import against COPY and CREATE TABLE AS, in rounds; prints the tables of benches/RESULTS.md
 	@'$(VENV)'/bin/python benches/bench.py --pg-config "$(TREE)" --rows $(BENCH)
+	'$(VENV)'/bin/python benches/growth.py --pg-config "$(TREE)" --scale $(SCALE)
 
 .PHONY: clean
 clean: demo-stop ## stop the demo, remove all that was built, downloaded or cached
