@@ -54,3 +54,21 @@ pub fn command_counter_increment() {
     // SAFETY: called between statements inside a function, as PostgreSQL's SPI does.
     unsafe { pg_sys::CommandCounterIncrement() }
 }
+
+/// Keeps other sessions from writing to a relation until the end of the transaction; they go on reading.
+pub fn lock_against_writers(relation: pg_sys::Oid) {
+    // SAFETY: waits for the lock or raises; the OID may be that of any relation.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE) }
+}
+
+/// The same, but several transactions may hold it at once.
+pub fn lock_against_changes(relation: pg_sys::Oid) {
+    // SAFETY: as above.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::ShareLock as pg_sys::LOCKMODE) }
+}
+
+/// True in a transaction that keeps one snapshot: REPEATABLE READ and SERIALIZABLE.
+pub fn has_old_snapshot() -> bool {
+    // SAFETY: a global of the backend that is always valid to read; IsolationUsesXactSnapshot() is this comparison.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}

@@ -4,10 +4,21 @@ use std::ffi::CString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use aliaport_plan::target::EmptyBy;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 
 static ALLOWED_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static REPLACE_METHOD: GucSetting<ReplaceMethod> = GucSetting::<ReplaceMethod>::new(ReplaceMethod::Delete);
 static BUSY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+
+/// The words of `aliaport_import.replace_method`.
+#[derive(Clone, Copy, Debug, PostgresGucEnum)]
+enum ReplaceMethod {
+    #[name = c"delete"]
+    Delete,
+    #[name = c"truncate"]
+    Truncate,
+}
 
 /// Defines the settings. Called once, when the library is loaded.
 pub fn register() {
@@ -29,6 +40,14 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::UNIT_MS,
     );
+    GucRegistry::define_enum_guc(
+        c"aliaport_import.replace_method",
+        c"How mode replace empties its target tables.",
+        c"delete: other sessions read the old rows until COMMIT. truncate: faster and without dead rows, but other sessions wait until COMMIT. Without the DELETE privilege, or under row-level security or rules, it is always truncate.",
+        &REPLACE_METHOD,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
     super::compat::reserve_guc_prefix();
 }
 
@@ -42,4 +61,12 @@ pub fn allowed_directories() -> Vec<PathBuf> {
 /// How long a writer may keep the source locked before the import gives up.
 pub fn busy_timeout() -> Duration {
     Duration::from_millis(u64::try_from(BUSY_TIMEOUT.get()).unwrap_or(0))
+}
+
+/// How mode replace empties its target tables, where the caller may choose.
+pub fn replace_method() -> EmptyBy {
+    match REPLACE_METHOD.get() {
+        ReplaceMethod::Delete => EmptyBy::Delete,
+        ReplaceMethod::Truncate => EmptyBy::Truncate,
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! `table_multi_insert` checks nothing, so this file does: NOT NULL and types are the converter's work, CHECK constraints
 //! are PostgreSQL's own (`ExecConstraints`), and tables with anything else that an INSERT would do (triggers, stored
-//! generated columns, partitions, row security, domains) go through [`super::executor`] instead; see
-//! `target::needs_executor`.
+//! generated columns, partitions, row security, domains) are filled from a temporary table instead ([`super::stage`]); see
+//! `target::path_of`.
 //!
 //! A thread scans, converts and forms heap tuples ([`super::reader`]); this side only writes them. Tables with a column
 //! whose type only its own input function can read are converted here, without a thread.
@@ -60,7 +60,7 @@ pub struct Loaded {
     pub converter: RowConverter,
 }
 
-/// Loads every row that `reader` gives into the table `oid`, which must have nothing that `target::needs_executor` names.
+/// Loads every row that `reader` gives into the table `oid`, which must have nothing that `target::path_of` names.
 ///
 /// `is_new` says that the table was made or truncated by this run: its rows are then written frozen and its pages
 /// all-visible. Nothing of this transaction can hold a snapshot that could see such a table without its rows.
@@ -262,7 +262,11 @@ impl Heap {
     ) -> Result<Loaded> {
         let writer = Writer::new(self.layout());
         let attributes = self.columns.iter().map(|c| c.index).collect();
-        let follower = if policy.with_digest && self.is_new {
+        // A temporary table is only a stage: what counts is read back from where its rows go.
+        // SAFETY: the relation is open.
+        let is_stage =
+            unsafe { (*(*self.relation).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP };
+        let follower = if policy.with_digest && self.is_new && !is_stage {
             // SAFETY: the relation stays open until `close`, and the memory context of the call outlives it.
             Some(unsafe { Follower::new(self.relation, plan)? })
         } else {

@@ -10,7 +10,6 @@ mod access;
 mod compat;
 mod datum;
 mod error;
-mod executor;
 mod finish;
 mod guard;
 mod history;
@@ -21,14 +20,19 @@ mod load;
 mod original;
 mod orphan;
 mod planning;
+mod quiet;
 mod readback;
 mod reader;
+mod reference;
 mod relation;
 mod report;
 mod run;
 mod spi;
+mod stage;
 mod subxact;
+mod sync;
 mod target;
+mod unique;
 mod validate;
 
 // The one subject of this room that knows nothing of PostgreSQL, and so lives where it can be tested without.

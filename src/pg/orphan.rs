@@ -5,16 +5,26 @@ use std::collections::HashSet;
 
 use aliaport_plan::name::quote as quoted;
 use aliaport_plan::option::Orphans;
-use aliaport_plan::plan::{ForeignKeyPlan, Plan, QualifiedName, TablePlan, UniqueTerms};
+use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::{interrupt, spi};
 
+/// Where the rows of one table of a run are at this moment, and the rows that they may point at when the run has ended.
+pub struct View<'a> {
+    /// The table.
+    pub table: &'a TablePlan,
+    /// Holds the run's rows of it: the table itself or its stage.
+    pub rows: QualifiedName,
+    /// Its foreign keys that can be looked at, each with the referenced rows as a FROM item.
+    pub keys: Vec<(&'a ForeignKeyPlan, String)>,
+}
+
 /// The condition that a row `c` of the child has no parent by this key.
 ///
 /// A row with a NULL among the referencing columns points nowhere (MATCH SIMPLE, the only kind SQLite has).
-fn condition(key: &ForeignKeyPlan) -> String {
+fn condition(key: &ForeignKeyPlan, parent: &str) -> String {
     let mut terms: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quoted(c))).collect();
     let equal: Vec<String> = key
         .columns
@@ -22,23 +32,23 @@ fn condition(key: &ForeignKeyPlan) -> String {
         .zip(&key.parent_columns)
         .map(|(c, p)| format!("p.{} = c.{}", quoted(p), quoted(c)))
         .collect();
-    terms.push(format!("NOT EXISTS (SELECT FROM {} p WHERE {})", key.parent, equal.join(" AND ")));
+    terms.push(format!("NOT EXISTS (SELECT FROM {parent} p WHERE {})", equal.join(" AND ")));
     format!("({})", terms.join(" AND "))
 }
 
 /// How many rows of `child` point at a missing parent by this key.
-pub fn count(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<i64> {
-    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {child} c WHERE {}", condition(key));
+pub fn count(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> Result<i64> {
+    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {child} c WHERE {}", condition(key, parent));
     Ok(spi::one::<i64>(&sql, &[])?.unwrap_or(0))
 }
 
 /// The error of `orphans => 'abort'`: every foreign key with its count.
-pub fn abort_error(plan: &Plan) -> Result<Error> {
+pub fn abort_error(views: &[View<'_>]) -> Result<Error> {
     let mut lines = Vec::new();
     let mut total = 0;
-    for table in &plan.tables {
-        for key in &table.foreign_keys {
-            let rows = count(&table.target, key)?;
+    for view in views {
+        for (key, parent) in &view.keys {
+            let rows = count(&view.rows, key, parent)?;
             if rows > 0 {
                 total += rows;
                 lines.push(format!(
@@ -46,7 +56,7 @@ pub fn abort_error(plan: &Plan) -> Result<Error> {
                     key.label,
                     rows_of(rows),
                     key.parent_source,
-                    examples(table, key)?.join("; ")
+                    examples(view, key, parent)?.join("; ")
                 ));
             }
         }
@@ -66,7 +76,8 @@ fn rows_of(n: i64) -> String {
     if n == 1 { "1 row".to_owned() } else { format!("{n} rows") }
 }
 
-fn examples(table: &TablePlan, key: &ForeignKeyPlan) -> Result<Vec<String>> {
+fn examples(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<Vec<String>> {
+    let table = view.table;
     // The row's own key first, then what it points at: "id = 7 points at 999".
     let own: Vec<&str> = table
         .source_key
@@ -88,8 +99,8 @@ fn examples(table: &TablePlan, key: &ForeignKeyPlan) -> Result<Vec<String>> {
     };
     let sql = format!(
         "SELECT pg_catalog.left({shown}, 100) FROM ONLY {} c WHERE {} LIMIT 3",
-        table.target,
-        condition(key)
+        view.rows,
+        condition(key, parent)
     );
     spi::rows(&sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))
 }
@@ -111,21 +122,24 @@ pub struct Unwanted {
 
 /// The rows of a table that point at a missing parent, with what the policies make of them. A row is rejected if any of its
 /// keys asks for that, or asks for NULL where a referencing column is NOT NULL.
-pub fn unwanted(table: &TablePlan, default: Orphans) -> Result<Vec<Unwanted>> {
-    let keys: Vec<(&ForeignKeyPlan, Orphans)> = table
-        .foreign_keys
-        .iter()
-        .map(|k| (k, k.orphans.unwrap_or(default)))
-        .filter(|(_, policy)| matches!(policy, Orphans::Reject | Orphans::Null))
-        .collect();
+pub fn unwanted(view: &View<'_>, default: Orphans) -> Result<Vec<Unwanted>> {
+    let table = view.table;
+    let mut tests = Vec::new();
+    let mut keys: Vec<(&ForeignKeyPlan, Orphans)> = Vec::new();
+    for (key, parent) in &view.keys {
+        let policy = key.orphans.unwrap_or(default);
+        if matches!(policy, Orphans::Reject | Orphans::Null) {
+            tests.push(condition(key, parent));
+            keys.push((key, policy));
+        }
+    }
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let tests: Vec<String> = keys.iter().map(|(k, _)| condition(k)).collect();
     let sql = format!(
         "SELECT c.ctid::pg_catalog.text, ARRAY[{}]::pg_catalog.bool[] FROM ONLY {} c WHERE {}",
         tests.join(", "),
-        table.target,
+        view.rows,
         tests.join(" OR ")
     );
     let found = spi::rows(&sql, &[], |row| {
@@ -165,36 +179,12 @@ pub fn unwanted(table: &TablePlan, default: Orphans) -> Result<Vec<Unwanted>> {
         .collect())
 }
 
-/// The rows of a table that stand in the way of a unique key: of each group of equal ones all but the first that was loaded.
-pub fn duplicates(table: &TablePlan, key: &str, unique: &UniqueTerms) -> Result<Vec<Unwanted>> {
-    let mut conditions: Vec<String> = unique.terms.iter().map(|t| format!("({t}) IS NOT NULL")).collect();
-    conditions.extend(unique.predicate.iter().map(|p| format!("({p})")));
-    let sql = format!(
-        "SELECT ctid::pg_catalog.text FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY {} ORDER BY ctid) AS n \
-         FROM ONLY {} WHERE {}) AS d WHERE n > 1",
-        unique.terms.join(", "),
-        table.target,
-        conditions.join(" AND ")
-    );
-    let found = spi::rows(&sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))?;
-    Ok(found
-        .into_iter()
-        .map(|ctid| Unwanted {
-            ctid,
-            column: unique.terms.join(", "),
-            reason: format!("duplicate key value violates unique constraint {key}"),
-            sqlstate: "23505",
-            clear: Vec::new(),
-        })
-        .collect())
-}
-
 fn is_nullable(table: &TablePlan, key: &ForeignKeyPlan) -> bool {
     key.columns.iter().all(|name| table.columns.iter().any(|c| &c.target == name && !c.is_not_null))
 }
 
-/// Deletes the rejected rows and clears the references of the others. Gives the number of rejected rows.
-pub fn apply(table: &TablePlan, unwanted: &[Unwanted]) -> Result<i64> {
+/// Deletes the rejected rows of the table `rows` and clears the references of the others. Gives the number of rejected rows.
+pub fn apply(rows: &QualifiedName, unwanted: &[Unwanted]) -> Result<i64> {
     let rejected: Vec<String> =
         unwanted.iter().filter(|u| u.clear.is_empty()).map(|u| u.ctid.clone()).collect();
     let mut groups: Vec<(&Vec<String>, Vec<String>)> = Vec::new();
@@ -207,15 +197,14 @@ pub fn apply(table: &TablePlan, unwanted: &[Unwanted]) -> Result<i64> {
     for (columns, ctids) in groups {
         let assignments: Vec<String> = columns.iter().map(|c| format!("{} = NULL", quoted(c))).collect();
         let sql = format!(
-            "UPDATE ONLY {} SET {} WHERE ctid = ANY ($1::pg_catalog.tid[])",
-            table.target,
+            "UPDATE ONLY {rows} SET {} WHERE ctid = ANY ($1::pg_catalog.tid[])",
             assignments.join(", ")
         );
         spi::run_with(&sql, &[ctids.into()])?;
     }
     let count = rejected.len();
     if count > 0 {
-        let sql = format!("DELETE FROM ONLY {} WHERE ctid = ANY ($1::pg_catalog.tid[])", table.target);
+        let sql = format!("DELETE FROM ONLY {rows} WHERE ctid = ANY ($1::pg_catalog.tid[])");
         spi::run_with(&sql, &[rejected.into()])?;
     }
     Ok(i64::try_from(count).unwrap_or(i64::MAX))

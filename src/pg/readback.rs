@@ -12,11 +12,13 @@ use aliaport_plan::plan::TablePlan;
 use aliaport_plan::tuple::deform::{Deformer, Malformed, Stored, tuples};
 use aliaport_plan::value::Cell;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 
 use super::datum;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::interrupt;
 use super::relation::{self, Column};
+use super::spi;
 
 /// Rows between two resets of the memory that detoasting uses, and between two looks at the interrupt flags.
 const ROWS_BETWEEN_RESETS: u64 = 256;
@@ -96,7 +98,52 @@ pub fn visit(
     sight: Sight,
     mut each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
 ) -> Result<()> {
+    for part in parts(oid)? {
+        if visit_part(part, plan, sight, &mut each)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The relations that hold a table's rows: itself, or the leaves of a partitioned one.
+fn parts(oid: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    // Asked of the catalogue's cache first: this runs for each table of an import, and few are partitioned.
+    // SAFETY: a look-up in the catalogue's cache, inside a transaction.
+    if unsafe { pg_sys::get_rel_relkind(oid) } as u8 != pg_sys::RELKIND_PARTITIONED_TABLE {
+        return Ok(vec![oid]);
+    }
+    let leaves = spi::rows(
+        "SELECT c.oid, c.relkind = 'r', c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_partition_tree($1) t \
+         JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf AND c.relkind <> 'p' ORDER BY c.oid",
+        &[oid.into()],
+        |row| {
+            Ok((
+                row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
+                row.get::<bool>(2)?.unwrap_or(false),
+                row.get::<String>(3)?.unwrap_or_default(),
+            ))
+        },
+    )?;
+    if let Some((_, _, name)) = leaves.iter().find(|(_, is_table, _)| !is_table) {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("partition {name} cannot be read back: it is a foreign table"),
+        )
+        .detail("Every value is read back from the table after the load, past the executor.")
+        .hint("Import with options.verify = \"count\"."));
+    }
+    Ok(leaves.into_iter().map(|(oid, _, _)| oid).collect())
+}
+
+fn visit_part(
+    oid: pg_sys::Oid,
+    plan: &TablePlan,
+    sight: Sight,
+    mut each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
     let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
+    let mut flow = ControlFlow::Continue(());
     // SAFETY: the relation exists; all that is opened here is closed below or, on an error, by the end of the
     // (sub)transaction. A slot's values are valid until the next tuple is fetched; each is used before that. A function call
     // has an active snapshot.
@@ -120,7 +167,8 @@ pub fn visit(
         let mut rows: u64 = 0;
         while pg_sys::table_scan_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
             pg_sys::slot_getallattrs(slot);
-            if each(&StoredRow { slot, columns: &columns, types: &types }).is_break() {
+            flow = each(&StoredRow { slot, columns: &columns, types: &types });
+            if flow.is_break() {
                 break;
             }
             rows += 1;
@@ -136,7 +184,7 @@ pub fn visit(
         pg_sys::UnregisterSnapshot(snapshot);
         pg_sys::table_close(open, pg_sys::NoLock as pg_sys::LOCKMODE);
     }
-    Ok(())
+    Ok(flow)
 }
 
 /// Bytes of a page.

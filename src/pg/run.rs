@@ -6,8 +6,10 @@ mod keys;
 mod lock;
 mod orphans;
 pub mod outcome;
+mod staged;
 mod table;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aliaport_plan::build::Mode;
@@ -20,8 +22,10 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use self::outcome::{Outcome, TableRow};
+use self::staged::Staged;
 use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
+use super::reference::Reference;
 use super::row::OnError;
 use super::{access, history, orphan, spi, subxact, target};
 
@@ -48,7 +52,6 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     super::compat::prevent_if_read_only(c"aliaport_import()");
     // The role and the path come first: without the right to read files, nothing else is answered.
     access::source_path(request.path)?;
-    refuse_unfinished(request)?;
     let schema = target::schema(request.target_schema)?;
     lock::lock(&schema)?;
     let facts = history::Facts {
@@ -89,6 +92,11 @@ fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
         rows,
         orphans_are_settled: false,
         has_orphans: false,
+        is_truncated: false,
+        staged: BTreeMap::new(),
+        references: Vec::new(),
+        written: Vec::new(),
+        shrunk: Vec::new(),
         current: None,
     };
     for finding in &plan.findings {
@@ -109,19 +117,6 @@ fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
     import.complete()
 }
 
-/// What the interface describes and this version does not do yet.
-fn refuse_unfinished(request: &Request<'_>) -> Result<()> {
-    if request.mode == Mode::Sync {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-            "mode \"sync\" is not supported yet",
-        )
-        .detail("This version of aliaport_import creates, appends and replaces.")
-        .hint("Use mode => 'replace'."));
-    }
-    Ok(())
-}
-
 /// The state of one import on its way through the plan's steps.
 struct Import<'a> {
     request: &'a Request<'a>,
@@ -137,6 +132,16 @@ struct Import<'a> {
     current: Option<usize>,
     /// Orphans were found that abort the import. The rest of the keys is still tried: the error names every one of them.
     has_orphans: bool,
+    /// The target tables were emptied by TRUNCATE.
+    is_truncated: bool,
+    /// Tables whose rows wait in a stage until orphans are settled, by number.
+    staged: BTreeMap<usize, Staged>,
+    /// The foreign keys that the target had before the run.
+    references: Vec<Reference>,
+    /// Relations that got new or changed rows.
+    written: Vec<pg_sys::Oid>,
+    /// Relations that lost rows or changed them.
+    shrunk: Vec<pg_sys::Oid>,
 }
 
 /// One table of the plan with what is needed to read and write it.
@@ -168,6 +173,7 @@ impl<'a> Import<'a> {
     }
 
     fn steps(&mut self) -> Result<()> {
+        self.take_hold()?;
         for step in &self.plan.steps {
             self.current = step.table;
             self.step(step)?;
@@ -175,7 +181,7 @@ impl<'a> Import<'a> {
         self.settle_orphans()?;
         if self.has_orphans {
             self.current = None;
-            return Err(orphan::abort_error(self.plan)?);
+            return Err(orphan::abort_error(&self.views()?)?);
         }
         Ok(self.source.verify_unchanged()?)
     }
@@ -206,11 +212,16 @@ impl<'a> Import<'a> {
         let begun = Instant::now();
         match (step.action, step.table) {
             (Action::Skip, _) => return Ok(()),
+            (Action::Truncate, Some(table)) => self.delete_all(table, step)?,
             (Action::Load, Some(table)) => self.load(table)?,
             (Action::SetSequence, Some(table)) => self.set_sequence(table)?,
             (Action::AddForeignKey, Some(table)) => self.add_foreign_key(table, step)?,
             (_, Some(table)) if step.unique.is_some() && self.request.on_error != OnError::Abort => {
                 self.add_unique_key(table, step)?;
+            }
+            (Action::Truncate, None) => {
+                self.statement(step)?;
+                self.is_truncated = true;
             }
             _ => self.statement(step)?,
         }

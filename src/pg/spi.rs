@@ -19,6 +19,14 @@ pub fn run_with(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
     Spi::connect_mut(|client| client.update(sql, None, args).map(drop)).map_err(unexpected)
 }
 
+/// Runs one statement that writes; the number of rows it wrote.
+pub fn run_counted(sql: &str) -> Result<i64> {
+    Spi::connect_mut(|client| {
+        client.update(sql, None, &[]).map(|rows| i64::try_from(rows.len()).unwrap_or(i64::MAX))
+    })
+    .map_err(unexpected)
+}
+
 /// Reads rows without marking the transaction as writing; `row` turns each into a value of ours.
 pub fn rows<T>(
     sql: &str,

@@ -2,12 +2,12 @@
 
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
-use aliaport_plan::target::{Target, TargetColumn, TargetRelation};
+use aliaport_plan::target::{EmptyBy, Target, TargetColumn, TargetRelation};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::spi;
+use super::{guc, spi};
 
 /// The schema an import goes to: the argument, else `current_schema()`.
 ///
@@ -69,6 +69,7 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
             ))
         },
     )?;
+    let mut empty_by = guc::replace_method();
     for (oid, relation) in &mut relations {
         if !matches!(relation.kind, 'r' | 'p' | 'v' | 'm' | 'f') || !is_wanted(&relation.name) {
             continue;
@@ -78,18 +79,39 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
         if matches!(relation.kind, 'r' | 'p') {
             relation.is_empty =
                 is_empty(&QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() })?;
+            if !is_deletable(*oid)? {
+                empty_by = EmptyBy::Truncate;
+            }
         }
     }
     Ok(Target {
         schema: schema.to_owned(),
         server_version: server_version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0),
         relations: relations.into_iter().map(|(_, relation)| relation).collect(),
+        empty_by,
     })
 }
 
 /// Whether a table holds no row that this transaction sees.
 fn is_empty(name: &QualifiedName) -> Result<bool> {
     Ok(spi::one::<bool>(&format!("SELECT NOT EXISTS (SELECT FROM {name})"), &[])?.unwrap_or(false))
+}
+
+/// Whether a DELETE of the caller's takes every row of a table with it. TRUNCATE needs a privilege of its own instead, knows no
+/// row security and no rules.
+fn is_deletable(relation: pg_sys::Oid) -> Result<bool> {
+    Ok(spi::one::<bool>(
+        "SELECT pg_catalog.has_table_privilege(oid, 'DELETE') AND NOT relhasrules AND NOT pg_catalog.row_security_active(oid) \
+         FROM pg_catalog.pg_class WHERE oid = $1",
+        &[relation.into()],
+    )?
+    .unwrap_or(false))
+}
+
+/// Whether a relation is a partitioned table, whose rows are in its partitions.
+pub fn is_partitioned(relation: pg_sys::Oid) -> Result<bool> {
+    Ok(spi::one::<bool>("SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1", &[relation.into()])?
+        .unwrap_or(false))
 }
 
 fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
@@ -215,8 +237,8 @@ pub enum Path {
         /// The table has indexes, which must be rebuilt afterwards.
         has_indexes: bool,
     },
-    /// Through an ordinary INSERT.
-    Executor,
+    /// Into a temporary table first, and then with an ordinary statement.
+    Staged,
 }
 
 impl Path {
@@ -224,9 +246,20 @@ impl Path {
     pub fn as_str(self) -> &'static str {
         match self {
             Path::Bulk { .. } => "bulk",
-            Path::Executor => "executor",
+            Path::Staged => "executor",
         }
     }
+}
+
+/// What decides about a table's path besides the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// User triggers fire.
+    pub triggers: bool,
+    /// A row whose key is there already is set aside, so keys must be looked at before the row is written.
+    pub keeps_keys: bool,
+    /// Other sessions must not wait for a rebuilt index: rows that are dead for us may live for them.
+    pub spares_readers: bool,
 }
 
 /// Which path a table takes.
@@ -236,7 +269,7 @@ impl Path {
 /// INSERT: rules, row security, partitions and inheritance, stored generated columns, domains, defaults of columns
 /// that the source does not have, exclusion constraints, deferrable unique constraints, triggers that options let fire; and so do rows that are there already, whose indexes it
 /// would cost more to rebuild, and tables of other owners, which the caller may insert into but not reindex.
-pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, triggers: bool) -> Result<Path> {
+pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path> {
     let written: Vec<String> = plan.columns.iter().map(|c| c.target.clone()).collect();
     let found = spi::rows(
         "SELECT c.relkind = 'r' AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules \
@@ -250,31 +283,51 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, triggers: bool) -> Resul
                              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                                AND (a.attgenerated <> '' OR t.typtype = 'd' \
                                     OR (a.atthasdef OR a.attidentity <> '') AND a.attname::text <> ALL ($3))), \
-             EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) \
+             EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid), \
+             NOT ($4 AND EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique)) \
+                 AND NOT ($5 AND pg_catalog.pg_relation_size(c.oid) > 0) \
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam WHERE c.oid = $1",
-        &[relation.into(), triggers.into(), written.into()],
-        |row| Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(true))),
+        &[
+            relation.into(),
+            way.triggers.into(),
+            written.into(),
+            way.keeps_keys.into(),
+            way.spares_readers.into(),
+        ],
+        |row| {
+            Ok((
+                row.get::<bool>(1)?.unwrap_or(false),
+                row.get::<bool>(2)?.unwrap_or(true),
+                row.get::<bool>(3)?.unwrap_or(false),
+            ))
+        },
     )?;
     Ok(match found.first() {
-        Some((true, false)) => Path::Bulk { has_indexes: false },
+        // A table that the import makes has no index yet.
+        Some((true, false, _)) if plan.is_created => Path::Bulk { has_indexes: false },
         // What an aborted import left behind is invisible, and a rebuilt index forgets it.
-        Some((true, true)) if is_empty(&plan.target)? => Path::Bulk { has_indexes: true },
-        _ => Path::Executor,
+        Some((true, has_indexes, true)) if is_empty(&plan.target)? => {
+            Path::Bulk { has_indexes: *has_indexes }
+        }
+        _ => Path::Staged,
     })
 }
 
-/// A user trigger that an INSERT would fire: its name, and the clause that enables it as it is now.
+/// A user trigger that would fire: its name, and the clause that enables it as it is now.
 pub type EnabledTrigger = (String, &'static str);
 
-/// The user triggers of a table that an INSERT would fire.
-pub fn enabled_triggers(relation: pg_sys::Oid) -> Result<Vec<EnabledTrigger>> {
+/// The user triggers of a table that its statements would fire, as a replica's (see [`super::quiet`]) or as ordinary ones.
+pub fn enabled_triggers(relation: pg_sys::Oid, as_replica: bool) -> Result<Vec<EnabledTrigger>> {
     spi::rows(
-        "SELECT tgname::text, tgenabled = 'A' FROM pg_catalog.pg_trigger \
-         WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('O', 'A') ORDER BY tgname",
-        &[relation.into()],
+        "SELECT tgname::text, tgenabled::text FROM pg_catalog.pg_trigger \
+         WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('A', CASE WHEN $2 THEN 'R' ELSE 'O' END) ORDER BY tgname",
+        &[relation.into(), as_replica.into()],
         |row| {
-            let clause =
-                if row.get::<bool>(2)?.unwrap_or(false) { "ENABLE ALWAYS TRIGGER" } else { "ENABLE TRIGGER" };
+            let clause = match row.get::<String>(2)?.as_deref() {
+                Some("A") => "ENABLE ALWAYS TRIGGER",
+                Some("R") => "ENABLE REPLICA TRIGGER",
+                _ => "ENABLE TRIGGER",
+            };
             Ok((row.get::<String>(1)?.unwrap_or_default(), clause))
         },
     )
@@ -292,7 +345,7 @@ pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
          FROM pg_catalog.pg_constraint k \
          JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_class pc ON pc.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace \
-         WHERE k.contype = 'f' AND k.convalidated AND n.nspname = $1 AND c.relname = $2 ORDER BY k.oid",
+         WHERE k.contype = 'f' AND n.nspname = $1 AND c.relname = $2 ORDER BY k.oid",
         &[plan.target.schema.clone().into(), plan.target.name.clone().into()],
         |row| {
             Ok((

@@ -165,8 +165,8 @@ pub fn build(
     let order = load_order(drafts.len(), &foreign.references);
     let parts =
         step::Parts { drafts: &drafts, order: &order, creates: &creates, keys: &keys, foreign: &foreign };
-    plan.steps = parts.steps(&plan.skipped, request.mode);
-    finish(&mut plan, drafts, &order.order, foreign, options);
+    plan.steps = parts.steps(&plan.skipped, request.mode, target.empty_by);
+    finish(&mut plan, drafts, &order.order, foreign, request);
     plan.findings.extend(others(catalogue, options));
     Ok(plan)
 }
@@ -220,11 +220,8 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
             )
         }
         Mode::Sync => {
-            let has_key = |draft: &Draft<'_>, key: &[String]| {
-                key.iter().all(|k| draft.columns.iter().any(|c| c.role != Role::Skipped && c.target == *k))
-            };
             let items: Vec<_> = existing
-                .filter(|(d, r)| !r.keys.iter().any(|k| has_key(d, k)))
+                .filter(|(d, _)| sync_key(d).is_none())
                 .map(|(d, _)| {
                     let message =
                         format!("target table {} has no primary or unique key for mode sync", d.target);
@@ -237,11 +234,21 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
                 PlanErrorKind::NoKey,
                 items,
                 summary,
-                "Add a primary key over columns that the source has, or use mode replace.",
+                "Use mode replace, or add a primary key (or a unique key whose columns are NOT NULL) over columns that the source has.",
             )
         }
     };
     error.map_or(Ok(()), Err)
+}
+
+/// The key by which mode sync tells the rows of an existing table apart: the primary key, else the first unique key, that the
+/// source fills and that holds no NULL. Two rows with a NULL in a unique key are not the same row, nor are they two.
+fn sync_key<'d>(draft: &Draft<'d>) -> Option<&'d Vec<String>> {
+    let relation = draft.relation?;
+    let is_written =
+        |name: &String| draft.columns.iter().any(|c| c.role == Role::Written && c.target == *name);
+    let is_not_null = |name: &String| relation.columns.iter().any(|c| c.name == *name && c.is_not_null);
+    relation.keys.iter().find(|key| key.iter().all(|name| is_written(name) && is_not_null(name)))
 }
 
 /// Names the constraints as declared, or as PostgreSQL would name them.
@@ -263,7 +270,7 @@ fn name_foreign_keys(drafts: &[Draft<'_>], foreign: &mut Foreign, names: &mut [N
 }
 
 /// Turns the drafts into the plan's tables, in load order.
-fn finish(plan: &mut Plan, drafts: Vec<Draft<'_>>, order: &[usize], foreign: Foreign, options: &Options) {
+fn finish(plan: &mut Plan, drafts: Vec<Draft<'_>>, order: &[usize], foreign: Foreign, request: &Request<'_>) {
     let mut foreign_keys: Vec<Vec<_>> = drafts.iter().map(|_| Vec::new()).collect();
     for key in foreign.keys {
         foreign_keys[key.child].push(key.plan);
@@ -271,12 +278,16 @@ fn finish(plan: &mut Plan, drafts: Vec<Draft<'_>>, order: &[usize], foreign: For
     let mut tables: Vec<Option<TablePlan>> = drafts
         .into_iter()
         .zip(foreign_keys)
-        .map(|(draft, foreign_keys)| Some(table_plan(draft, foreign_keys, options)))
+        .map(|(draft, foreign_keys)| Some(table_plan(draft, foreign_keys, request)))
         .collect();
     plan.tables = order.iter().filter_map(|&i| tables.get_mut(i)?.take()).collect();
 }
 
-fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, options: &Options) -> TablePlan {
+fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, request: &Request<'_>) -> TablePlan {
+    let sync_key = match request.mode {
+        Mode::Sync => sync_key(&draft).cloned().unwrap_or_default(),
+        Mode::Create | Mode::Append | Mode::Replace => Vec::new(),
+    };
     let sequence = step::sequence(&draft);
     let mut columns: Vec<ColumnPlan> = draft
         .columns
@@ -303,7 +314,8 @@ fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, options: &Opt
         columns,
         has_rowid: draft.table.has_rowid,
         source_key: key.map(|c| c.name.clone()).collect(),
-        filter: options.table(&draft.table.name).and_then(|t| t.filter.clone()),
+        sync_key,
+        filter: request.options.table(&draft.table.name).and_then(|t| t.filter.clone()),
         foreign_keys,
         sequence,
         target: draft.target,

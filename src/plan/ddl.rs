@@ -167,6 +167,12 @@ pub fn truncate(tables: &[&QualifiedName]) -> String {
     format!("TRUNCATE TABLE {}", list(tables))
 }
 
+/// `DELETE` of all rows.
+#[must_use]
+pub fn delete_all(table: &QualifiedName) -> String {
+    format!("DELETE FROM {table}")
+}
+
 /// Qualified names with commas between them.
 #[must_use]
 pub fn list(tables: &[&QualifiedName]) -> String {

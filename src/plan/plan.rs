@@ -44,6 +44,8 @@ pub struct TablePlan {
     pub has_rowid: bool,
     /// The SQLite names of the source's key columns in key order; empty without a declared key.
     pub source_key: Vec<String>,
+    /// The attributes by which mode sync tells the rows of an existing table apart; empty in other modes and for new tables.
+    pub sync_key: Vec<String>,
     /// A condition in SQLite's SQL: only the rows that satisfy it are read.
     pub filter: Option<String>,
     /// The foreign keys that the source declares and the target can hold, with what is needed to count orphans.
@@ -139,7 +141,7 @@ pub enum Action {
     Skip,
     /// CREATE TABLE
     CreateTable,
-    /// TRUNCATE
+    /// TRUNCATE of every table that is there, or DELETE of each one's rows
     Truncate,
     /// The bulk load.
     Load,

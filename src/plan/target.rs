@@ -11,6 +11,18 @@ pub struct Target {
     pub server_version: u32,
     /// Relations of any kind in that schema (and of other schemas where an option names one).
     pub relations: Vec<TargetRelation>,
+    /// How mode replace empties tables here.
+    pub empty_by: EmptyBy,
+}
+
+/// How mode replace empties its target tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EmptyBy {
+    /// DELETE: other sessions read the old rows until COMMIT.
+    #[default]
+    Delete,
+    /// TRUNCATE: faster, and other sessions wait until COMMIT.
+    Truncate,
 }
 
 /// One existing relation.

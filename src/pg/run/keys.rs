@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 
 use super::Import;
 use crate::pg::error::{Result, unexpected};
+use crate::pg::unique::UniqueIndex;
 use crate::pg::{finish, orphan, spi, subxact};
 
 impl Import<'_> {
@@ -21,7 +22,13 @@ impl Import<'_> {
         if error.code() != PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION {
             return Err(error);
         }
-        let unwanted = orphan::duplicates(table, &step.object, unique)?;
+        let demand = UniqueIndex {
+            name: step.object.clone(),
+            unique: unique.clone(),
+            nulls_are_equal: false,
+            columns: Vec::new(),
+        };
+        let unwanted = demand.unwanted(demand.repeated(&table.target.to_string())?);
         let rejected = self.set_aside(index, &unwanted)?;
         if let Some(row) = self.rows.get_mut(index) {
             row.warn("duplicate_key", "rows with a key that is there already were set aside", rejected);
@@ -55,7 +62,7 @@ impl Import<'_> {
             .iter()
             .find(|k| quote(&k.name) == step.object)
             .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
-        let count = orphan::count(&table.target, key)?;
+        let count = orphan::count(&table.target, key, &self.parent_of(key))?;
         if key.orphans.unwrap_or(self.request.orphans) != Orphans::Keep {
             self.has_orphans = true;
             if let Some(row) = self.rows.get_mut(index) {

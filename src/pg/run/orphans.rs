@@ -1,19 +1,32 @@
 //! Rows that a policy does not want: they are recorded with their original values, then deleted or changed.
+//!
+//! Policies touch the rows of this run, never those that a table had before: such rows are only where this run put them, in a
+//! stage or in a table that was empty.
 
+use aliaport_plan::build::Mode;
+use aliaport_plan::name::{quote, quote_list};
 use aliaport_plan::option::Orphans;
+use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 
 use super::{Import, Subject};
-use crate::pg::error::Result;
+use crate::pg::error::{Result, unexpected};
 use crate::pg::{history, original, orphan};
 
-impl Import<'_> {
+impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
     pub(super) fn set_aside(&mut self, index: usize, unwanted: &[orphan::Unwanted]) -> Result<i64> {
         let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let (rows, relation) = match self.staged.get_mut(&index) {
+            Some(staged) => {
+                staged.is_changed = true;
+                (staged.stage.table.clone(), staged.stage.relation)
+            }
+            None => (plan.target.clone(), relation),
+        };
         let entries =
             original::set_aside(self.source, table, &columns, plan, &self.zone, relation, unwanted)?;
         history::set_aside(self.run_id, &plan.source, entries)?;
-        let deleted = orphan::apply(plan, unwanted)?;
+        let deleted = orphan::apply(&rows, unwanted)?;
         crate::pg::compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
             row.imported_rows -= deleted;
@@ -23,18 +36,70 @@ impl Import<'_> {
         Ok(deleted)
     }
 
-    /// Treats orphans as the policies say, once, when every table is loaded and has its keys.
+    /// What the orphan checks look at: every table, or the one with this number.
+    pub(super) fn views(&self) -> Result<Vec<orphan::View<'a>>> {
+        (0..self.plan.tables.len()).map(|index| self.view(index)).collect()
+    }
+
+    pub(super) fn view(&self, index: usize) -> Result<orphan::View<'a>> {
+        let table = self.plan.tables.get(index).ok_or_else(|| unexpected("table number in a step"))?;
+        let rows = self.staged.get(&index).map_or(&table.target, |s| &s.stage.table).clone();
+        // A column that the source does not have is not in a stage; what PostgreSQL puts there is checked in the end.
+        let is_here =
+            |key: &&ForeignKeyPlan| rows == table.target || key.columns.iter().all(|c| is_written(table, c));
+        let keys = table
+            .foreign_keys
+            .iter()
+            .filter(is_here)
+            .filter(|key| self.is_known(key))
+            .map(|key| (key, self.parent_of(key)))
+            .collect();
+        Ok(orphan::View { table, rows, keys })
+    }
+
+    fn staged_parent(&self, key: &ForeignKeyPlan) -> Option<(&'a TablePlan, &QualifiedName)> {
+        let index = self.plan.tables.iter().position(|t| t.target == key.parent)?;
+        Some((self.plan.tables.get(index)?, &self.staged.get(&index)?.stage.table))
+    }
+
+    /// Whether the referenced columns can be foretold: a stage has only those of the source.
+    fn is_known(&self, key: &ForeignKeyPlan) -> bool {
+        self.staged_parent(key)
+            .is_none_or(|(parent, _)| key.parent_columns.iter().all(|c| is_written(parent, c)))
+    }
+
+    /// The rows that a key may point at when the run has ended, as a FROM item.
+    pub(super) fn parent_of(&self, key: &ForeignKeyPlan) -> String {
+        let Some((parent, stage)) = self.staged_parent(key) else { return key.parent.to_string() };
+        let columns = quote_list(key.parent_columns.iter().map(String::as_str));
+        match self.request.mode {
+            Mode::Append => {
+                format!("(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})", parent.target)
+            }
+            Mode::Sync if !self.options.sync_delete => {
+                format!(
+                    "(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})",
+                    staying(parent, stage)
+                )
+            }
+            // In mode create the table was empty, in mode replace it is by now.
+            Mode::Create | Mode::Replace | Mode::Sync => stage.to_string(),
+        }
+    }
+
+    /// Treats orphans as the policies say, once, when every table is loaded and has its keys; then moves the rows that wait in
+    /// stages into their tables.
     ///
     /// A rejected row may have children of its own, so this repeats until no row is rejected any more.
     pub(super) fn settle_orphans(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.orphans_are_settled, true) {
             return Ok(());
         }
+        self.settle_duplicates()?;
         loop {
             let mut rejected = 0;
             for index in 0..self.plan.tables.len() {
-                let Some(table) = self.plan.tables.get(index) else { continue };
-                let unwanted = orphan::unwanted(table, self.request.orphans)?;
+                let unwanted = orphan::unwanted(&self.view(index)?, self.request.orphans)?;
                 if unwanted.is_empty() {
                     continue;
                 }
@@ -52,15 +117,17 @@ impl Import<'_> {
                 break;
             }
         }
-        // Keys that an existing table has already are not added, so nothing else would check them.
+        // Keys that an existing table has already are not added, so nothing else would look at them before the end.
         for (index, table) in self.plan.tables.iter().enumerate() {
-            for key in table.foreign_keys.iter().filter(|k| !k.is_created) {
+            let view = self.view(index)?;
+            for (key, parent) in view.keys.iter().filter(|(k, _)| !k.is_created) {
                 let policy = key.orphans.unwrap_or(self.request.orphans);
                 // Without constraints an orphan harms nothing; it is only counted.
                 let is_enforced = !table.is_created || self.options.foreign_key_constraints;
-                let count = orphan::count(&table.target, key)?;
+                let count = orphan::count(&view.rows, key, parent)?;
                 if count > 0 {
-                    self.has_orphans |= is_enforced && (policy != Orphans::Keep || !table.is_created);
+                    // Kept orphans that a constraint of the target forbids are refused when all rows are there.
+                    self.has_orphans |= is_enforced && policy != Orphans::Keep;
                     if let Some(row) = self.rows.get_mut(index) {
                         row.orphan_rows += count;
                         row.warn("orphan_rows", "rows point at a missing parent", count);
@@ -68,6 +135,19 @@ impl Import<'_> {
                 }
             }
         }
-        Ok(())
+        if self.has_orphans {
+            return Ok(());
+        }
+        self.apply()
     }
+}
+
+fn is_written(table: &TablePlan, column: &str) -> bool {
+    table.columns.iter().any(|c| c.target == column)
+}
+
+/// The rows of a table that mode sync leaves there although the source does not have them, as a FROM item.
+pub(super) fn staying(table: &TablePlan, stage: &QualifiedName) -> String {
+    let equal: Vec<String> = table.sync_key.iter().map(|k| format!("n.{0} = o.{0}", quote(k))).collect();
+    format!("{} o WHERE NOT EXISTS (SELECT FROM {stage} n WHERE {})", table.target, equal.join(" AND "))
 }

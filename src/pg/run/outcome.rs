@@ -29,6 +29,14 @@ pub struct TableRow {
     pub content_match: Option<bool>,
     /// What `nextval()` will give.
     pub sequence_next: Option<i64>,
+    /// Rows that were new to the table; `None`: all that were imported. The next ones are `None` where the mode does not count them.
+    pub inserted: Option<i64>,
+    /// Rows changed in place, or deleted and inserted again.
+    pub updated: Option<i64>,
+    /// Rows deleted.
+    pub deleted: Option<i64>,
+    /// Rows that mode sync found equal.
+    pub unchanged: Option<i64>,
     /// Time spent on this table in all phases.
     pub elapsed: Duration,
     /// The run made this table: going back drops it.
@@ -55,6 +63,10 @@ impl TableRow {
             orphan_rows: 0,
             content_match: None,
             sequence_next: None,
+            inserted: None,
+            updated: None,
+            deleted: None,
+            unchanged: None,
             elapsed: Duration::ZERO,
             seconds: BTreeMap::new(),
             is_created: table.is_created,
@@ -103,14 +115,23 @@ impl TableRow {
         let mut detail = json!({
             "warnings": warnings,
             "created": self.is_created,
-            "inserted": self.imported_rows,
+            "inserted": self.inserted.unwrap_or(self.imported_rows),
             "lossy": lossy,
             "path": self.path,
             "seconds": self.seconds.iter().map(|(action, s)| ((*action).to_owned(), json!((s * 1e6).round() / 1e6))).collect::<serde_json::Map<_, _>>(),
             "digest": self.digest.as_ref().map(ToString::to_string),
         });
-        if let (Some(failure), Some(detail)) = (&self.failure, detail.as_object_mut()) {
-            detail.insert("error".to_owned(), failure.clone());
+        if let Some(detail) = detail.as_object_mut() {
+            for (name, count) in
+                [("updated", self.updated), ("deleted", self.deleted), ("unchanged", self.unchanged)]
+            {
+                if let Some(count) = count {
+                    detail.insert(name.to_owned(), json!(count));
+                }
+            }
+            if let Some(failure) = &self.failure {
+                detail.insert("error".to_owned(), failure.clone());
+            }
         }
         detail
     }

@@ -5,30 +5,43 @@ use std::cell::RefCell;
 use aliaport_plan::build::Mode;
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{Finding, Severity};
-use aliaport_plan::name::quote;
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
 use pgrx::prelude::*;
 
 use super::outcome::TableRow;
+use super::staged::Staged;
 use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
 use crate::pg::load::{self, Loaded, Policy};
-use crate::pg::row::SetAside;
+use crate::pg::row::{OnError, SetAside};
+use crate::pg::stage::Stage;
 use crate::pg::target::{self, Path};
-use crate::pg::{compat, executor, history, readback, spi};
+use crate::pg::{compat, history, readback, spi};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
         let Subject { plan, table, columns, relation } = self.subject(index)?;
-        let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
         let verify = self.options.verify;
-        let path = target::path_of(relation, plan, self.options.triggers)?;
-        // Rows that are there already count neither for nor against this run.
-        let before = match (plan.is_created, verify) {
-            (true, _) | (_, Verify::Count | Verify::None) => TableDigest::default(),
-            (false, Verify::Content) => readback::digest(relation, plan)?,
+        let way = target::Way {
+            triggers: self.options.triggers,
+            keeps_keys: self.request.on_error != OnError::Abort && !plan.is_created,
+            spares_readers: self.request.mode != Mode::Create,
         };
+        let path = target::path_of(relation, plan, way)?;
+        let stage = match path {
+            Path::Bulk { .. } => None,
+            Path::Staged => {
+                let place = || {
+                    format!(
+                        "SQLite table \"{}\", while a temporary table was made for its rows.",
+                        plan.source
+                    )
+                };
+                Some(error::located(place, || Stage::create(plan, relation, index))?)
+            }
+        };
+        let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
         let rejected = RefCell::new(0u64);
         let run_id = self.run_id;
         let mut set_aside = |entries: Vec<SetAside>| {
@@ -42,60 +55,68 @@ impl Import<'_> {
             set_aside: &mut set_aside,
         };
         let reader = self.source.rows_exclusive(table, &columns, plan.filter.as_deref())?;
-        let loaded = match path {
-            Path::Executor => {
-                // options.triggers = "off" also where only an INSERT will do. They are enabled again as they were; an error
-                // undoes the disabling with everything else.
-                let silenced =
-                    if self.options.triggers { Vec::new() } else { target::enabled_triggers(relation)? };
-                for (name, _) in &silenced {
-                    spi::run(&format!("ALTER TABLE {} DISABLE TRIGGER {}", plan.target, quote(name)))?;
-                }
-                let loaded = executor::insert(reader, plan, relation, policy)?;
-                for (name, clause) in &silenced {
-                    spi::run(&format!("ALTER TABLE {} {clause} {}", plan.target, quote(name)))?;
-                }
-                loaded
-            }
-            Path::Bulk { has_indexes } => {
-                let is_new = plan.is_created || self.request.mode == Mode::Replace;
-                let loaded = load::bulk(reader, plan, relation, is_new, policy)?;
-                compat::command_counter_increment();
-                if has_indexes {
-                    // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
-                    let place =
-                        || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
-                    error::located(place, || spi::run(&format!("REINDEX TABLE {}", plan.target)))?;
-                }
-                loaded
-            }
-        };
+        // A table that was made or truncated by this run, and every stage: nothing else can see its rows.
+        let is_new = plan.is_created || stage.is_some() || self.is_truncated;
+        let into = stage.as_ref().map_or(relation, |s| s.relation);
+        let loaded = load::bulk(reader, plan, into, is_new, policy)?;
         compat::command_counter_increment();
+        if path == (Path::Bulk { has_indexes: true }) {
+            // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
+            let place = || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
+            error::located(place, || spi::run(&format!("REINDEX TABLE {}", plan.target)))?;
+            compat::command_counter_increment();
+        }
         row.path = Some(path.as_str());
         record(row, &loaded, rejected.into_inner());
+        row.digest = (verify == Verify::Content).then(|| *loaded.converter.digest());
+        if let Some(stage) = stage {
+            self.staged.insert(index, Staged::new(stage));
+            return Ok(());
+        }
+        self.written.push(relation);
+        if self.request.mode == Mode::Sync {
+            (row.updated, row.deleted, row.unchanged) = (Some(0), Some(0), Some(0));
+        }
+        // The bulk path fills empty tables only, so what is read back is what was sent.
         match verify {
             Verify::Content => {
-                let mut expected = before;
-                expected.merge(loaded.converter.digest());
+                let sent = *loaded.converter.digest();
                 let after = match loaded.stored {
-                    Some(stored) if stored == expected => stored,
+                    Some(stored) if stored == sent => stored,
                     // A difference is said only after PostgreSQL itself has read the table.
                     _ => readback::digest(relation, plan)?,
                 };
-                row.target_rows = signed(after.rows);
-                row.content_match = Some(after == expected);
-                row.digest = Some(*loaded.converter.digest());
-                if after != expected && !self.request.dry_run {
-                    return Err(content_error(plan, &loaded));
-                }
+                self.verify(index, sent, after)
             }
             // Nothing else can be in a table that was just made.
-            Verify::None if plan.is_created => row.target_rows = row.imported_rows,
-            Verify::Count | Verify::None => {
-                let sql = format!("SELECT pg_catalog.count(*) FROM {}", plan.target);
-                row.target_rows = spi::one::<i64>(&sql, &[])?.unwrap_or(0);
+            Verify::None if plan.is_created => {
+                row.target_rows = row.imported_rows;
+                Ok(())
             }
+            Verify::Count | Verify::None => self.count(index),
         }
+    }
+
+    /// Compares what was read back from a table with what should be there.
+    pub(super) fn verify(&mut self, index: usize, expected: TableDigest, after: TableDigest) -> Result<()> {
+        let (Some(plan), Some(row)) = (self.plan.tables.get(index), self.rows.get_mut(index)) else {
+            return Err(unexpected("table number in a step"));
+        };
+        row.target_rows = signed(after.rows);
+        row.content_match = Some(after == expected);
+        if after != expected && !self.request.dry_run {
+            return Err(content_error(plan, &expected, &after));
+        }
+        Ok(())
+    }
+
+    /// Counts the rows of a table.
+    pub(super) fn count(&mut self, index: usize) -> Result<()> {
+        let (Some(plan), Some(row)) = (self.plan.tables.get(index), self.rows.get_mut(index)) else {
+            return Err(unexpected("table number in a step"));
+        };
+        let sql = format!("SELECT pg_catalog.count(*) FROM {}", plan.target);
+        row.target_rows = spi::one::<i64>(&sql, &[])?.unwrap_or(0);
         Ok(())
     }
 }
@@ -120,15 +141,14 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
 }
 
 /// The error of a table whose content is not what was sent.
-fn content_error(plan: &TablePlan, loaded: &Loaded) -> Error {
+fn content_error(plan: &TablePlan, expected: &TableDigest, after: &TableDigest) -> Error {
     Error::new(
         PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
         format!("table {} differs from SQLite table \"{}\" after the load", plan.target, plan.source),
     )
     .detail(format!(
-        "The digest of the {} rows that were sent is {}; what was read back from the table gives another one.",
-        loaded.imported_rows,
-        loaded.converter.digest()
+        "It should hold {} rows with the digest {expected}; what was read back are {} rows with another one.",
+        expected.rows, after.rows
     ))
     .hint("A trigger or rule of the target changes values: import with options.triggers = \"off\", or look at its triggers.")
 }

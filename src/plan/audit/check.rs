@@ -78,7 +78,7 @@ mod tests {
         let catalogue = Catalogue { tables: vec![table], ..Catalogue::default() };
         let options = Options::default();
         let request = Request { mode: Mode::Create, options: &options };
-        let target = Target { schema: "s".to_owned(), server_version: 150_000, relations: Vec::new() };
+        let target = Target { schema: "s".to_owned(), server_version: 150_000, ..Target::default() };
         let mut plan = build(&catalogue, &Profiles::new(), &target, &request).unwrap();
         let made = carried_checks(&catalogue.tables[0], &plan.tables[0]);
         assert_eq!(made, [Check { text: "a >\n 0".to_owned(), column: Some("a".to_owned()) }]);

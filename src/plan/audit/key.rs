@@ -397,6 +397,7 @@ mod tests {
             columns: types.iter().map(column).collect(),
             has_rowid: true,
             source_key: Vec::new(),
+            sync_key: Vec::new(),
             filter: None,
             foreign_keys: Vec::new(),
             sequence: None,

@@ -249,6 +249,7 @@ mod tests {
                 relation("b", 'r', &[("id", false), ("needed", true)]),
                 relation("v", 'v', &[("id", false)]),
             ],
+            ..Target::default()
         };
         let options = serde_json::json!({"tables": {"b2": {"target": "b"}}});
         let options = Options::parse(&options).unwrap();

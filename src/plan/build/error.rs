@@ -96,7 +96,14 @@ impl PlanError {
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         if self.items.len() < 2 {
-            return None;
+            return match self.kind {
+                PlanErrorKind::TargetNotEmpty => Some("Mode create fills new and empty tables only.".to_owned()),
+                PlanErrorKind::NoKey => Some(
+                    "Mode sync tells rows apart by a key whose columns the source has and that holds no NULL."
+                        .to_owned(),
+                ),
+                _ => None,
+            };
         }
         let lines: Vec<String> = self.items.iter().map(|(_, _, message)| sentence(message)).collect();
         Some(lines.join("\n"))

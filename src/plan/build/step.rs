@@ -7,6 +7,7 @@ use crate::ddl::{self, ForeignKeyDefinition};
 use crate::name::quote;
 use crate::order::LoadOrder;
 use crate::plan::{Action, SequencePlan, Step};
+use crate::target::EmptyBy;
 
 use super::Mode;
 use super::draft::{Draft, Role};
@@ -27,7 +28,7 @@ pub(super) struct Parts<'p, 'a> {
 
 impl Parts<'_, '_> {
     /// Writes the steps. A step's table is its draft's place in the load order.
-    pub fn steps(&self, skipped: &[(String, String)], mode: Mode) -> Vec<Step> {
+    pub fn steps(&self, skipped: &[(String, String)], mode: Mode, empty_by: EmptyBy) -> Vec<Step> {
         let Parts { drafts, order: LoadOrder { order, cycles }, creates, keys, foreign } = *self;
         let mut steps = Vec::new();
         let step = |action, object: String, sql: String, note: String, table| Step {
@@ -49,9 +50,16 @@ impl Parts<'_, '_> {
         }
         let existing: Vec<_> =
             ordered.iter().filter(|(_, _, d)| !d.is_created()).map(|(_, _, d)| &d.target).collect();
-        if mode == Mode::Replace && !existing.is_empty() {
+        if mode == Mode::Replace && empty_by == EmptyBy::Truncate && !existing.is_empty() {
             let note = "together, because they may refer to each other".to_owned();
             steps.push(step(Action::Truncate, ddl::list(&existing), ddl::truncate(&existing), note, None));
+        }
+        if mode == Mode::Replace && empty_by == EmptyBy::Delete {
+            for &(place, _, draft) in ordered.iter().rev().filter(|(_, _, d)| !d.is_created()) {
+                let note = "other sessions read the old rows until COMMIT".to_owned();
+                let sql = ddl::delete_all(&draft.target);
+                steps.push(step(Action::Truncate, draft.target.to_string(), sql, note, Some(place)));
+            }
         }
         let mut in_cycle: HashMap<usize, &[usize]> = HashMap::new();
         for cycle in cycles {

@@ -3,7 +3,7 @@ use crate::catalogue::{Column, ForeignKey, Generated, Index, IndexOrigin, IndexT
 use crate::pg_type::PgType;
 use crate::plan::Action;
 use crate::profile::{ColumnProfile, TableProfile};
-use crate::target::{TargetColumn, TargetRelation};
+use crate::target::{EmptyBy, TargetColumn, TargetRelation};
 use serde_json::json;
 
 /// A table as `aliaport_sqlite` would read it from `sql`; columns as `name type`, with `!` for NOT NULL.
@@ -74,7 +74,7 @@ fn catalogue(tables: Vec<Table>) -> Catalogue {
 }
 
 fn empty_target() -> Target {
-    Target { schema: "public".to_owned(), server_version: 150_000, relations: Vec::new() }
+    Target { schema: "public".to_owned(), server_version: 150_000, ..Target::default() }
 }
 
 fn existing(name: &str, is_empty: bool, columns: &[(&str, PgType, bool)]) -> TargetRelation {
@@ -378,8 +378,19 @@ fn rows_of_an_existing_table_go_where_its_columns_are() {
     );
     assert!(["append", "replace", "sync"].iter().all(|m| error.hint().unwrap().contains(m)));
     let replace = plan_with(&marina(), &full, Mode::Replace, json!({})).unwrap();
+    assert_eq!(sql_of(&replace, Action::Truncate), ["DELETE FROM public.cari"]);
+    let truncated = Target { empty_by: EmptyBy::Truncate, ..full.clone() };
+    let replace = plan_with(&marina(), &truncated, Mode::Replace, json!({})).unwrap();
     assert_eq!(sql_of(&replace, Action::Truncate), ["TRUNCATE TABLE public.cari"]);
-    assert!(plan_with(&marina(), &full, Mode::Sync, json!({})).is_ok());
+    let sync = plan_with(&marina(), &full, Mode::Sync, json!({})).unwrap();
+    assert!(sql_of(&sync, Action::Truncate).is_empty());
+    assert_eq!(sync.tables[0].sync_key, ["id"]);
+    // A key that holds NULL tells no rows apart.
+    cari.columns[1].is_not_null = false;
+    let nullable = Target { relations: vec![cari.clone()], ..empty_target() };
+    let error = plan_with(&marina(), &nullable, Mode::Sync, json!({})).unwrap_err();
+    assert!(error.sqlstate() == "55000" && error.hint().unwrap().contains("replace"));
+    cari.columns[1].is_not_null = true;
 
     cari.keys.clear();
     let keyless = Target { relations: vec![cari.clone()], ..empty_target() };

@@ -1,0 +1,200 @@
+//! Mode sync for one table: what differs between the rows of the source, in their stage, and the table; and the least change
+//! that makes the table equal.
+//!
+//! Rows are told apart by a key without NULLs, and compared by their stored image (`*<>`), so that every type takes part and
+//! nothing that differs counts as equal: not 1.0 and 1.00, not -0 and 0, not two spellings that a collation calls equal.
+//!
+//! A row that takes on another value under a unique or exclusion constraint is deleted and inserted again, because an UPDATE
+//! would meet the row that gives up that value later in the same statement (two rows that swap a unique value).
+
+use aliaport_plan::name::quote;
+use aliaport_plan::plan::{QualifiedName, TablePlan};
+
+use super::error::Result;
+use super::quiet::with_maintenance_memory;
+use super::stage::{self, Stage};
+use super::{spi, unique};
+
+/// What has to be done to one table, row by row, in a temporary table.
+pub struct Difference {
+    table: QualifiedName,
+    /// Columns that the source does not have, of rows that are deleted and inserted again; none where nothing needs them.
+    kept: Option<(QualifiedName, Vec<String>)>,
+    /// The table as an UPDATE or DELETE names it.
+    target: String,
+    /// Attributes that an UPDATE may set.
+    settable: Vec<String>,
+    /// Rows that only the source has.
+    pub only_source: i64,
+    /// Rows that only the table has and that are to go.
+    pub only_target: i64,
+    /// Rows that differ and are updated in place.
+    pub changed: i64,
+    /// Rows that differ and are deleted and inserted again.
+    pub moved: i64,
+}
+
+/// Compares a stage with its table. Rows that only the table has count where `with_deletes` says so.
+pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: bool) -> Result<Difference> {
+    let target = stage::only(stage.target, &plan.target)?;
+    let (settable, kept) = columns(stage)?;
+    let is_written = |name: &String| plan.columns.iter().any(|c| c.target == *name);
+    let moving: Vec<String> = unique::guarded(stage.target)?
+        .into_iter()
+        .chain(plan.columns.iter().map(|c| c.target.clone()).filter(|c| !settable.contains(c)))
+        .filter(|c| is_written(c) && !plan.sync_key.contains(c))
+        .collect();
+    let is_moved = if moving.is_empty() {
+        "false".to_owned()
+    } else {
+        let list = |alias: &str| {
+            moving.iter().map(|c| format!("{alias}.{}", quote(c))).collect::<Vec<_>>().join(", ")
+        };
+        format!("s.ctid IS NOT NULL AND t.old_row IS NOT NULL AND {}", differ(&list("s"), &list("t")))
+    };
+    let on: Vec<String> = plan.sync_key.iter().map(|k| format!("t.{0} = s.{0}", quote(k))).collect();
+    let table = temporary("difference", number);
+    let sql = format!(
+        "CREATE TEMPORARY TABLE {table} AS \
+         SELECT s.ctid AS new_row, t.old_row, t.old_table, {is_moved} AS is_moved \
+         FROM {} s {} JOIN (SELECT ctid AS old_row, tableoid AS old_table, {} FROM {target}) t ON {} \
+         WHERE s.ctid IS NULL OR t.old_row IS NULL OR {}",
+        stage.table,
+        if with_deletes { "FULL" } else { "LEFT" },
+        stage.target_columns(""),
+        on.join(" AND "),
+        differ(&stage.each_column("s."), &stage.each_column("t.")),
+    );
+    with_maintenance_memory(|| spi::run(&sql))?;
+    spi::run(&format!("ANALYZE {table}"))?;
+    let counts = spi::rows(
+        &format!(
+            "SELECT pg_catalog.count(*) FILTER (WHERE old_row IS NULL), pg_catalog.count(*) FILTER (WHERE new_row IS NULL), \
+                    pg_catalog.count(*) FILTER (WHERE old_row IS NOT NULL AND new_row IS NOT NULL AND NOT is_moved), \
+                    pg_catalog.count(*) FILTER (WHERE is_moved) FROM {table}"
+        ),
+        &[],
+        |row| {
+            let mut counts = [0; 4];
+            for (count, column) in counts.iter_mut().zip(1..) {
+                *count = row.get::<i64>(column)?.unwrap_or(0);
+            }
+            Ok(counts)
+        },
+    )?;
+    let [only_source, only_target, changed, moved] = counts.first().copied().unwrap_or_default();
+    let kept = (moved > 0 && !kept.is_empty()).then(|| (temporary("kept", number), kept));
+    Ok(Difference { table, kept, target, settable, only_source, only_target, changed, moved })
+}
+
+impl Difference {
+    /// True where the table equals the source already.
+    pub fn is_none(&self) -> bool {
+        self.only_source + self.only_target + self.changed + self.moved == 0
+    }
+
+    /// Deletes the rows that have to go. Gives the number of those that do not come back.
+    pub fn delete(&self) -> Result<i64> {
+        if let Some((kept, columns)) = &self.kept {
+            let columns: Vec<String> = columns.iter().map(|c| format!("t.{}", quote(c))).collect();
+            spi::run(&format!(
+                "CREATE TEMPORARY TABLE {kept} AS SELECT d.new_row, {} FROM {} t JOIN {} d ON {SAME} WHERE d.is_moved",
+                columns.join(", "),
+                self.target,
+                self.table
+            ))?;
+        }
+        if self.only_target + self.moved == 0 {
+            return Ok(0);
+        }
+        let deleted = spi::run_counted(&format!(
+            "DELETE FROM {} t USING {} d WHERE {SAME} AND (d.new_row IS NULL OR d.is_moved)",
+            self.target, self.table
+        ))?;
+        Ok(deleted - self.moved)
+    }
+
+    /// Updates the rows that differ and inserts those that are missing. Gives the numbers of inserted and updated rows.
+    pub fn write(&self, stage: &Stage, name: &QualifiedName) -> Result<(i64, i64)> {
+        let (mut inserted, mut updated) = (0, 0);
+        if self.changed > 0 {
+            let set: Vec<String> = self.settable.iter().map(|c| format!("{0} = s.{0}", quote(c))).collect();
+            updated += spi::run_counted(&format!(
+                "UPDATE {} t SET {} FROM {} d JOIN {} s ON s.ctid = d.new_row WHERE {SAME} AND NOT d.is_moved",
+                self.target,
+                set.join(", "),
+                self.table,
+                stage.table
+            ))?;
+        }
+        let insert = |more: &str, values: &str, join: &str, condition: &str| {
+            spi::run_counted(&format!(
+                "INSERT INTO {name} ({}{more}) OVERRIDING SYSTEM VALUE SELECT {}{values} \
+                 FROM {} d JOIN {} s ON s.ctid = d.new_row {join} WHERE {condition}",
+                stage.columns(),
+                stage.each_column("s."),
+                self.table,
+                stage.table
+            ))
+        };
+        if self.moved > 0 {
+            updated += match &self.kept {
+                Some((kept, columns)) => {
+                    let list = |prefix: &str| {
+                        columns.iter().map(|c| format!(", {prefix}{}", quote(c))).collect::<String>()
+                    };
+                    let join = format!("JOIN {kept} k ON k.new_row = d.new_row");
+                    insert(&list(""), &list("k."), &join, "d.is_moved")?
+                }
+                None => insert("", "", "", "d.is_moved")?,
+            };
+        }
+        if self.only_source > 0 {
+            inserted += insert("", "", "", "d.old_row IS NULL")?;
+        }
+        Ok((inserted, updated))
+    }
+
+    /// Drops the temporary tables.
+    pub fn drop(self) -> Result<()> {
+        if let Some((kept, _)) = &self.kept {
+            spi::run(&format!("DROP TABLE {kept}"))?;
+        }
+        spi::run(&format!("DROP TABLE {}", self.table))
+    }
+}
+
+/// The rows `t` of the table and `d` of the difference that are one row. Only its own partition knows a row by its ctid.
+const SAME: &str = "t.ctid = d.old_row AND t.tableoid = d.old_table";
+
+/// That two lists of columns do not have the same stored image. Without the cast this would be SQL's row comparison.
+fn differ(one: &str, other: &str) -> String {
+    format!("ROW({one})::record OPERATOR(pg_catalog.*<>) ROW({other})::record")
+}
+
+fn temporary(what: &str, number: usize) -> QualifiedName {
+    QualifiedName { schema: "pg_temp".to_owned(), name: format!("aliaport_import_{what}_{number}") }
+}
+
+/// The columns of the table that an UPDATE may set to the source's values (all but GENERATED ALWAYS identities), and those that
+/// can be written but that the source does not have.
+fn columns(stage: &Stage) -> Result<(Vec<String>, Vec<String>)> {
+    let written: Vec<String> = spi::rows(
+        "SELECT attname::text FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        &[stage.relation.into()],
+        |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
+    )?;
+    let own = spi::rows(
+        "SELECT attname::text, attidentity = 'a' FROM pg_catalog.pg_attribute \
+         WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum",
+        &[stage.target.into()],
+        |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<bool>(2)?.unwrap_or(false))),
+    )?;
+    let settable = own
+        .iter()
+        .filter(|(c, is_always)| !is_always && written.contains(c))
+        .map(|(c, _)| c.clone())
+        .collect();
+    let kept = own.into_iter().map(|(c, _)| c).filter(|c| !written.contains(c)).collect();
+    Ok((settable, kept))
+}

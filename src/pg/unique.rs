@@ -1,0 +1,131 @@
+//! The unique keys that a table has, and the rows of a run that stand in their way: found set-wise, before PostgreSQL would stop
+//! at the first of them.
+
+use aliaport_plan::plan::{TablePlan, UniqueTerms};
+use pgrx::pg_sys;
+
+use super::error::Result;
+use super::orphan::Unwanted;
+use super::spi;
+
+/// One unique index of a table.
+#[derive(Clone, Debug)]
+pub struct UniqueIndex {
+    /// Its name, quoted as PostgreSQL's own messages quote it.
+    pub name: String,
+    /// What it demands.
+    pub unique: UniqueTerms,
+    /// NULLS NOT DISTINCT: two rows with NULL are duplicates.
+    pub nulls_are_equal: bool,
+    /// Every attribute that a term or the condition names.
+    pub columns: Vec<String>,
+}
+
+/// The unique indexes of a relation that PostgreSQL enforces.
+pub fn indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
+    spi::rows(
+        "SELECT c.relname::text, \
+                ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, n, false) \
+                      FROM pg_catalog.generate_series(1, i.indnkeyatts) AS n ORDER BY n), \
+                pg_catalog.pg_get_expr(i.indpred, i.indrelid), \
+                COALESCE((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false), \
+                ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0 \
+                      AND (a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]) \
+                           OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                                      AND d.objid = i.indexrelid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                                      AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))) \
+         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+         WHERE i.indrelid = $1 AND i.indisunique AND i.indislive ORDER BY i.indisprimary DESC, i.indexrelid",
+        &[relation.into()],
+        |row| {
+            Ok(UniqueIndex {
+                name: format!("\"{}\"", row.get::<String>(1)?.unwrap_or_default()),
+                unique: UniqueTerms {
+                    terms: row.get::<Vec<String>>(2)?.unwrap_or_default(),
+                    predicate: row.get::<String>(3)?,
+                },
+                nulls_are_equal: row.get::<bool>(4)?.unwrap_or(false),
+                columns: row.get::<Vec<String>>(5)?.unwrap_or_default(),
+            })
+        },
+    )
+}
+
+impl UniqueIndex {
+    fn condition(&self) -> String {
+        let mut conditions: Vec<String> = match self.nulls_are_equal {
+            true => Vec::new(),
+            false => self.unique.terms.iter().map(|t| format!("({t}) IS NOT NULL")).collect(),
+        };
+        conditions.extend(self.unique.predicate.iter().map(|p| format!("({p})")));
+        if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
+    }
+
+    /// The places (`ctid`, as text) of rows in `rows`, a table, that repeat the key of an earlier one there.
+    pub fn repeated(&self, rows: &str) -> Result<Vec<String>> {
+        let (terms, condition) = (self.unique.terms.join(", "), self.condition());
+        // Telling that there are none takes no sort.
+        let any = format!(
+            "SELECT EXISTS (SELECT FROM ONLY {rows} WHERE {condition} GROUP BY {terms} HAVING pg_catalog.count(*) > 1)"
+        );
+        if spi::one::<bool>(&any, &[])? != Some(true) {
+            return Ok(Vec::new());
+        }
+        places(&format!(
+            "SELECT ctid::pg_catalog.text FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY {terms} ORDER BY ctid) AS n \
+             FROM ONLY {rows} WHERE {condition}) AS d WHERE n > 1"
+        ))
+    }
+
+    /// The places of rows in `rows`, a table, whose key a row of `others` (a FROM item) has already.
+    pub fn taken(&self, rows: &str, others: &str) -> Result<Vec<String>> {
+        let condition = self.condition();
+        let named: Vec<String> =
+            self.unique.terms.iter().enumerate().map(|(i, t)| format!("{t} AS k{i}")).collect();
+        let named = named.join(", ");
+        let equal = if self.nulls_are_equal { "IS NOT DISTINCT FROM" } else { "=" };
+        let equal: Vec<String> =
+            (0..self.unique.terms.len()).map(|i| format!("o.k{i} {equal} s.k{i}")).collect();
+        places(&format!(
+            "SELECT s.place::pg_catalog.text FROM (SELECT ctid AS place, {named} FROM ONLY {rows} WHERE {condition}) AS s \
+             WHERE EXISTS (SELECT FROM (SELECT {named} FROM {others} WHERE {condition}) AS o WHERE {})",
+            equal.join(" AND ")
+        ))
+    }
+
+    /// True where the source fills every attribute that the key needs.
+    pub fn is_over(&self, plan: &TablePlan) -> bool {
+        self.columns.iter().all(|c| plan.columns.iter().any(|p| p.target == *c))
+    }
+
+    /// What is to be done with the rows at `places`, which stand in the way of this key.
+    pub fn unwanted(&self, places: Vec<String>) -> Vec<Unwanted> {
+        let one = |ctid| Unwanted {
+            ctid,
+            column: self.unique.terms.join(", "),
+            reason: format!("duplicate key value violates unique constraint {}", self.name),
+            sqlstate: "23505",
+            clear: Vec::new(),
+        };
+        places.into_iter().map(one).collect()
+    }
+}
+
+fn places(sql: &str) -> Result<Vec<String>> {
+    spi::rows(sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))
+}
+
+/// The attributes of a relation on which rows exclude one another: those of its unique indexes and exclusion constraints.
+pub fn guarded(relation: pg_sys::Oid) -> Result<Vec<String>> {
+    spi::rows(
+        "SELECT DISTINCT a.attname::text FROM pg_catalog.pg_index i \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 \
+         WHERE i.indrelid = $1 AND (i.indisunique OR i.indisexclusion) \
+           AND (a.attnum = ANY (i.indkey::pg_catalog.int2[]) \
+                OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                           AND d.objid = i.indexrelid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                           AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))",
+        &[relation.into()],
+        |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
+    )
+}
