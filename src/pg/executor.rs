@@ -20,6 +20,7 @@ use super::error::{self, Result, unexpected};
 use super::input::Input;
 use super::interrupt;
 use super::load::{self, Loaded, Policy};
+use super::progress;
 use super::relation;
 use super::row::{CellSink, Fate, RowConverter};
 
@@ -57,6 +58,7 @@ pub fn insert(
                 }
                 if read.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                     interrupt::check();
+                    progress::rows(read);
                 }
                 let aside = converter.take_set_aside();
                 if !aside.is_empty() {

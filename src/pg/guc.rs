@@ -8,6 +8,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static ALLOWED_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static BUSY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+static MAX_REJECTED_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 
 /// Defines the settings. Called once, when the library is loaded.
 pub fn register() {
@@ -29,6 +30,16 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::UNIT_MS,
     );
+    GucRegistry::define_int_guc(
+        c"aliaport_import.max_rejected_rows",
+        c"Rows of aliaport.rejected_row that one run may write.",
+        c"An import that would set aside more rows and values ends with program_limit_exceeded. 0 is no limit.",
+        &MAX_REJECTED_ROWS,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
     super::compat::reserve_guc_prefix();
 }
 
@@ -42,4 +53,9 @@ pub fn allowed_directories() -> Vec<PathBuf> {
 /// How long a writer may keep the source locked before the import gives up.
 pub fn busy_timeout() -> Duration {
     Duration::from_millis(u64::try_from(BUSY_TIMEOUT.get()).unwrap_or(0))
+}
+
+/// How many rows of `aliaport.rejected_row` a run may write; `None` for any number.
+pub fn max_rejected_rows() -> Option<u64> {
+    u64::try_from(MAX_REJECTED_ROWS.get()).ok().filter(|n| *n > 0)
 }

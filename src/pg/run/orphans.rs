@@ -4,7 +4,8 @@ use aliaport_plan::option::Orphans;
 
 use super::{Import, Subject};
 use crate::pg::error::Result;
-use crate::pg::{history, original, orphan};
+use crate::pg::progress::{self, Phase};
+use crate::pg::{original, orphan};
 
 impl Import<'_> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
@@ -12,7 +13,7 @@ impl Import<'_> {
         let Subject { plan, table, columns, relation } = self.subject(index)?;
         let entries =
             original::set_aside(self.source, table, &columns, plan, &self.zone, relation, unwanted)?;
-        history::set_aside(self.run_id, &plan.source, entries)?;
+        self.run.set_aside(&plan.source, entries)?;
         let deleted = orphan::apply(plan, unwanted)?;
         crate::pg::compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
@@ -30,6 +31,7 @@ impl Import<'_> {
         if std::mem::replace(&mut self.orphans_are_settled, true) {
             return Ok(());
         }
+        progress::phase(Phase::ForeignKeys);
         loop {
             let mut rejected = 0;
             for index in 0..self.plan.tables.len() {

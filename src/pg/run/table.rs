@@ -14,9 +14,10 @@ use super::outcome::TableRow;
 use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
 use crate::pg::load::{self, Loaded, Policy};
+use crate::pg::progress::{self, Phase};
 use crate::pg::row::SetAside;
 use crate::pg::target::{self, Path};
-use crate::pg::{compat, executor, history, readback, spi};
+use crate::pg::{compat, executor, readback, spi};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
@@ -30,10 +31,11 @@ impl Import<'_> {
             (false, Verify::Content) => readback::digest(relation, plan)?,
         };
         let rejected = RefCell::new(0u64);
-        let run_id = self.run_id;
+        let run = self.run;
+        let mut collector = run.collector(&plan.source);
         let mut set_aside = |entries: Vec<SetAside>| {
             *rejected.borrow_mut() += entries.len() as u64;
-            history::set_aside(run_id, &plan.source, entries)
+            collector.put(entries)
         };
         let policy = Policy {
             on_error: self.request.on_error,
@@ -41,6 +43,7 @@ impl Import<'_> {
             with_digest: verify == Verify::Content,
             set_aside: &mut set_aside,
         };
+        progress::load_begins(relation);
         let reader = self.source.rows_exclusive(table, &columns, plan.filter.as_deref())?;
         let loaded = match path {
             Path::Executor => {
@@ -52,6 +55,7 @@ impl Import<'_> {
                     spi::run(&format!("ALTER TABLE {} DISABLE TRIGGER {}", plan.target, quote(name)))?;
                 }
                 let loaded = executor::insert(reader, plan, relation, policy)?;
+                progress::load_ends(loaded.source_rows);
                 for (name, clause) in &silenced {
                     spi::run(&format!("ALTER TABLE {} {clause} {}", plan.target, quote(name)))?;
                 }
@@ -60,8 +64,10 @@ impl Import<'_> {
             Path::Bulk { has_indexes } => {
                 let is_new = plan.is_created || self.request.mode == Mode::Replace;
                 let loaded = load::bulk(reader, plan, relation, is_new, policy)?;
+                progress::load_ends(loaded.source_rows);
                 compat::command_counter_increment();
                 if has_indexes {
+                    progress::phase(Phase::Index);
                     // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
                     let place =
                         || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
@@ -70,9 +76,11 @@ impl Import<'_> {
                 loaded
             }
         };
+        collector.finish()?;
         compat::command_counter_increment();
         row.path = Some(path.as_str());
         record(row, &loaded, rejected.into_inner());
+        progress::phase(Phase::Verify);
         match verify {
             Verify::Content => {
                 let mut expected = before;
