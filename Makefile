@@ -153,7 +153,7 @@ regress: build ## pg_regress: the SQL surface, refusals first
 .PHONY: session
 session: build venv ## from outside: cancel, terminate, concurrency, the source untouched, memory, the report in a browser
 	@tests/cluster/deps.sh $(PGRX_VERSION) browser
-	'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/session --pg-config "$(TREE)" $(PYTEST_ARGS)
+	'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/session --pg-config "$(TREE)" --packages '$(CACHE)/debian' $(PYTEST_ARGS)
 
 .PHONY: roundtrip
 roundtrip: build venv ## SQLAlchemy writes SQLite, the import runs, into new tables and into SQLAlchemy's own, the same models read PostgreSQL

@@ -49,7 +49,8 @@ pub fn source_path(path: &str) -> Result<PathBuf> {
     Ok(resolved)
 }
 
-fn require_read_server_files() -> Result<()> {
+/// Raises 42501 where the caller's role may not read the server's files.
+pub fn require_read_server_files() -> Result<()> {
     // SAFETY: GetUserId only reads the current role; has_privs_of_role looks up role memberships in the catalogue, which a
     // function call inside a transaction may do.
     let allowed = unsafe {

@@ -14,7 +14,7 @@ use super::inspect;
 use super::planning::{self, bad_argument};
 use super::row::OnError;
 use super::run::{self, Request};
-use super::{report, target, validate};
+use super::{progress, report, target, validate};
 
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
@@ -195,6 +195,40 @@ fn aliaport_validate(
             .collect::<Vec<_>>())
     };
     validate().map(TableIterator::new).map_err(Error::into_report)
+}
+
+#[allow(clippy::type_complexity)] // the column list is the view's
+#[pg_extern(sql = false)]
+fn look_at_run(
+    pid: i32,
+    handle: i32,
+) -> TableIterator<
+    'static,
+    (
+        name!(run_id, i64),
+        name!(phase, String),
+        name!(table_name, Option<String>),
+        name!(rows_done, i64),
+        name!(rows_total, Option<i64>),
+        name!(bytes_done, Option<i64>),
+        name!(bytes_total, i64),
+        name!(started_at, f64),
+        name!(fraction, Option<f64>),
+    ),
+> {
+    TableIterator::new(progress::look(pid, handle).map(|s| {
+        (
+            s.run_id,
+            s.phase.to_owned(),
+            s.table,
+            s.rows_done,
+            s.rows_total,
+            s.bytes_done,
+            s.bytes_total,
+            s.started_at,
+            s.fraction,
+        )
+    }))
 }
 
 #[pg_extern(sql = false)]

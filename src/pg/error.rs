@@ -234,6 +234,54 @@ pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
     error.raise()
 }
 
+/// An error in words, for the history.
+pub struct Told {
+    code: PgSqlErrorCode,
+    text: String,
+}
+
+impl Told {
+    fn new(code: PgSqlErrorCode, message: &str, detail: Option<&str>, hint: Option<&str>) -> Self {
+        let mut text = format!("{}: {message}", sqlstate(code));
+        for (label, part) in [("DETAIL", detail), ("HINT", hint)] {
+            if let Some(part) = part.filter(|p| !p.is_empty()) {
+                text.push_str(&format!("\n{label}:  {part}"));
+            }
+        }
+        Told { code, text }
+    }
+
+    /// True for a cancel or a timeout.
+    pub fn is_cancel(&self) -> bool {
+        is_cancel(self.code)
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Runs `f`; an error, returned or raised, is told to `listener` and then goes on as it was.
+pub fn observed<R>(f: impl FnOnce() -> Result<R>, listener: impl FnOnce(&Told)) -> Result<R> {
+    match caught(f) {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(error)) => {
+            let report = &error.report;
+            listener(&Told::new(error.code, report.message(), report.detail(), report.hint()));
+            Err(error)
+        }
+        Err(caught) => {
+            let (CaughtError::PostgresError(report)
+            | CaughtError::ErrorReport(report)
+            | CaughtError::RustPanic { ereport: report, .. }) = &*caught;
+            listener(&Told::new(report.sql_error_code(), report.message(), report.detail(), report.hint()));
+            caught.rethrow()
+        }
+    }
+}
+
 /// What to do about an error of PostgreSQL's that has no hint of its own.
 fn next_step(code: PgSqlErrorCode) -> &'static str {
     use PgSqlErrorCode as C;

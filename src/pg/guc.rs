@@ -10,6 +10,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 static ALLOWED_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static REPLACE_METHOD: GucSetting<ReplaceMethod> = GucSetting::<ReplaceMethod>::new(ReplaceMethod::Delete);
 static BUSY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+static MAX_REJECTED_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 
 /// The words of `aliaport_import.replace_method`.
 #[derive(Clone, Copy, Debug, PostgresGucEnum)]
@@ -48,6 +49,16 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::empty(),
     );
+    GucRegistry::define_int_guc(
+        c"aliaport_import.max_rejected_rows",
+        c"Rows of aliaport.rejected_row that one run may write.",
+        c"An import that would set aside more rows and values ends with program_limit_exceeded. 0 is no limit.",
+        &MAX_REJECTED_ROWS,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
     super::compat::reserve_guc_prefix();
 }
 
@@ -69,4 +80,9 @@ pub fn replace_method() -> EmptyBy {
         ReplaceMethod::Delete => EmptyBy::Delete,
         ReplaceMethod::Truncate => EmptyBy::Truncate,
     }
+}
+
+/// How many rows of `aliaport.rejected_row` a run may write; `None` for any number.
+pub fn max_rejected_rows() -> Option<u64> {
+    u64::try_from(MAX_REJECTED_ROWS.get()).ok().filter(|n| *n > 0)
 }

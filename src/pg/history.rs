@@ -1,12 +1,24 @@
 //! The rows of `aliaport.run`, `aliaport.run_table` and `aliaport.rejected_row`.
+//!
+//! A run takes its number when it begins and writes its row when it ends, or when a row that is set aside needs it. What it
+//! wrote is part of the caller's transaction. A run that fails takes all of that back, so its row is written by another
+//! process ([`super::failure`]).
+
+use std::cell::{Cell, RefCell};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgrx::JsonB;
-use pgrx::datum::TimestampWithTimeZone;
+use serde_json::{Value as Json, json};
 
-use super::error::Result;
+use super::error::{Error, Result, Told, unexpected};
+use super::failure::Will;
 use super::row::SetAside;
 use super::run::outcome::{Outcome, TableRow};
-use super::spi;
+use super::{guc, progress, spi};
+
+/// Rows of `aliaport.rejected_row` that one statement writes, and bytes of their values after which it is sent before that.
+const BATCH_ROWS: usize = 1000;
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// What a run was asked to do; known before it begins.
 pub struct Facts<'a> {
@@ -19,53 +31,133 @@ pub struct Facts<'a> {
     /// Whether everything is undone at the end.
     pub dry_run: bool,
     /// The options as the caller gave them.
-    pub options: &'a serde_json::Value,
-    /// When the run began.
-    pub started_at: TimestampWithTimeZone,
+    pub options: &'a Json,
 }
 
-/// Reserves the number of a run, so that rows that are set aside on the way can carry it.
-pub fn begin(facts: &Facts<'_>) -> Result<i64> {
-    spi::as_history_owner(|| {
-        spi::one_mut::<i64>(
-            "INSERT INTO aliaport.run (started_at, path, target_schema, mode, dry_run, options, status, invoked_by) \
-             VALUES ($1, $2, $3::name, $4, $5, $6, 'failed', SESSION_USER) RETURNING run_id",
-            &[
-                facts.started_at.into(),
-                facts.path.to_owned().into(),
-                facts.target_schema.to_owned().into(),
-                facts.mode.to_owned().into(),
-                facts.dry_run.into(),
-                JsonB(facts.options.clone()).into(),
-            ],
-        )
-    })
-    .map(|id| id.unwrap_or(0))
+/// One run on its way.
+pub struct Run {
+    id: i64,
+    /// Its row of `aliaport.run` as far as it is known, times as Unix seconds.
+    row: RefCell<Json>,
+    will: Will,
+    /// Whether this transaction may have written the row.
+    holds_row: Cell<bool>,
+    /// Rows of `aliaport.rejected_row` so far.
+    set_aside: Cell<u64>,
 }
 
-/// Completes the row of a run and writes its tables.
-pub fn end(run_id: i64, outcome: &Outcome, with_tables: bool) -> Result<()> {
-    spi::as_history_owner(|| {
-        spi::run_with(
-            "UPDATE aliaport.run SET finished_at = pg_catalog.clock_timestamp(), source_fingerprint = $2, \
-             status = $3, source_bytes = $4, rows_imported = $5, rows_rejected = $6, error = $7 WHERE run_id OPERATOR(pg_catalog.=) $1",
-            &[
-                run_id.into(),
-                outcome.source_fingerprint.clone().into(),
-                outcome.status().to_owned().into(),
-                outcome.source_bytes.into(),
-                outcome.rows.iter().map(|r| r.imported_rows).sum::<i64>().into(),
-                outcome.rows.iter().map(|r| r.rejected_rows).sum::<i64>().into(),
-                outcome.error.clone().into(),
-            ],
-        )?;
-        if with_tables {
-            for row in &outcome.rows {
-                insert_table(run_id, row)?;
-            }
+impl Run {
+    /// Takes the number of a run and makes ready what a failure would need.
+    pub fn begin(facts: &Facts<'_>) -> Result<Self> {
+        let id = spi::as_history_owner(|| {
+            spi::one_mut::<i64>(
+                "SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('aliaport.run', 'run_id')::pg_catalog.regclass)",
+                &[],
+            )
+        })?
+        .ok_or_else(|| unexpected("absence of the sequence of aliaport.run"))?;
+        let invoked_by = spi::one::<String>("SELECT SESSION_USER::text", &[])?;
+        let started_at = now();
+        let row = json!({
+            "run_id": id,
+            "started_at": started_at,
+            "path": facts.path,
+            "target_schema": facts.target_schema,
+            "mode": facts.mode,
+            "dry_run": facts.dry_run,
+            "options": facts.options,
+            "invoked_by": invoked_by,
+            "status": "failed",
+            "rows_imported": 0,
+            "rows_rejected": 0,
+            "error": "57P01: the session ended before the import did\n\
+                      DETAIL:  Its process was terminated, lost its client, or the server was shut down: the server's log says which.",
+        });
+        let will = Will::new(&row);
+        progress::begin(id, started_at)?;
+        Ok(Run { id, row: RefCell::new(row), will, holds_row: Cell::new(false), set_aside: Cell::new(0) })
+    }
+
+    /// The source is open: what it looks like.
+    pub fn note_source(&self, bytes: i64, fingerprint: &str) {
+        let mut row = self.row.borrow_mut();
+        row["source_bytes"] = json!(bytes);
+        row["source_fingerprint"] = json!(fingerprint);
+        self.will.rewrite(&row);
+    }
+
+    /// Collects what a load of the SQLite table `table` sets aside.
+    pub fn collector<'a>(&'a self, table: &'a str) -> Collector<'a> {
+        Collector { run: self, table, entries: Vec::new(), bytes: 0 }
+    }
+
+    /// Writes what was set aside of the SQLite table `table`.
+    pub fn set_aside(&self, table: &str, entries: Vec<SetAside>) -> Result<()> {
+        let mut collector = self.collector(table);
+        collector.put(entries)?;
+        collector.finish()
+    }
+
+    /// The run has ended: writes its row and those of its tables.
+    pub fn end(&self, outcome: &Outcome, with_tables: bool) -> Result<()> {
+        {
+            let mut row = self.row.borrow_mut();
+            row["finished_at"] = json!(now());
+            row["status"] = json!(outcome.status());
+            row["source_bytes"] = json!(outcome.source_bytes);
+            row["source_fingerprint"] = json!(outcome.source_fingerprint);
+            row["rows_imported"] = json!(outcome.rows.iter().map(|r| r.imported_rows).sum::<i64>());
+            row["rows_rejected"] = json!(outcome.rows.iter().map(|r| r.rejected_rows).sum::<i64>());
+            row["error"] = json!(outcome.error.as_deref().map(without_nul));
         }
-        Ok(())
-    })
+        self.holds_row.set(true);
+        spi::as_history_owner(|| {
+            write(&self.row.borrow())?;
+            if with_tables {
+                for row in &outcome.rows {
+                    insert_table(self.id, row)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The run has failed and its transaction will be undone: has the row written by another process.
+    pub fn fail(&self, error: &Told) {
+        let mut row = self.row.borrow_mut();
+        row["finished_at"] = json!(now());
+        row["error"] = json!(without_nul(&error.to_string()));
+        // While our own transaction holds a row with this number, the other process has to wait for us.
+        let is_waited_for = !self.holds_row.get();
+        self.will.execute(&row, error.is_cancel().into(), is_waited_for);
+    }
+}
+
+/// The time as the rows of a run carry it: Unix seconds.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// PostgreSQL's jsonb takes no NUL.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// Writes the row of a run, or completes it. Called with the rights of the history's owner.
+pub fn write(row: &Json) -> Result<()> {
+    spi::run_with(
+        "INSERT INTO aliaport.run AS old (run_id, started_at, finished_at, path, source_fingerprint, target_schema, mode, dry_run, \
+             options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by) OVERRIDING SYSTEM VALUE \
+         SELECT run_id, pg_catalog.to_timestamp(started_at), pg_catalog.to_timestamp(finished_at), path, source_fingerprint, \
+             target_schema, mode, dry_run, options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by \
+         FROM pg_catalog.jsonb_to_record($1) AS new (run_id bigint, started_at float8, finished_at float8, path text, \
+             source_fingerprint text, target_schema name, mode text, dry_run boolean, options jsonb, status text, \
+             source_bytes bigint, rows_imported bigint, rows_rejected bigint, error text, invoked_by name) \
+         ON CONFLICT (run_id) DO UPDATE SET finished_at = excluded.finished_at, source_fingerprint = excluded.source_fingerprint, \
+             status = excluded.status, source_bytes = excluded.source_bytes, rows_imported = excluded.rows_imported, \
+             rows_rejected = excluded.rows_rejected, error = excluded.error",
+        &[JsonB(row.clone()).into()],
+    )
 }
 
 fn insert_table(run_id: i64, row: &TableRow) -> Result<()> {
@@ -89,25 +181,94 @@ fn insert_table(run_id: i64, row: &TableRow) -> Result<()> {
     )
 }
 
-/// Writes what a load set aside.
-pub fn set_aside(run_id: i64, table: &str, entries: Vec<SetAside>) -> Result<()> {
-    spi::as_history_owner(|| {
+/// What a load sets aside, written a batch at a time.
+pub struct Collector<'a> {
+    run: &'a Run,
+    table: &'a str,
+    entries: Vec<SetAside>,
+    bytes: usize,
+}
+
+impl Collector<'_> {
+    /// Takes some more.
+    ///
+    /// # Errors
+    /// 54000 beyond `aliaport_import.max_rejected_rows`.
+    pub fn put(&mut self, entries: Vec<SetAside>) -> Result<()> {
+        let count = self.run.set_aside.get() + entries.len() as u64;
+        self.run.set_aside.set(count);
+        if let Some(limit) = guc::max_rejected_rows()
+            && count > limit
+        {
+            return Err(self.too_many(limit));
+        }
         for entry in entries {
-            spi::run_with(
-                "INSERT INTO aliaport.rejected_row VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                &[
-                    run_id.into(),
-                    table.to_owned().into(),
-                    JsonB(entry.source_key).into(),
-                    entry.column.into(),
-                    entry.storage_class.map(str::to_owned).into(),
-                    entry.sqlstate.into(),
-                    entry.reason.into(),
-                    (if entry.is_rejected { "rejected" } else { "nulled" }).to_owned().into(),
-                    JsonB(entry.row_data).into(),
-                ],
-            )?;
+            self.bytes += size_of_json(&entry.row_data);
+            self.entries.push(entry);
+            if self.entries.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
+                self.flush()?;
+            }
         }
         Ok(())
-    })
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()
+    }
+
+    fn too_many(&self, limit: u64) -> Error {
+        Error::new(
+            pgrx::PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            format!("too many rows are set aside: more than {limit}"),
+        )
+        .detail(format!(
+            "The limit of aliaport_import.max_rejected_rows was passed in SQLite table \"{}\".",
+            self.table
+        ))
+        .hint("Look at the source with aliaport_inspect(), or raise aliaport_import.max_rejected_rows (0: no limit).")
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        self.bytes = 0;
+        let entries = std::mem::take(&mut self.entries);
+        let texts = |of: fn(&SetAside) -> Option<String>| entries.iter().map(of).collect::<Vec<_>>();
+        self.run.holds_row.set(true);
+        spi::as_history_owner(|| {
+            // The run's row has to be there first. A subtransaction may have taken it back since the last batch.
+            write(&self.run.row.borrow())?;
+            spi::run_with(
+                "INSERT INTO aliaport.rejected_row \
+                 SELECT $1, $2, e.source_key::pg_catalog.jsonb, e.column_name, e.storage_class, e.sqlstate, e.reason, e.action, \
+                     e.row_data::pg_catalog.jsonb \
+                 FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), \
+                     pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9)) \
+                     AS e (source_key, column_name, storage_class, sqlstate, reason, action, row_data)",
+                &[
+                    self.run.id.into(),
+                    self.table.to_owned().into(),
+                    texts(|e| Some(e.source_key.to_string())).into(),
+                    texts(|e| e.column.clone()).into(),
+                    texts(|e| e.storage_class.map(str::to_owned)).into(),
+                    texts(|e| Some(e.sqlstate.clone())).into(),
+                    texts(|e| Some(e.reason.clone())).into(),
+                    texts(|e| Some((if e.is_rejected { "rejected" } else { "nulled" }).to_owned())).into(),
+                    texts(|e| Some(e.row_data.to_string())).into(),
+                ],
+            )
+        })
+    }
+}
+
+/// About how many bytes a row's original values take; only their texts (hexadecimal blobs too) can be large.
+fn size_of_json(row: &Json) -> usize {
+    match row {
+        Json::String(text) => text.len(),
+        Json::Array(values) => values.iter().map(size_of_json).sum(),
+        Json::Object(members) => members.values().map(size_of_json).sum(),
+        _ => 8,
+    }
 }

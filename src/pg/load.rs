@@ -24,6 +24,7 @@ use super::datum::{self, Arena};
 use super::error::{self, Error, Result};
 use super::input::Input;
 use super::interrupt;
+use super::progress;
 use super::readback::Follower;
 use super::reader::{self, Backend, Batch};
 use super::relation::{self, Column};
@@ -147,6 +148,7 @@ struct Writing<'w, 'p> {
 impl Backend for Writing<'_, '_> {
     fn write(&mut self, batch: &mut Batch) -> Result<()> {
         self.at.set(batch.last);
+        progress::rows(batch.last.0);
         self.heap.write_images(&mut batch.images);
         if batch.set_aside.is_empty() {
             return Ok(());
@@ -303,6 +305,7 @@ impl Heap {
             if self.filled >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
                 self.flush();
                 interrupt::check();
+                progress::rows(read);
             }
             let aside = converter.take_set_aside();
             if !aside.is_empty() {

@@ -7,8 +7,9 @@
 //! tells a long step of SQLite to end.
 #![allow(unsafe_code)] // blocks signals around the start of the thread
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aliaport_plan::tuple::{Images, Writer};
 use aliaport_sqlite::{ExclusiveReader, SourceError};
@@ -26,6 +27,36 @@ const BATCH_ROWS: usize = 1000;
 const BATCHES_AHEAD: usize = 2;
 /// How long the backend waits for a batch before it looks at its interrupt flags.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long an ending process waits for its reader thread; a step of SQLite looks at its flag far more often.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// True while a reader thread may touch SQLite: not while it waits to hand a batch over.
+static IS_READING: AtomicBool = AtomicBool::new(false);
+/// Set when the process ends without unwinding: whoever waits to hand a batch over never goes on.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Makes the reader thread leave SQLite alone for good. For a process that ends without unwinding: nobody joins the thread, and
+/// the end of the transaction closes the source under it.
+pub fn halt() {
+    IS_ENDING.store(true, SeqCst);
+    interrupt::stop_reader();
+    let begun = Instant::now();
+    while IS_READING.load(SeqCst) && begun.elapsed() < LAST_PATIENCE {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Says something to the backend; false when it does not listen any more.
+fn hand_over(to_backend: &SyncSender<Message>, message: Message) -> bool {
+    IS_READING.store(false, SeqCst);
+    let is_taken = to_backend.send(message).is_ok();
+    IS_READING.store(true, SeqCst);
+    while IS_ENDING.load(SeqCst) {
+        IS_READING.store(false, SeqCst);
+        std::thread::park();
+    }
+    is_taken
+}
 
 /// Some rows, ready to be written.
 pub struct Batch {
@@ -85,12 +116,17 @@ pub fn scan(
         let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
         let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
         let job = Job { rows, converter, form: Former::new(writer, attributes), read: 0, rejected: 0 };
+        IS_READING.store(true, SeqCst);
         let thread = with_signals_blocked(|| {
-            std::thread::Builder::new()
-                .name("aliaport reader".to_owned())
-                .spawn_scoped(scope, move || job.run(&to_backend, &from_backend))
+            std::thread::Builder::new().name("aliaport reader".to_owned()).spawn_scoped(scope, move || {
+                job.run(&to_backend, &from_backend);
+                IS_READING.store(false, SeqCst);
+            })
         })
-        .map_err(|e| unexpected(format!("failure to start a thread: {e}")))?;
+        .map_err(|e| {
+            IS_READING.store(false, SeqCst);
+            unexpected(format!("failure to start a thread: {e}"))
+        })?;
         // Dropped before the scope joins the thread, on return and on unwinding alike.
         let _stop = StopReader;
         let finished = receive(&from_reader, &to_reader, writer_side);
@@ -187,7 +223,7 @@ impl Job<'_> {
             Ok(false) => return,
             Err(failure) => Message::Failed(failure),
         };
-        let _ = to_backend.send(last_word);
+        hand_over(to_backend, last_word);
     }
 
     /// True when every row has been sent, false when the backend does not listen any more.
@@ -222,6 +258,6 @@ impl Job<'_> {
         // A row that was begun and then set aside must not be left at the end of the images.
         let images = self.form.writer.replace(empty);
         let batch = Batch { images, set_aside: self.converter.take_set_aside(), last };
-        to_backend.send(Message::Batch(batch)).is_ok()
+        hand_over(to_backend, Message::Batch(batch))
     }
 }

@@ -19,7 +19,6 @@ use aliaport_plan::option::{Options, Orphans};
 use aliaport_plan::plan::{Action, Plan, Step, TablePlan};
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 
 use self::outcome::{Outcome, TableRow};
 use self::staged::Staged;
@@ -27,7 +26,7 @@ use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
-use super::{access, history, orphan, spi, subxact, target};
+use super::{access, history, orphan, progress, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -50,44 +49,51 @@ pub struct Request<'a> {
 /// Runs one import.
 pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     super::compat::prevent_if_read_only(c"aliaport_import()");
-    // The role and the path come first: without the right to read files, nothing else is answered.
-    access::source_path(request.path)?;
+    // The role comes first: without the right to read files, nothing else is answered and no run begins.
+    access::require_read_server_files()?;
     let schema = target::schema(request.target_schema)?;
-    lock::lock(&schema)?;
-    let facts = history::Facts {
+    let run = history::Run::begin(&history::Facts {
         path: request.path,
         target_schema: &schema,
         mode: request.mode.as_str(),
         dry_run: request.dry_run,
         options: request.options,
-        started_at: clock_timestamp(),
+    })?;
+    let whole = || {
+        let outcome = begun(request, &schema, &run)?;
+        run.end(&outcome, !request.dry_run)?;
+        Ok(outcome.rows)
     };
-    let run_id = history::begin(&facts)?;
-    let work = || run(request, &schema, run_id);
-    let outcome = if request.dry_run { subxact::within(subxact::Outcome::Undo, work)? } else { work()? };
-    history::end(run_id, &outcome, !request.dry_run)?;
-    Ok(outcome.rows)
+    error::observed(whole, |error| run.fail(error))
 }
 
-fn clock_timestamp() -> TimestampWithTimeZone {
-    pgrx::datum::datetime_support::clock_timestamp()
+/// From here on a failure leaves a row in `aliaport.run`.
+fn begun(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outcome> {
+    access::source_path(request.path)?;
+    lock::lock(schema)?;
+    let work = || work(request, schema, run);
+    if request.dry_run { subxact::within(subxact::Outcome::Undo, work) } else { work() }
 }
 
-fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
+fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outcome> {
     let Planned { mut source, catalogue, mut plan, options } =
         planning::plan(request.path, schema, request.mode, request.options)?;
+    run.note_source(signed(source.size_bytes()), &source.fingerprint());
     for table in plan.tables.iter_mut().filter(|t| !t.is_created) {
         target::add_foreign_keys(table)?;
     }
+    let estimates = estimates(&source, &catalogue, &plan);
+    progress::plan(&plan, &estimates, source.size_bytes());
     let zone = Zone::parse(&plan.timezone).map_err(unexpected)?;
     let rows = plan.tables.iter().enumerate().map(|(i, t)| TableRow::new(i + 1, t)).collect();
     let mut import = Import {
         request,
-        run_id,
+        run,
         source: &mut source,
         catalogue: &catalogue,
         plan: &plan,
         options: &options,
+        estimates,
         zone,
         rows,
         orphans_are_settled: false,
@@ -120,11 +126,12 @@ fn run(request: &Request<'_>, schema: &str, run_id: i64) -> Result<Outcome> {
 /// The state of one import on its way through the plan's steps.
 struct Import<'a> {
     request: &'a Request<'a>,
-    run_id: i64,
+    run: &'a history::Run,
     source: &'a mut Source,
     catalogue: &'a Catalogue,
     plan: &'a Plan,
     options: &'a Options,
+    estimates: progress::Estimates,
     zone: Zone,
     rows: Vec<TableRow>,
     orphans_are_settled: bool,
@@ -209,6 +216,7 @@ impl<'a> Import<'a> {
         if step.action >= Action::AddForeignKey {
             self.settle_orphans()?;
         }
+        progress::step(step, self.plan, &self.estimates);
         let begun = Instant::now();
         match (step.action, step.table) {
             (Action::Skip, _) => return Ok(()),
@@ -226,7 +234,11 @@ impl<'a> Import<'a> {
             _ => self.statement(step)?,
         }
         if let Some(row) = step.table.and_then(|t| self.rows.get_mut(t)) {
-            row.took(step.action, begun.elapsed());
+            let time = begun.elapsed();
+            row.took(step.action, time);
+            if step.action == Action::Load {
+                row.notice(time);
+            }
         }
         Ok(())
     }
@@ -249,6 +261,17 @@ impl<'a> Import<'a> {
         }
         Ok(self.outcome())
     }
+}
+
+/// About how many rows the plan's tables have. A filter leaves some out, nobody knows how many.
+fn estimates(source: &Source, catalogue: &Catalogue, plan: &Plan) -> progress::Estimates {
+    let loaded = plan.tables.iter().filter(|t| t.filter.is_none());
+    loaded
+        .filter_map(|t| {
+            let table = catalogue.tables.iter().find(|s| s.name == t.source)?;
+            Some((t.source.clone(), source.estimated_rows(table)?))
+        })
+        .collect()
 }
 
 fn signed(n: u64) -> i64 {

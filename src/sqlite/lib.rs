@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod error;
+mod estimate;
 mod exclusive;
 #[cfg(feature = "fixture")]
 pub mod fixture;

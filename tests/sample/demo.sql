@@ -1,6 +1,8 @@
 -- What `make demo` runs, with :path set to the sample database.
 \pset null '-'
 \pset pager off
+-- The table below says more than a notice a table.
+SET client_min_messages = warning;
 \set ECHO queries
 \timing on
 CREATE EXTENSION aliaport_import;

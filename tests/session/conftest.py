@@ -15,11 +15,13 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "fixtures")]
 
 import build  # noqa: E402
+import debian  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 
 def pytest_addoption(parser):
     parser.addoption("--pg-config", required=True, help="of the PostgreSQL that has the extension")
+    parser.addoption("--packages", help="folder that keeps Debian packages that tests unpack, from run to run")
 
 
 def pytest_configure(config):
@@ -69,6 +71,17 @@ def sample(cluster):
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def package(pytestconfig, tmp_path_factory):
+    """Gives the root of an unpacked Debian package; without it the test is skipped, with a word."""
+    folder = pytestconfig.getoption("--packages") or tmp_path_factory.mktemp("packages")
+
+    def unpacked(name):
+        return debian.unpack(folder, name) or pytest.skip(f"Debian package {name} cannot be had here")
+
+    return unpacked
 
 
 @contextlib.contextmanager

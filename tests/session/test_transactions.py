@@ -59,10 +59,20 @@ def test_two_imports_into_one_schema_do_not_mix(cluster, database, connection, s
     connection.execute("SELECT aliaport_import(%s)", [path])
     second = cluster.connect(database)
     second.execute("SET statement_timeout = '10s'")
+    # Also a role that pg_stat_activity tells nothing of other sessions is told who holds it, and since when.
+    second.execute("DROP ROLE IF EXISTS second_importer")
+    second.execute("CREATE ROLE second_importer IN ROLE pg_read_server_files")
+    second.execute("GRANT EXECUTE ON FUNCTION aliaport_import TO second_importer")
+    second.execute("SET ROLE second_importer")
     start = time.monotonic()
-    with refused("55P03"):
+    with refused("55P03") as error:
         second.execute("SELECT aliaport_import(%s)", [path])
     assert time.monotonic() - start < 5
+    second.execute("RESET ROLE")
+    second.execute("DROP OWNED BY second_importer; DROP ROLE second_importer")
+    since = second.execute("SELECT xact_start FROM pg_stat_activity WHERE pid = %s", [connection.info.backend_pid]).fetchone()[0]
+    assert error.value.diag.message_detail == \
+        f"Process {connection.info.backend_pid} (role postgres) has been importing into it since {since:%Y-%m-%d %H:%M:%S.%f}".rstrip("0") + "+00."
     connection.execute("ROLLBACK")
     assert second.execute("SELECT count(*) FROM aliaport_import(%s)", [path]).fetchone()[0] > 20
 

@@ -10,7 +10,8 @@ use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 
 use super::{Import, Subject};
 use crate::pg::error::{Result, unexpected};
-use crate::pg::{history, original, orphan};
+use crate::pg::progress::{self, Phase};
+use crate::pg::{original, orphan};
 
 impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
@@ -25,7 +26,7 @@ impl<'a> Import<'a> {
         };
         let entries =
             original::set_aside(self.source, table, &columns, plan, &self.zone, relation, unwanted)?;
-        history::set_aside(self.run_id, &plan.source, entries)?;
+        self.run.set_aside(&plan.source, entries)?;
         let deleted = orphan::apply(&rows, unwanted)?;
         crate::pg::compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
@@ -96,6 +97,7 @@ impl<'a> Import<'a> {
             return Ok(());
         }
         self.settle_duplicates()?;
+        progress::phase(Phase::ForeignKeys);
         loop {
             let mut rejected = 0;
             for index in 0..self.plan.tables.len() {

@@ -96,6 +96,17 @@ impl TableRow {
         }
     }
 
+    /// Says to the client that the table is loaded, how fast, and nothing where client_min_messages is above notice.
+    pub(super) fn notice(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let rate = (self.imported_rows as f64 / seconds.max(1e-6)).round();
+        pgrx::notice!(
+            "table {}: {} rows in {seconds:.3} s ({rate} rows/s)",
+            self.table_name,
+            self.imported_rows
+        );
+    }
+
     /// `ok`, `warning` or `failed`.
     pub fn status(&self) -> &'static str {
         if self.content_match == Some(false) || self.failure.is_some() {

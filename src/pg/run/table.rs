@@ -14,10 +14,11 @@ use super::staged::Staged;
 use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
 use crate::pg::load::{self, Loaded, Policy};
+use crate::pg::progress::{self, Phase};
 use crate::pg::row::{OnError, SetAside};
 use crate::pg::stage::Stage;
 use crate::pg::target::{self, Path};
-use crate::pg::{compat, history, readback, spi};
+use crate::pg::{compat, readback, spi};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
@@ -43,10 +44,11 @@ impl Import<'_> {
         };
         let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
         let rejected = RefCell::new(0u64);
-        let run_id = self.run_id;
+        let run = self.run;
+        let mut collector = run.collector(&plan.source);
         let mut set_aside = |entries: Vec<SetAside>| {
             *rejected.borrow_mut() += entries.len() as u64;
-            history::set_aside(run_id, &plan.source, entries)
+            collector.put(entries)
         };
         let policy = Policy {
             on_error: self.request.on_error,
@@ -54,13 +56,17 @@ impl Import<'_> {
             with_digest: verify == Verify::Content,
             set_aside: &mut set_aside,
         };
+        progress::load_begins(relation);
         let reader = self.source.rows_exclusive(table, &columns, plan.filter.as_deref())?;
         // A table that was made or truncated by this run, and every stage: nothing else can see its rows.
         let is_new = plan.is_created || stage.is_some() || self.is_truncated;
         let into = stage.as_ref().map_or(relation, |s| s.relation);
         let loaded = load::bulk(reader, plan, into, is_new, policy)?;
+        progress::load_ends(loaded.source_rows);
+        collector.finish()?;
         compat::command_counter_increment();
         if path == (Path::Bulk { has_indexes: true }) {
+            progress::phase(Phase::Index);
             // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
             let place = || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
             error::located(place, || spi::run(&format!("REINDEX TABLE {}", plan.target)))?;
@@ -78,6 +84,7 @@ impl Import<'_> {
             (row.updated, row.deleted, row.unchanged) = (Some(0), Some(0), Some(0));
         }
         // The bulk path fills empty tables only, so what is read back is what was sent.
+        progress::phase(Phase::Verify);
         match verify {
             Verify::Content => {
                 let sent = *loaded.converter.digest();
