@@ -20,7 +20,7 @@ pub fn set_sequence(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64
         &[],
     )?;
     let in_use = max.max(plan.high_water);
-    let (start, minimum, limit) = spi::rows(
+    let (start, minimum, limit) = spi::rows_often(
         "SELECT seqstart, seqmin, seqmax FROM pg_catalog.pg_sequence WHERE seqrelid = $1",
         &[sequence.into()],
         |row| {
@@ -49,7 +49,7 @@ pub fn set_sequence(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64
 
 /// The sequence of a serial or identity column, or the one that its default takes from.
 pub fn sequence_of(relation: &str, column: &str) -> Result<Option<pg_sys::Oid>> {
-    spi::one::<pg_sys::Oid>(
+    let found = spi::rows_often(
         "SELECT COALESCE( \
            pg_catalog.pg_get_serial_sequence($1, $2)::regclass::oid, \
            (SELECT d2.refobjid FROM pg_catalog.pg_attrdef d \
@@ -59,5 +59,7 @@ pub fn sequence_of(relation: &str, column: &str) -> Result<Option<pg_sys::Oid>> 
               JOIN pg_catalog.pg_class s ON s.oid = d2.refobjid AND s.relkind = 'S' \
             WHERE d.adrelid = $1::regclass AND a.attname = $2 LIMIT 1))",
         &[relation.to_owned().into(), column.to_owned().into()],
-    )
+        |row| row.get::<pg_sys::Oid>(1),
+    )?;
+    Ok(found.into_iter().next().flatten())
 }

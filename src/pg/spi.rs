@@ -2,10 +2,14 @@
 //! the statement, which is what an import wants.
 #![allow(unsafe_code)] // switches the current role for the history tables
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
+use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData, SpiTupleTable};
 
 use super::error::{Result, unexpected};
 
@@ -42,6 +46,39 @@ pub fn rows<T>(
         Ok(out)
     })
     .map_err(|e: pgrx::spi::Error| unexpected(e))
+}
+
+/// The same as [`rows`] for a query that is run for table after table: it is planned once a session. `sql` names no object of
+/// the user's, so that there are few of these.
+pub fn rows_often<T>(
+    sql: &'static str,
+    args: &[DatumWithOid<'_>],
+    mut row: impl FnMut(&SpiHeapTupleData<'_>) -> std::result::Result<T, pgrx::spi::Error>,
+) -> Result<Vec<T>> {
+    Spi::connect(|client| {
+        let plan = PLANS.with_borrow(|plans| plans.get(sql).cloned());
+        let plan = match plan {
+            Some(plan) => plan,
+            None => {
+                let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
+                let plan = Rc::new(client.prepare(sql, &types)?.keep());
+                PLANS.with_borrow_mut(|plans| plans.insert(sql, Rc::clone(&plan)));
+                plan
+            }
+        };
+        let table = client.select(&*plan, None, args)?;
+        let mut out = Vec::with_capacity(table.len());
+        for tuple in table {
+            out.push(row(&tuple)?);
+        }
+        Ok(out)
+    })
+    .map_err(|e: pgrx::spi::Error| unexpected(e))
+}
+
+thread_local! {
+    /// The plans of [`rows_often`]. PostgreSQL replans where an object or the search_path has changed.
+    static PLANS: RefCell<HashMap<&'static str, Rc<OwnedPreparedStatement>>> = RefCell::default();
 }
 
 /// The first column of the first row.
