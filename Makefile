@@ -4,7 +4,8 @@
 #   PG_CONFIG=...    install: the PostgreSQL to install into (default: the pg_config in PATH)
 #   DESTDIR=...      install: a folder to put before every path, for packagers
 #   ROWS=20000       demo: rows of the sample's largest table
-#   BENCH=200000     bench: rows of the wide table
+#   BENCH=200000     bench: rows of the wide table; RESULTS.md has 1000000
+#   SCALE=0.1        bench: of the rows in the growth tables; RESULTS.md has 1
 #
 # Demo and tests never install into /usr: they have a PostgreSQL of their own in $(CACHE), which `make clean` removes.
 
@@ -13,6 +14,7 @@ PG_CONFIG ?= pg_config
 DESTDIR ?=
 ROWS ?= 20000
 BENCH ?= 200000
+SCALE ?= 0.1
 PYTEST_ARGS ?=
 
 # The same number as `pgrx` in Cargo.toml; cargo-pgrx insists.

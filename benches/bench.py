@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """How fast is aliaport_import, beside PostgreSQL's own ways to fill a table with the same rows?
 
-    bench.py --pg-config PATH [--rows N] [--rounds N] [--shapes wide,narrow,indexed,blobs]
+    bench.py --pg-config PATH [--rows N] [--rounds N] [--shapes wide,narrow,indexed,blobs] [--wal-level minimal] [--peers]
 
-Every way runs once a round, in a shuffled order, so that a busy moment of the machine hits all of them alike; ratios are of
-the same round. COPY reads files that PostgreSQL wrote from the imported table, so its input is converted already: the import
-starts from SQLite. Every way makes its table in the transaction that fills it. Prints the tables of benches/RESULTS.md.
+Every way runs once a round, in a shuffled order, so that a busy moment of the machine hits all of them alike. A ratio is their time
+by ours in the same round: above 1 the import is faster. COPY reads files that PostgreSQL wrote from the imported table, so its
+input is converted already: the import starts from SQLite. Every way makes its table in the transaction that fills it. "load" is
+the table's rows (for the import: with reading every value back where verify is content, by its own clock in detail), "whole" is
+everything until COMMIT: plan, keys, indexes, ANALYZE. --peers adds whole imports by other tools (peers.py). Prints the tables of
+benches/RESULTS.md.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "cluster")]
 
+import peers  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from make_bench_db import make  # noqa: E402
 
@@ -30,8 +34,8 @@ SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout
             "maintenance_work_mem": "256MB"}
 
 
-def ways(connection, cluster, shape, source, table):
-    """(name, function): each function fills a table in schema `out` and commits."""
+def ways(connection, cluster, shape, source, table, phases):
+    """(name, function): each function fills a table in schema `out`, commits, and gives the seconds of the load alone."""
     made = f"CREATE TABLE out.{table} (LIKE ref.{table})"
     finish = []
     if shape == "indexed":
@@ -41,26 +45,39 @@ def ways(connection, cluster, shape, source, table):
     def statements(*sql):
         def run():
             with connection.transaction():
-                for one in [*sql, *finish, f"ANALYZE out.{table}"]:
+                start = time.perf_counter()
+                for one in sql:
                     connection.execute(one)
+                load = time.perf_counter() - start
+                for one in [*finish, f"ANALYZE out.{table}"]:
+                    connection.execute(one)
+            return load
         return run
 
-    def imported(verify):
+    def imported(verify, images="on"):
         def run():
-            connection.execute("SELECT aliaport_import(%s, 'out', options => jsonb_build_object('verify', %s::text))", [str(source), verify])
+            with connection.transaction():
+                connection.execute(f"SET LOCAL aliaport_import.tuple_images = {images}")
+                found = connection.execute(
+                    "SELECT detail->'seconds' FROM aliaport_import(%s, 'out', options => jsonb_build_object('verify', %s::text))",
+                    [str(source), verify]).fetchone()[0]
+            for step, seconds in found.items():
+                phases.setdefault(step, []).append(seconds)
+            return found["load"]
         return run
 
     folder = cluster.files / "copy"
     return {
         "aliaport_import": imported("content"),
         "aliaport_import, verify: none": imported("none"),
+        "aliaport_import, tuple_images off": imported("content", "off"),
         "CREATE TABLE AS, from a PostgreSQL table": statements(f"CREATE TABLE out.{table} AS TABLE ref.{table}"),
         "COPY BINARY FROM file": statements(made, f"COPY out.{table} FROM '{folder}/{table}.bin' (FORMAT binary)"),
         "COPY FROM file, text": statements(made, f"COPY out.{table} FROM '{folder}/{table}.txt'"),
     }
 
 
-def measure(cluster, connection, shape, rows, rounds):
+def measure(cluster, connection, shape, rows, rounds, with_peers):
     connection.execute("DROP SCHEMA IF EXISTS ref, out CASCADE")
     connection.execute("CREATE SCHEMA ref")
     source = cluster.files / f"{shape}.db"
@@ -73,8 +90,9 @@ def measure(cluster, connection, shape, rows, rounds):
     connection.execute(f"COPY ref.{table} TO '{folder}/{table}.txt'")
     size = connection.execute(f"SELECT pg_table_size('ref.{table}')").fetchone()[0]
 
-    every = ways(connection, cluster, shape, source, table)
-    seconds = {name: [] for name in every}
+    phases = {}
+    every = ways(connection, cluster, shape, source, table, phases)
+    taken = {name: [] for name in every}
     order, shuffle = list(every), random.Random(1)
     for round_ in range(rounds + 1):
         shuffle.shuffle(order)
@@ -82,25 +100,35 @@ def measure(cluster, connection, shape, rows, rounds):
             connection.execute("DROP SCHEMA IF EXISTS out CASCADE")
             connection.execute("CREATE SCHEMA out")
             connection.execute("CHECKPOINT")
+            before = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0]
             start = time.perf_counter()
-            every[name]()
+            load = every[name]()
+            whole = time.perf_counter() - start
+            wal = float(connection.execute("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", [before]).fetchone()[0])
             # The first round warms up the file cache and the library.
             if round_:
-                seconds[name].append(time.perf_counter() - start)
+                taken[name].append((load, whole, wal))
             count = connection.execute(f"SELECT count(*) FROM out.{table}").fetchone()[0]
             assert count == rows, (name, count)
-    source.unlink()
 
     print(f"\n### {shape}: {rows:,} rows, {WORK[shape]}, {size / 1e6:.0f} MB in PostgreSQL\n")
-    print("| way | best s | median s | thousand rows/s | of aliaport_import's time, median and range |")
-    print("|---|--:|--:|--:|--:|")
-    ours = seconds["aliaport_import"]
-    for name, taken in sorted(seconds.items(), key=lambda item: statistics.median(item[1])):
-        ratios = sorted(t / o for t, o in zip(taken, ours))
-        median = statistics.median(taken)
-        print(f"| {name} | {min(taken):.2f} | {median:.2f} | {rows / median / 1000:.0f} | "
-              f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
+    print("| way | load, best s | load, median s | theirs / ours | whole, median s | theirs / ours | MB of WAL |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    ours = taken["aliaport_import"]
+
+    def ratio(name, what):
+        ratios = sorted(theirs[what] / our[what] for theirs, our in zip(taken[name], ours))
+        return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+
+    for name, times in sorted(taken.items(), key=lambda item: statistics.median(t[0] for t in item[1])):
+        load, whole, wal = (statistics.median(one) for one in zip(*times))
+        print(f"| {name} | {min(t[0] for t in times):.2f} | {load:.2f} | {ratio(name, 0)} | {whole:.2f} | {ratio(name, 1)} | {wal / 1e6:.0f} |")
+    steps = ", ".join(f"{step} {statistics.median(seconds):.2f}" for step, seconds in phases.items())
+    print(f"\nThe import's own clock, medians over its ways, in seconds: {steps}.")
     sys.stdout.flush()
+    if with_peers:
+        peers.measure(cluster, connection, shape, source, table, rows, rounds)
+    source.unlink()
 
 
 def main():
@@ -109,17 +137,20 @@ def main():
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--shapes", default="wide,narrow,indexed,blobs")
+    parser.add_argument("--wal-level", default="replica", choices=["minimal", "replica"])
+    parser.add_argument("--peers", action="store_true", help="other tools as well, those that are installed")
     args = parser.parse_args()
 
-    with Cluster(args.pg_config, SETTINGS) as cluster:
+    settings = {**SETTINGS, "wal_level": args.wal_level, **({"max_wal_senders": "0"} if args.wal_level == "minimal" else {})}
+    with Cluster(args.pg_config, settings) as cluster:
         cluster.recreate_database("bench")
         connection = cluster.connect("bench")
         connection.execute("CREATE EXTENSION aliaport_import")
         version = connection.execute("SELECT aliaport_import_version(), current_setting('server_version')").fetchone()
         print(f"aliaport_import {version[0]}, PostgreSQL {version[1]}, {platform.machine()}, {os.cpu_count()} cores, "
-              f"load {os.getloadavg()[0]:.1f} at the start; {args.rounds} rounds; the source in the page cache; fsync on.")
+              f"load {os.getloadavg()[0]:.1f} at the start; {args.rounds} rounds; the source in the page cache; fsync on; wal_level {args.wal_level}.")
         for shape in args.shapes.split(","):
-            measure(cluster, connection, shape, int(args.rows * SHAPES[shape]), args.rounds)
+            measure(cluster, connection, shape, int(args.rows * SHAPES[shape]), args.rounds, args.peers)
 
 
 if __name__ == "__main__":

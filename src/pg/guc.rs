@@ -10,6 +10,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 static ALLOWED_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static REPLACE_METHOD: GucSetting<ReplaceMethod> = GucSetting::<ReplaceMethod>::new(ReplaceMethod::Delete);
 static BUSY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
+static TUPLE_IMAGES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static MAX_REJECTED_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 
 /// The words of `aliaport_import.replace_method`.
@@ -49,6 +50,14 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::empty(),
     );
+    GucRegistry::define_bool_guc(
+        c"aliaport_import.tuple_images",
+        c"Form heap tuples in the thread that reads SQLite.",
+        c"Off, PostgreSQL forms them, and rows are read in the backend itself. The tables are the same; this is for measurements, and for doubts.",
+        &TUPLE_IMAGES,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
     GucRegistry::define_int_guc(
         c"aliaport_import.max_rejected_rows",
         c"Rows of aliaport.rejected_row that one run may write.",
@@ -72,6 +81,11 @@ pub fn allowed_directories() -> Vec<PathBuf> {
 /// How long a writer may keep the source locked before the import gives up.
 pub fn busy_timeout() -> Duration {
     Duration::from_millis(u64::try_from(BUSY_TIMEOUT.get()).unwrap_or(0))
+}
+
+/// Whether tuples are formed in the reader thread.
+pub fn tuple_images() -> bool {
+    TUPLE_IMAGES.get()
 }
 
 /// How mode replace empties its target tables, where the caller may choose.

@@ -22,6 +22,7 @@ use pgrx::pg_sys;
 
 use super::datum::{self, Arena};
 use super::error::{self, Error, Result};
+use super::guc;
 use super::input::Input;
 use super::interrupt;
 use super::progress;
@@ -250,7 +251,7 @@ impl Heap {
 
     fn takes_images(&mut self, plan: &TablePlan) -> bool {
         let needs_input = plan.columns.iter().any(|c| matches!(c.pg_type, PgType::Other { .. }));
-        !needs_input && self.images_are_right(plan)
+        guc::tuple_images() && !needs_input && self.images_are_right(plan)
     }
 
     /// Loads with the reader thread: tuples arrive formed.
