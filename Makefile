@@ -6,6 +6,7 @@
 #   ROWS=20000       demo: rows of the sample's largest table
 #   BENCH=200000     bench: rows of the wide table; RESULTS.md has 1000000
 #   SCALE=0.1        bench: of the rows in the growth tables; RESULTS.md has 1
+#   PEERS=yes        bench: other tools too, whole imports with keys and indexes
 #
 # Demo and tests never install into /usr: they have a PostgreSQL of their own in $(CACHE), which `make clean` removes.
 
@@ -15,6 +16,7 @@ DESTDIR ?=
 ROWS ?= 20000
 BENCH ?= 200000
 SCALE ?= 0.1
+PEERS ?=
 PYTEST_ARGS ?=
 
 # The same number as `pgrx` in Cargo.toml; cargo-pgrx insists.
@@ -85,11 +87,15 @@ install: cargo-pgrx ## build a release and install it: PG_CONFIG=/path/to/pg_con
 	tests/cluster/install.sh "$$config" "$$stage" '$(DESTDIR)'
 
 .PHONY: test
-test: lint check-pure instructions pgrx-test regress session roundtrip schema ## every test; `make -k test` goes on after a failure
+test: lint check-pure instructions pgrx-test regress session roundtrip schema oracle ## every test; `make -k test` goes on after a failure
+
+.PHONY: compare
+compare: build peers ## this extension and pgloader over torture databases, value by value; prints the tables of docs/comparison.md
+	@'$(VENV)'/bin/python tests/compare/compare.py --pg-config "$(TREE)"
 
 .PHONY: bench
-bench: build venv ## import against COPY and CREATE TABLE AS, in rounds; prints the tables of benches/RESULTS.md
-	@'$(VENV)'/bin/python benches/bench.py --pg-config "$(TREE)" --rows $(BENCH)
+bench: build $(if $(PEERS),peers,venv) ## import against COPY and CREATE TABLE AS, in rounds; prints the tables of benches/RESULTS.md
+	@'$(VENV)'/bin/python benches/bench.py --pg-config "$(TREE)" --rows $(BENCH) $(if $(PEERS),--peers)
 	'$(VENV)'/bin/python benches/growth.py --pg-config "$(TREE)" --scale $(SCALE)
 
 .PHONY: clean
@@ -164,6 +170,15 @@ roundtrip: build venv ## SQLAlchemy writes SQLite, the import runs, into new tab
 .PHONY: schema
 schema: build venv ## every declared object is there after an import, and aliaport_plan's statements make the same ones
 	@'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/schema --pg-config "$(TREE)" $(PYTEST_ARGS)
+
+.PHONY: oracle
+oracle: tree venv ## the judge of make compare finds what is falsified
+	@'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/compare --pg-config "$(TREE)" $(PYTEST_ARGS)
+
+.PHONY: peers
+peers: venv ## the tools to compare with: pgloader and sqlite3 by apt; DuckDB by pip where it can be had
+	@tests/cluster/deps.sh $(PGRX_VERSION) peers
+	'$(VENV)'/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/compare/requirements.txt || echo "going on without DuckDB"
 
 META.json: META.json.in Cargo.toml ## the PGXN description, made from META.json.in
 	@sed "s/@VERSION@/$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)/" $< > $@

@@ -124,7 +124,8 @@ fn sequences(source: &Source, objects: &[Object]) -> Result<HashMap<String, i64>
     Ok(sequences)
 }
 
-fn encoding(source: &Source) -> Result<String, SourceError> {
+/// The encoding of the database's texts, as `PRAGMA encoding` says it.
+pub(crate) fn encoding(source: &Source) -> Result<String, SourceError> {
     let mut statement = Statement::prepare(source, "PRAGMA encoding")?;
     statement.step()?;
     Ok(statement.text(0).unwrap_or_default())

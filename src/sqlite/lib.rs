@@ -23,6 +23,7 @@ mod shadow;
 mod source;
 mod state;
 mod token;
+mod utf16;
 mod vfs;
 
 pub use error::{SourceError, SourceErrorKind};

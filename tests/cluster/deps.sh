@@ -1,7 +1,7 @@
 #!/bin/bash
-# deps.sh PGRX_VERSION [browser | valgrind]: installs what demo and tests need and this machine lacks, by apt and cargo; quick
+# deps.sh PGRX_VERSION [browser | valgrind | peers]: installs what demo and tests need and this machine lacks, by apt and cargo; quick
 # where nothing is missing. The browser is for tests of aliaport_report's page, which are skipped without it; valgrind counts
-# instructions.
+# instructions; peers are the tools that `make compare` and `make bench PEERS=yes` run.
 #
 # apt is used as root or through sudo. Rust is not installed: Debian 12's is too old, and how it comes to a machine is its owner's choice.
 set -euo pipefail
@@ -35,6 +35,9 @@ if [ "${2:-}" = browser ]; then
 elif [ "${2:-}" = valgrind ]; then
     # Its own libc must have symbols.
     command -v valgrind > /dev/null || lacks valgrind libc6-dbg
+elif [ "${2:-}" = peers ]; then
+    command -v pgloader > /dev/null || lacks pgloader
+    command -v sqlite3 > /dev/null || lacks sqlite3
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -92,7 +92,7 @@ pub fn lossy_message(lossy: Lossy) -> &'static str {
         Lossy::DateDropped => "will lose the date in a time column",
         Lossy::OffsetDropped => "will lose the UTC offset in a time column",
         Lossy::TextAsBytes => "will be stored as bytes: a text in a bytea column",
-        Lossy::BlanksCut => "will lose blanks beyond the column's length",
+        Lossy::BlanksCut => "will lose trailing blanks",
         Lossy::DuplicateKey => "will keep only the last of repeated keys in a JSON object",
     }
 }

@@ -19,7 +19,7 @@ pub enum Lossy {
     OffsetDropped,
     /// A text was stored in a `bytea` column as the bytes it consists of.
     TextAsBytes,
-    /// Trailing blanks beyond the column's length were cut, as SQL demands.
+    /// Trailing blanks were cut: those beyond the column's length, as SQL demands; those of a text that `char(n)` fills up.
     BlanksCut,
     /// A JSON object has the same key more than once; `jsonb` keeps the last.
     DuplicateKey,
@@ -69,7 +69,7 @@ impl Lossy {
             Lossy::DateDropped => "the date was dropped in a time column",
             Lossy::OffsetDropped => "the UTC offset was dropped in a time column",
             Lossy::TextAsBytes => "texts were stored as bytes",
-            Lossy::BlanksCut => "blanks beyond the column's length were cut",
+            Lossy::BlanksCut => "trailing blanks were cut",
             Lossy::DuplicateKey => "of repeated keys in a JSON object only the last was kept",
         }
     }

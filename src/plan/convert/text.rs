@@ -50,6 +50,9 @@ pub(super) fn convert<'a>(
             if !target.is_padded {
                 return Ok(Converted { cell: Cell::Varlena(kept), lossy });
             }
+            // Blanks at the end cannot be told from those that fill the column up.
+            let is_short = kept.ends_with(b" ") && characters(kept) < target.limit as usize;
+            let lossy = if is_short { Some(Lossy::BlanksCut) } else { lossy };
             scratch.bytes.clear();
             scratch.bytes.extend_from_slice(kept);
             Ok(Converted { cell: pad(target, &mut scratch.bytes), lossy })
@@ -100,7 +103,7 @@ fn pad<'a>(target: &Target, text: &'a mut Vec<u8>) -> Cell<'a> {
 }
 
 /// The number of characters in valid UTF-8.
-fn characters(text: &[u8]) -> usize {
+pub(super) fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| is_character_start(**byte)).count()
 }
 
@@ -220,6 +223,8 @@ mod tests {
         assert_eq!(converted(&varchar, text("ağ    ")), Ok(("ağ ".to_owned(), Some(Lossy::BlanksCut))));
         assert_eq!(converted(&char, text("ğ")), Ok(("ğ  ".to_owned(), None)));
         assert_eq!(converted(&char, text("ğğğ ")), Ok(("ğğğ".to_owned(), Some(Lossy::BlanksCut))));
+        assert_eq!(converted(&char, text("ğ ")), Ok(("ğ  ".to_owned(), Some(Lossy::BlanksCut))));
+        assert_eq!(converted(&char, text("ğ  ")), Ok(("ğ  ".to_owned(), None)));
         assert_eq!(converted(&char, Value::Integer(-7)), Ok(("-7 ".to_owned(), None)));
         let too_long = |name: &str| Err(("22001", format!("value too long for type {name}(3)")));
         assert_eq!(converted(&varchar, text("ağıl")), too_long("character varying"));

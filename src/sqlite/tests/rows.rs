@@ -74,6 +74,41 @@ fn values_are_those_that_rusqlite_reads() {
 }
 
 #[test]
+fn text_that_is_no_utf16_stays_no_text() {
+    for (encoding, is_little) in [("UTF-16le", true), ("UTF-16be", false)] {
+        let (_guard, folder) = folder();
+        let path = folder.join("a.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(&format!("PRAGMA encoding = '{encoding}'; CREATE TABLE t(a)")).unwrap();
+        let texts: [&[u16]; 5] =
+            [&[0x61, 0xD83D, 0xDE00], &[0x61, 0xD800, 0x62], &[0x61, 0xD800], &[0xDE00, 0xD83D], &[0x131]];
+        for text in texts {
+            let hex: String = text
+                .iter()
+                .map(|unit| if is_little { unit.swap_bytes() } else { *unit })
+                .map(|unit| format!("{unit:04x}"))
+                .collect();
+            connection.execute_batch(&format!("INSERT INTO t VALUES (CAST(x'{hex}' AS TEXT))")).unwrap();
+        }
+        let source = open(&path);
+        let mut reader = source.rows(&table(&source, "t"), &[0]).unwrap();
+        let mut read = Vec::new();
+        while let Some(row) = reader.next().unwrap() {
+            let Value::Text(text) = row.value(0) else { panic!("{:?}", row.value(0)) };
+            read.push(text.to_vec());
+        }
+        let expected: [&[u8]; 5] = [
+            "a😀".as_bytes(),
+            b"a\xED\xA0\x80b",
+            b"a\xED\xA0\x80",
+            b"\xED\xB8\x80\xED\xA0\xBD",
+            "ı".as_bytes(),
+        ];
+        assert_eq!(read, expected, "{encoding}");
+    }
+}
+
+#[test]
 fn the_order_is_the_tables_own() {
     let (_guard, folder) = folder();
     let path = folder.join("a.db");
