@@ -2,7 +2,7 @@
 //!
 //! `table_multi_insert` checks nothing, so this file does: NOT NULL and types are the converter's work, CHECK constraints
 //! are PostgreSQL's own (`ExecConstraints`), and tables with anything else that an INSERT would do (triggers, stored
-//! generated columns, partitions, row security, domains) are filled from a temporary table instead ([`super::stage`]); see
+//! partitions, row security, domains) are filled from a temporary table instead ([`super::stage`]); see
 //! `target::path_of`.
 //!
 //! A thread scans, converts and forms heap tuples ([`super::reader`]); this side only writes them. Tables with a column
@@ -133,6 +133,14 @@ unsafe extern "C-unwind" {
         slot: *mut pg_sys::TupleTableSlot,
         should_free: bool,
     ) -> *mut pg_sys::TupleTableSlot;
+
+    /// executor/nodeModifyTable.c, which pgrx has no binding for; the same in PostgreSQL 14 to 18. Leaves a tuple of its own in the slot.
+    fn ExecComputeStoredGenerated(
+        result_relation: *mut pg_sys::ResultRelInfo,
+        estate: *mut pg_sys::EState,
+        slot: *mut pg_sys::TupleTableSlot,
+        command: pg_sys::CmdType::Type,
+    );
 }
 
 /// Blocks that are read back before the channel is looked at again: 256 kB, about a batch.
@@ -186,11 +194,13 @@ struct Heap {
     block: pg_sys::BlockNumber,
     /// What a batch allocates in PostgreSQL: formed tuples, TOAST work, values of input functions.
     batch_context: pg_sys::MemoryContext,
-    /// Set where the table has CHECK constraints.
+    /// Set where the table has CHECK constraints or stored generated columns.
     checks: Option<Checks>,
 }
 
 struct Checks {
+    /// Rows have stored generated columns, which are computed before they are checked.
+    has_generated: bool,
     estate: *mut pg_sys::EState,
     result_relation: *mut pg_sys::ResultRelInfo,
 }
@@ -211,11 +221,13 @@ impl Heap {
                 })
                 .collect();
             let constraints = (*(*open).rd_att).constr;
-            let checks = (!constraints.is_null() && (*constraints).num_check > 0).then(|| {
+            let has_generated = !constraints.is_null() && (*constraints).has_generated_stored;
+            let has_checks = !constraints.is_null() && (*constraints).num_check > 0;
+            let checks = (has_checks || has_generated).then(|| {
                 let estate = pg_sys::CreateExecutorState();
                 let result_relation = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
                 pg_sys::InitResultRelInfo(result_relation, open, 0, std::ptr::null_mut(), 0);
-                Checks { estate, result_relation }
+                Checks { has_generated, estate, result_relation }
             });
             let mut options = pg_sys::TABLE_INSERT_SKIP_FSM as i32;
             if is_new {
@@ -410,11 +422,14 @@ impl Heap {
                     ));
                 }
                 let (tuples, slots) = (&mut self.tuples, &self.tuple_slots[..chunk.len()]);
+                // A row with generated columns is formed again by PostgreSQL, and its slot owns it then.
+                let is_ours = !self.checks.as_ref().is_some_and(|checks| checks.has_generated);
+                let keep = if is_ours { pg_sys::TTS_FLAG_SHOULDFREE as u16 } else { 0 };
                 // One guard for all rows: pgrx's own around each call costs as much as the call.
                 pg_sys::ffi::pg_guard_ffi_boundary(|| {
                     for (tuple, slot) in tuples.iter_mut().zip(slots) {
                         ExecStoreHeapTuple(tuple, *slot, false);
-                        (**slot).tts_flags |= pg_sys::TTS_FLAG_SHOULDFREE as u16;
+                        (**slot).tts_flags |= keep;
                     }
                 });
                 if let Some(checks) = &self.checks {
@@ -438,7 +453,7 @@ impl Heap {
                 }
                 pg_sys::ffi::pg_guard_ffi_boundary(|| {
                     for slot in slots {
-                        (**slot).tts_flags &= !(pg_sys::TTS_FLAG_SHOULDFREE as u16);
+                        (**slot).tts_flags &= !keep;
                         if let Some(clear) = (*(**slot).tts_ops).clear {
                             clear(*slot);
                         }
@@ -510,7 +525,7 @@ impl Heap {
 }
 
 impl Checks {
-    /// Raises where a CHECK constraint is false (23514) or a NOT NULL is broken (23502).
+    /// Computes generated columns, then raises where a CHECK constraint is false (23514) or a NOT NULL is broken (23502).
     ///
     /// # Safety
     /// `slot` holds a row of `relation`, which is the one these checks were made for.
@@ -518,6 +533,17 @@ impl Checks {
         // SAFETY: the caller's promise; the executor state lives until the heap is closed.
         unsafe {
             (*slot).tts_tableOid = (*relation).rd_id;
+            if self.has_generated {
+                #[allow(ffi_unwind_calls)] // inside the guard
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    ExecComputeStoredGenerated(
+                        self.result_relation,
+                        self.estate,
+                        slot,
+                        pg_sys::CmdType::CMD_INSERT,
+                    );
+                });
+            }
             pg_sys::ExecConstraints(self.result_relation, slot, self.estate);
             super::compat::reset_per_tuple(self.estate);
         }

@@ -3,7 +3,7 @@
 //!
 //! What has to be known about the rows before they meet the target's own is found out here, set-wise: keys that are there
 //! already, missing parents, and in mode sync what differs. Then one statement a table moves them, so that everything that an
-//! INSERT does happens: defaults, generated columns, domains, partition routing, row security, indexes, triggers.
+//! INSERT does happens: defaults, domains, partition routing, row security, indexes, triggers.
 
 use aliaport_plan::name::quote;
 use aliaport_plan::plan::{QualifiedName, TablePlan};

@@ -266,7 +266,7 @@ pub struct Way {
 ///
 /// The bulk path does what it takes to fill a plain heap table that is empty and belongs to the caller: check constraints as it
 /// goes, indexes and foreign keys set-wise afterwards, user triggers not at all. Everything else that an INSERT does needs the
-/// INSERT: rules, row security, partitions and inheritance, stored generated columns, domains, defaults of columns
+/// INSERT: rules, row security, partitions and inheritance, virtual generated columns, domains, defaults of columns
 /// that the source does not have, exclusion constraints, deferrable unique constraints, triggers that options let fire; and so do rows that are there already, whose indexes it
 /// would cost more to rebuild, and tables of other owners, which the caller may insert into but not reindex.
 pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path> {
@@ -281,8 +281,8 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
              AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
                              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-                               AND (a.attgenerated <> '' OR t.typtype = 'd' \
-                                    OR (a.atthasdef OR a.attidentity <> '') AND a.attname::text <> ALL ($3))), \
+                               AND (a.attgenerated NOT IN ('', 's') OR t.typtype = 'd' \
+                                    OR (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '') AND a.attname::text <> ALL ($3))), \
              EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid), \
              NOT ($4 AND EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique)) \
                  AND NOT ($5 AND pg_catalog.pg_relation_size(c.oid) > 0) \
