@@ -62,6 +62,11 @@ impl Error {
         self.report.message()
     }
 
+    /// The DETAIL, if it has one.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.report.detail()
+    }
+
     /// What pgrx raises at the SQL boundary.
     pub fn into_report(self) -> ErrorReport {
         *self.report
@@ -283,14 +288,26 @@ pub fn observed<R>(f: impl FnOnce() -> Result<R>, listener: impl FnOnce(&Told)) 
 }
 
 /// What to do about an error of PostgreSQL's that has no hint of its own.
-fn next_step(code: PgSqlErrorCode) -> &'static str {
+pub fn next_step(code: PgSqlErrorCode) -> &'static str {
     use PgSqlErrorCode as C;
     match code {
         C::ERRCODE_UNIQUE_VIOLATION => {
             "Repair the source, or look at what the target holds already; with on_error => 'reject' a table that the import makes keeps the first row of each key."
         }
-        C::ERRCODE_CHECK_VIOLATION | C::ERRCODE_EXCLUSION_VIOLATION | C::ERRCODE_NOT_NULL_VIOLATION => {
+        C::ERRCODE_CHECK_VIOLATION => {
+            "Repair the row in SQLite, import with on_error => 'reject' to set such rows aside in aliaport.rejected_row, or leave them out with options.tables.<table>.where."
+        }
+        C::ERRCODE_EXCLUSION_VIOLATION | C::ERRCODE_NOT_NULL_VIOLATION => {
             "Repair the row in SQLite, or leave it out with options.tables.<table>.where."
+        }
+        C::ERRCODE_INVALID_TEXT_REPRESENTATION
+        | C::ERRCODE_INVALID_DATETIME_FORMAT
+        | C::ERRCODE_DATETIME_FIELD_OVERFLOW
+        | C::ERRCODE_INTERVAL_FIELD_OVERFLOW
+        | C::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+        | C::ERRCODE_STRING_DATA_RIGHT_TRUNCATION
+        | C::ERRCODE_ARRAY_ELEMENT_ERROR => {
+            "Repair the value in SQLite, or import with on_error => 'reject' to set the row aside or 'null' to store NULL instead."
         }
         C::ERRCODE_FOREIGN_KEY_VIOLATION => "Import the parent's rows first, or repair the rows in SQLite.",
         C::ERRCODE_INSUFFICIENT_PRIVILEGE => {
@@ -334,7 +351,7 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 }
 
 /// A code as its five characters. elog.h packs six bits a character, counted from '0'.
-fn sqlstate(code: PgSqlErrorCode) -> String {
+pub fn sqlstate(code: PgSqlErrorCode) -> String {
     (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
 }
 

@@ -63,3 +63,25 @@ pub fn sequence_of(relation: &str, column: &str) -> Result<Option<pg_sys::Oid>> 
     )?;
     Ok(found.into_iter().next().flatten())
 }
+
+/// The key of the row at `ctid`, as `id = 7`; of a table without a key what its columns begin with.
+pub fn row_at(plan: &TablePlan, ctid: &str) -> Result<Option<String>> {
+    let key: Vec<_> = plan.columns.iter().filter(|c| plan.source_key.contains(&c.source)).collect();
+    let shown = if key.is_empty() { plan.columns.iter().take(4).collect() } else { key };
+    let parts: Vec<String> = shown
+        .iter()
+        .map(|c| {
+            let name = aliaport_plan::name::quote_literal(&c.target);
+            format!(
+                "pg_catalog.format('%s = %s', {name}, pg_catalog.left({}::pg_catalog.text, 60))",
+                quoted(&c.target)
+            )
+        })
+        .collect();
+    let sql = format!(
+        "SELECT pg_catalog.concat_ws(', ', {}) FROM ONLY {} WHERE ctid = $1::pg_catalog.tid",
+        parts.join(", "),
+        plan.target
+    );
+    spi::one::<String>(&sql, &[ctid.to_owned().into()])
+}

@@ -15,7 +15,7 @@ use aliaport_plan::convert::Zone;
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::tuple::{self, Images, Writer};
+use aliaport_plan::tuple::{self, Writer};
 use aliaport_plan::value::Cell;
 use aliaport_sqlite::ExclusiveReader;
 use pgrx::pg_sys;
@@ -29,7 +29,7 @@ use super::progress;
 use super::readback::Follower;
 use super::reader::{self, Backend, Batch};
 use super::relation::{self, Column};
-use super::row::{CellSink, Fate, OnError, RowConverter, RowError, SetAside};
+use super::row::{CellSink, Fate, OnError, Refusals, RowConverter, RowError, SetAside};
 
 /// Rows a multi-insert at most, and bytes of tuple data after which a batch ends: the numbers of PostgreSQL's COPY
 /// (MAX_BUFFERED_TUPLES and MAX_BUFFERED_BYTES in copyfrom.c), which are chosen so that a batch stays in cache.
@@ -42,6 +42,8 @@ pub struct Policy<'a> {
     pub on_error: OnError,
     /// The time zone of naive datetimes.
     pub zone: &'a Zone,
+    /// Values that the input functions of their types refuse.
+    pub refusals: Refusals,
     /// Compute the content digest.
     pub with_digest: bool,
     /// Receives rows and values that were set aside, a batch at a time.
@@ -73,13 +75,16 @@ pub fn bulk(
     is_new: bool,
     mut policy: Policy<'_>,
 ) -> Result<Loaded> {
-    let converter = RowConverter::new(plan, policy.zone, policy.on_error, policy.with_digest);
-    // The row at hand, for errors that PostgreSQL raises: how many were read, and its rowid.
-    let at = Shared::new((0u64, None));
+    let converter = RowConverter::new(plan, policy.zone, policy.on_error, policy.with_digest)
+        .with_refusals(std::mem::take(&mut policy.refusals));
+    // The row at hand, for errors that PostgreSQL raises.
+    let at = Shared::new(Place::default());
     error::located(
-        || place(&plan.source, at.get()),
+        || at.get().shown(&plan.source),
         || {
-            let mut heap = Heap::open(oid, plan, is_new)?;
+            // Else `check` finds the rows that break a constraint, when all are there.
+            let is_checked = policy.on_error == OnError::Abort;
+            let mut heap = Heap::open(oid, plan, is_new, is_checked)?;
             let loaded = if heap.takes_images(plan) {
                 heap.load_images(reader, converter, plan, &mut policy, &at)?
             } else {
@@ -94,7 +99,7 @@ pub fn bulk(
 /// Whether a load of this table takes formed tuples from the reader thread. The rows are the same either way, so only this tells.
 #[cfg(feature = "pg_test")]
 pub fn takes_images(oid: pg_sys::Oid, plan: &TablePlan) -> Result<bool> {
-    let mut heap = Heap::open(oid, plan, false)?;
+    let mut heap = Heap::open(oid, plan, false, false)?;
     let takes_images = heap.takes_images(plan);
     heap.close();
     Ok(takes_images)
@@ -111,13 +116,28 @@ pub fn is_same_tuple(one: &[u8], other: &[u8]) -> bool {
     flags(one) == flags(other) && one.get(22..) == other.get(22..)
 }
 
-/// Where a load was when PostgreSQL raised an error. A batch that is being written may hold the culprit a few rows earlier.
-pub fn place(table: &str, (read, rowid): (u64, Option<i64>)) -> String {
-    match rowid {
-        Some(rowid) => {
-            format!("SQLite table \"{table}\", at or shortly before rowid {rowid} (row {read} of the scan).")
+/// Where a load is, for errors that PostgreSQL raises.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// The row's number in the scan, from 1.
+    read: u64,
+    /// Its rowid.
+    rowid: Option<i64>,
+    /// False where a batch is being written, which may hold the culprit a few rows earlier.
+    is_exact: bool,
+}
+
+impl Place {
+    /// A sentence for DETAIL.
+    fn shown(&self, table: &str) -> String {
+        let Place { read, rowid, is_exact } = *self;
+        let nearness = if is_exact { "" } else { "at or shortly before " };
+        match rowid {
+            Some(rowid) => {
+                format!("SQLite table \"{table}\", {nearness}rowid {rowid} (row {read} of the scan).")
+            }
+            None => format!("SQLite table \"{table}\", {nearness}row {read} of the scan."),
         }
-        None => format!("SQLite table \"{table}\", at or shortly before row {read} of the scan."),
     }
 }
 
@@ -151,14 +171,15 @@ struct Writing<'w, 'p> {
     heap: &'w mut Heap,
     follower: Option<Follower>,
     set_aside: &'w mut (dyn FnMut(Vec<SetAside>) -> Result<()> + 'p),
-    at: &'w Shared<(u64, Option<i64>)>,
+    at: &'w Shared<Place>,
 }
 
 impl Backend for Writing<'_, '_> {
     fn write(&mut self, batch: &mut Batch) -> Result<()> {
-        self.at.set(batch.last);
-        progress::rows(batch.last.0);
-        self.heap.write_images(&mut batch.images);
+        let (read, rowid) = batch.last;
+        self.at.set(Place { read, rowid, is_exact: false });
+        progress::rows(read);
+        self.heap.write_images(batch, self.at);
         if batch.set_aside.is_empty() {
             return Ok(());
         }
@@ -201,12 +222,14 @@ struct Heap {
 struct Checks {
     /// Rows have stored generated columns, which are computed before they are checked.
     has_generated: bool,
+    /// A row that breaks a constraint ends the import; else such rows are looked for afterwards.
+    is_checked: bool,
     estate: *mut pg_sys::EState,
     result_relation: *mut pg_sys::ResultRelInfo,
 }
 
 impl Heap {
-    fn open(oid: pg_sys::Oid, plan: &TablePlan, is_new: bool) -> Result<Self> {
+    fn open(oid: pg_sys::Oid, plan: &TablePlan, is_new: bool, is_checked: bool) -> Result<Self> {
         // SAFETY: the relation exists and this transaction may write to it (its owner is the caller, or its privileges were
         // checked); everything made here is released by `close` or, on an error, by the end of the (sub)transaction.
         unsafe {
@@ -217,17 +240,18 @@ impl Heap {
                 .iter()
                 .zip(&columns)
                 .map(|(p, c)| {
-                    matches!(p.pg_type, PgType::Other { .. }).then(|| Input::of_type(c.type_oid, c.typmod))
+                    matches!(p.pg_type, PgType::Other { .. })
+                        .then(|| Input::of_column(p, c.type_oid, c.typmod))
                 })
                 .collect();
             let constraints = (*(*open).rd_att).constr;
             let has_generated = !constraints.is_null() && (*constraints).has_generated_stored;
             let has_checks = !constraints.is_null() && (*constraints).num_check > 0;
-            let checks = (has_checks || has_generated).then(|| {
+            let checks = (is_checked && has_checks || has_generated).then(|| {
                 let estate = pg_sys::CreateExecutorState();
                 let result_relation = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
                 pg_sys::InitResultRelInfo(result_relation, open, 0, std::ptr::null_mut(), 0);
-                Checks { has_generated, estate, result_relation }
+                Checks { has_generated, is_checked, estate, result_relation }
             });
             let mut options = pg_sys::TABLE_INSERT_SKIP_FSM as i32;
             if is_new {
@@ -273,7 +297,7 @@ impl Heap {
         converter: RowConverter,
         plan: &TablePlan,
         policy: &mut Policy<'_>,
-        at: &Shared<(u64, Option<i64>)>,
+        at: &Shared<Place>,
     ) -> Result<Loaded> {
         let writer = Writer::new(self.layout());
         let attributes = self.columns.iter().map(|c| c.index).collect();
@@ -287,8 +311,9 @@ impl Heap {
         } else {
             None
         };
+        let with_rowids = self.checks.is_some();
         let mut writing = Writing { heap: self, follower, set_aside: &mut *policy.set_aside, at };
-        let finished = reader::scan(reader, converter, writer, attributes, &mut writing)?;
+        let finished = reader::scan(reader, converter, writer, attributes, with_rowids, &mut writing)?;
         let stored = writing.follower.and_then(Follower::finish);
         Ok(Loaded {
             source_rows: finished.read,
@@ -305,17 +330,18 @@ impl Heap {
         mut reader: ExclusiveReader<'_>,
         mut converter: RowConverter,
         policy: &mut Policy<'_>,
-        at: &Shared<(u64, Option<i64>)>,
+        at: &Shared<Place>,
     ) -> Result<Loaded> {
         let (mut read, mut rejected) = (0, 0);
         while let Some(row) = reader.next()? {
             read += 1;
-            at.set((read, row.rowid()));
+            at.set(Place { read, rowid: row.rowid(), is_exact: true });
             match converter.convert(&row, self).map_err(row_error)? {
                 Fate::Kept => self.end_row(),
                 Fate::SetAside => rejected += 1,
             }
             if self.filled >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
+                at.set(Place { is_exact: false, ..at.get() });
                 self.flush();
                 interrupt::check();
                 progress::rows(read);
@@ -325,6 +351,7 @@ impl Heap {
                 (policy.set_aside)(aside)?;
             }
         }
+        at.set(Place { is_exact: false, ..at.get() });
         self.flush();
         Ok(Loaded {
             source_rows: read,
@@ -387,7 +414,11 @@ impl Heap {
 
     /// Writes formed tuples. The insert fills their header fields in place.
     #[allow(ffi_unwind_calls)] // inside pg_guard_ffi_boundary, which is where an error of PostgreSQL ends
-    fn write_images(&mut self, images: &mut Images) {
+    fn write_images(&mut self, batch: &mut Batch, at: &Shared<Place>) {
+        let Batch { images, rowids, .. } = batch;
+        // Rows are checked only where a bad one ends the import, so that none of the scan is missing here.
+        let first = (at.get().read + 1).saturating_sub(rowids.len() as u64);
+        let mut rows = (first..).zip(rowids.iter());
         let spans = images.spans().to_vec();
         let base = images.bytes_mut().as_mut_ptr();
         // The allocator aligns to 16 in practice; tuples must be aligned to 8, so a start that is not is moved.
@@ -433,9 +464,14 @@ impl Heap {
                     }
                 });
                 if let Some(checks) = &self.checks {
+                    let batch = at.get();
                     for slot in slots {
+                        if let Some((read, rowid)) = rows.next() {
+                            at.set(Place { read, rowid: *rowid, is_exact: true });
+                        }
                         checks.verify(self.relation, *slot);
                     }
+                    at.set(batch);
                 }
                 let outer = pg_sys::MemoryContextSwitchTo(self.batch_context);
                 pg_sys::table_multi_insert(
@@ -544,7 +580,9 @@ impl Checks {
                     );
                 });
             }
-            pg_sys::ExecConstraints(self.result_relation, slot, self.estate);
+            if self.is_checked {
+                pg_sys::ExecConstraints(self.result_relation, slot, self.estate);
+            }
             super::compat::reset_per_tuple(self.estate);
         }
     }
@@ -569,7 +607,7 @@ impl CellSink for Heap {
     fn cell(&mut self, column: usize, cell: &Cell<'_>) {
         let value = match (cell, &mut self.inputs[column]) {
             (Cell::Null, _) => return,
-            (Cell::Input(text), Some(input)) => input.read(text, self.batch_context),
+            (Cell::Input(text), Some(input)) => input.read_cell(text, self.batch_context),
             (cell, _) => match datum::to_datum(cell, &mut self.arena) {
                 Some(value) => value,
                 None => return,

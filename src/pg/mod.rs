@@ -7,6 +7,7 @@ pub mod api;
 pub mod guc;
 
 mod access;
+mod check;
 mod compat;
 mod datum;
 mod error;
@@ -26,6 +27,7 @@ mod quiet;
 mod readback;
 mod reader;
 mod reference;
+mod refusal;
 mod relation;
 mod report;
 mod run;

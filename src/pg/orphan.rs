@@ -9,7 +9,7 @@ use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::{interrupt, spi};
+use super::{interrupt, spi, target};
 
 /// Where the rows of one table of a run are at this moment, and the rows that they may point at when the run has ended.
 pub struct View<'a> {
@@ -42,15 +42,21 @@ pub fn count(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> Resul
     Ok(spi::one::<i64>(&sql, &[])?.unwrap_or(0))
 }
 
-/// The error of `orphans => 'abort'`: every foreign key with its count.
-pub fn abort_error(views: &[View<'_>]) -> Result<Error> {
+/// The error of `orphans => 'abort'`, and of 'keep' where a constraint is there already: every foreign key with its count.
+pub fn abort_error(views: &[View<'_>], default: Orphans) -> Result<Error> {
     let mut lines = Vec::new();
+    let mut enforced = Vec::new();
     let mut total = 0;
     for view in views {
         for (key, parent) in &view.keys {
             let rows = count(&view.rows, key, parent)?;
             if rows > 0 {
                 total += rows;
+                if !view.table.is_created
+                    && let Some(name) = target::enforced_foreign_key(&view.table.target, key)?
+                {
+                    enforced.push((view.table, key, name));
+                }
                 lines.push(format!(
                     "{}: {} without a parent in \"{}\" (for instance {}).",
                     key.label,
@@ -64,12 +70,30 @@ pub fn abort_error(views: &[View<'_>]) -> Result<Error> {
     let keys =
         if lines.len() == 1 { "one foreign key".to_owned() } else { format!("{} foreign keys", lines.len()) };
     let points = if total == 1 { "points" } else { "point" };
-    Ok(Error::new(
+    let error = Error::new(
         PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
         format!("{} of the source {points} at a missing parent, over {keys}", rows_of(total)),
-    )
-    .detail(lines.join("\n"))
-    .hint("Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside), 'null' (clear the reference) or 'keep' (constraints stay NOT VALID)."))
+    );
+    // What is there already is enforced: it is not dropped to be made anew, so 'keep' cannot keep these rows.
+    if let Some((table, _, name)) = enforced.first() {
+        let is_asked = enforced.iter().any(|(_, k, _)| k.orphans.unwrap_or(default) == Orphans::Keep);
+        let names: Vec<String> =
+            enforced.iter().map(|(t, _, name)| format!("{} of {}", quoted(name), t.target)).collect();
+        lines.push(format!(
+            "The target enforces {} already{}.",
+            names.join(", "),
+            if is_asked { ", so orphans => 'keep' cannot keep these rows" } else { "" }
+        ));
+        let hint = format!(
+            "Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside) or 'null' (clear the reference). \
+             To keep them, drop the constraint yourself before the import, and add it again with NOT VALID \
+             (ALTER TABLE {} DROP CONSTRAINT {}).",
+            table.target,
+            quoted(name)
+        );
+        return Ok(error.detail(lines.join("\n")).hint(hint));
+    }
+    Ok(error.detail(lines.join("\n")).hint("Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside), 'null' (clear the reference) or 'keep' (constraints stay NOT VALID)."))
 }
 
 fn rows_of(n: i64) -> String {

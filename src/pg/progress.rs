@@ -100,10 +100,13 @@ pub fn begin(run_id: i64, started_at: f64) -> Result<()> {
 /// The plan is made.
 pub fn plan(plan: &Plan, estimates: &Estimates, source_bytes: u64) {
     with(|live| {
-        let rows: Option<u64> = plan.tables.iter().map(|t| estimates.get(&t.source)).sum();
+        // Rowids may span all 64 bits, and with them the estimate of each table.
+        let mut tables = plan.tables.iter().map(|t| estimates.get(&t.source));
+        let rows = tables.try_fold(0u64, |sum, rows| Some(sum.saturating_add(*rows?)));
         live.rows_overall.store(rows.map_or(-1, number), Relaxed);
         live.source_bytes.store(number(source_bytes), Relaxed);
-        live.work_total.store(plan.steps.iter().map(|s| work(s, plan, estimates)).sum(), Relaxed);
+        let work = plan.steps.iter().map(|s| work(s, plan, estimates)).fold(0, i64::saturating_add);
+        live.work_total.store(work, Relaxed);
     });
 }
 

@@ -66,6 +66,8 @@ pub struct Batch {
     pub set_aside: Vec<SetAside>,
     /// The last row in it: its number in the scan, and its rowid.
     pub last: (u64, Option<i64>),
+    /// The rowids of all its tuples, where they were asked for.
+    pub rowids: Vec<Option<i64>>,
 }
 
 /// What the backend's own thread does with the batches.
@@ -102,12 +104,13 @@ pub struct Finished {
 
 /// Reads `rows` to the end in a thread; `writer_side` gets the batches in order, in the backend's own thread.
 ///
-/// `attributes` are the positions (0-based `attnum`) of the converter's columns, ascending.
+/// `attributes` are the positions (0-based `attnum`) of the converter's columns, ascending. `with_rowids` fills [`Batch::rowids`].
 pub fn scan(
     rows: ExclusiveReader<'_>,
     converter: RowConverter,
     writer: Writer,
     attributes: Vec<usize>,
+    with_rowids: bool,
     writer_side: &mut impl Backend,
 ) -> Result<Finished> {
     // Dropped after the scope has joined the thread: what SQLite does next must not find the flag still set.
@@ -115,7 +118,14 @@ pub fn scan(
     std::thread::scope(|scope| {
         let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
         let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
-        let job = Job { rows, converter, form: Former::new(writer, attributes), read: 0, rejected: 0 };
+        let job = Job {
+            rows,
+            converter,
+            form: Former::new(writer, attributes),
+            read: 0,
+            rejected: 0,
+            rowids: with_rowids.then(Vec::new),
+        };
         IS_READING.store(true, SeqCst);
         let thread = with_signals_blocked(|| {
             std::thread::Builder::new().name("aliaport reader".to_owned()).spawn_scoped(scope, move || {
@@ -209,6 +219,7 @@ struct Job<'a> {
     form: Former,
     read: u64,
     rejected: u64,
+    rowids: Option<Vec<Option<i64>>>,
 }
 
 impl Job<'_> {
@@ -237,7 +248,12 @@ impl Job<'_> {
             self.read += 1;
             last = (self.read, row.rowid());
             match self.converter.convert(&row, &mut self.form).map_err(Failure::Row)? {
-                Fate::Kept => self.form.writer.end_row(),
+                Fate::Kept => {
+                    self.form.writer.end_row();
+                    if let Some(rowids) = &mut self.rowids {
+                        rowids.push(last.1);
+                    }
+                }
                 Fate::SetAside => self.rejected += 1,
             }
             if let Some(attribute) = self.form.take_misfit() {
@@ -257,7 +273,8 @@ impl Job<'_> {
     fn send(&mut self, to_backend: &SyncSender<Message>, empty: Images, last: (u64, Option<i64>)) -> bool {
         // A row that was begun and then set aside must not be left at the end of the images.
         let images = self.form.writer.replace(empty);
-        let batch = Batch { images, set_aside: self.converter.take_set_aside(), last };
+        let rowids = self.rowids.as_mut().map(std::mem::take).unwrap_or_default();
+        let batch = Batch { images, set_aside: self.converter.take_set_aside(), last, rowids };
         hand_over(to_backend, Message::Batch(batch))
     }
 }

@@ -50,6 +50,23 @@ pub unsafe fn columns(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Ve
         .collect()
 }
 
+/// The types and type modifiers of the columns of `plan` in the relation `oid`, a domain as its base type, in the plan's order.
+pub fn base_types(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<(pg_sys::Oid, i32)>> {
+    // SAFETY: the relation exists; it is closed again below and its lock kept.
+    unsafe {
+        let open = pg_sys::table_open(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let columns = columns(open, plan)?;
+        pg_sys::table_close(open, pg_sys::NoLock as pg_sys::LOCKMODE);
+        Ok(columns
+            .iter()
+            .map(|column| {
+                let mut typmod = column.typmod;
+                (pg_sys::getBaseTypeAndTypmod(column.type_oid, &mut typmod), typmod)
+            })
+            .collect())
+    }
+}
+
 /// How every attribute of `relation` is stored, dropped ones included.
 ///
 /// # Safety

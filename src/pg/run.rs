@@ -85,7 +85,11 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
     let estimates = estimates(&source, &catalogue, &plan);
     progress::plan(&plan, &estimates, source.size_bytes());
     let zone = Zone::parse(&plan.timezone).map_err(unexpected)?;
-    let rows = plan.tables.iter().enumerate().map(|(i, t)| TableRow::new(i + 1, t)).collect();
+    let mut rows: Vec<TableRow> =
+        plan.tables.iter().enumerate().map(|(i, t)| TableRow::new(i + 1, t)).collect();
+    for (row, table) in rows.iter_mut().zip(&plan.tables) {
+        row.table_name = target::printed_name(&table.target)?;
+    }
     let mut import = Import {
         request,
         run,
@@ -188,16 +192,20 @@ impl<'a> Import<'a> {
         self.settle_orphans()?;
         if self.has_orphans {
             self.current = None;
-            return Err(orphan::abort_error(&self.views()?)?);
+            return Err(orphan::abort_error(&self.views()?, self.request.orphans)?);
         }
         Ok(self.source.verify_unchanged()?)
     }
 
-    /// What a dry run says instead of raising: the tables that were reached, and the one that stopped it.
+    /// What a dry run says instead of raising: the tables that were reached, and what stopped it. Nothing may be asked of the
+    /// server here: an error of PostgreSQL has not been cleaned up after.
     fn failed(mut self, error: &Error) -> Outcome {
-        let culprit = self.current.or_else(|| self.rows.iter().position(|r| r.orphan_rows > 0)).unwrap_or(0);
-        if let Some(row) = self.rows.get_mut(culprit) {
-            row.failure = Some(error.to_json());
+        // Orphans end an import in all their tables at once, any other error in the table of its step.
+        let in_step = self.current.or_else(|| self.rows.iter().all(|r| !r.has_fatal_orphans).then_some(0));
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            if in_step.map_or(row.has_fatal_orphans, |culprit| culprit == index) {
+                row.failure = Some(error.to_json());
+            }
         }
         self.rows.retain(|r| r.path.is_some() || r.failure.is_some());
         Outcome { error: Some(error.message().to_owned()), ..self.outcome() }
@@ -231,6 +239,9 @@ impl<'a> Import<'a> {
                 self.statement(step)?;
                 self.is_truncated = true;
             }
+            (Action::AddPrimaryKey | Action::AddUnique | Action::CreateIndex, Some(table)) => {
+                self.build_index(table, step)?;
+            }
             _ => self.statement(step)?,
         }
         if let Some(row) = step.table.and_then(|t| self.rows.get_mut(t)) {
@@ -252,13 +263,6 @@ impl<'a> Import<'a> {
     }
 
     fn complete(mut self) -> Result<Outcome> {
-        for (row, table) in self.rows.iter_mut().zip(&self.plan.tables) {
-            row.table_name = spi::one::<String>(
-                "SELECT pg_catalog.to_regclass($1)::text",
-                &[table.target.to_string().into()],
-            )?
-            .unwrap_or_else(|| table.target.to_string());
-        }
         Ok(self.outcome())
     }
 }

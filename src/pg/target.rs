@@ -45,6 +45,29 @@ pub fn relation_oid(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>> {
     )
 }
 
+/// A table's name as regclass will print it, whether or not the table is there yet: qualified where no schema of the
+/// search_path shows it, or another one hides it.
+pub fn printed_name(table: &QualifiedName) -> Result<String> {
+    let is_visible = spi::one::<bool>(
+        "SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest(p.schemas) WITH ORDINALITY AS u(schema, n) \
+                            JOIN pg_catalog.pg_namespace s ON s.nspname = u.schema \
+                            JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = $2 \
+                            WHERE u.n < pg_catalog.array_position(p.schemas, $1)) \
+         FROM (SELECT pg_catalog.current_schemas(true) AS schemas) AS p WHERE $1 = ANY (p.schemas)",
+        &[table.schema.clone().into(), table.name.clone().into()],
+    )?;
+    Ok(if is_visible == Some(true) {
+        quote_as_needed(&table.name)?
+    } else {
+        format!("{}.{}", quote_as_needed(&table.schema)?, quote_as_needed(&table.name)?)
+    })
+}
+
+fn quote_as_needed(name: &str) -> Result<String> {
+    Ok(spi::one::<String>("SELECT pg_catalog.quote_ident($1)", &[name.to_owned().into()])?
+        .unwrap_or_default())
+}
+
 /// Reads the relations of `schemas`. Whether a table is empty is looked at only where `is_wanted` says so (a look takes a
 /// lock and reads a page), all others count as not empty.
 pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) -> Result<Target> {
@@ -84,7 +107,15 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
             }
         }
     }
+    let citext_schema = spi::one::<String>(
+        "SELECT n.nspname::text FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e' \
+         JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND e.oid = d.refobjid \
+         WHERE t.typname = 'citext' AND e.extname = 'citext'",
+        &[],
+    )?;
     Ok(Target {
+        citext_schema,
         schema: schema.to_owned(),
         server_version: server_version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0),
         relations: relations.into_iter().map(|(_, relation)| relation).collect(),
@@ -258,6 +289,8 @@ pub struct Way {
     pub triggers: bool,
     /// A row whose key is there already is set aside, so keys must be looked at before the row is written.
     pub keeps_keys: bool,
+    /// Rows that break a constraint are looked for after the load, which finds no NULL in a generated column.
+    pub sets_aside: bool,
     /// Other sessions must not wait for a rebuilt index: rows that are dead for us may live for them.
     pub spares_readers: bool,
 }
@@ -281,7 +314,7 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
              AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
                              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-                               AND (a.attgenerated NOT IN ('', 's') OR t.typtype = 'd' \
+                               AND (a.attgenerated NOT IN ('', 's') OR $6 AND a.attgenerated <> '' AND a.attnotnull OR t.typtype = 'd' \
                                     OR (a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '') AND a.attname::text <> ALL ($3))), \
              EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid), \
              NOT ($4 AND EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique)) \
@@ -293,6 +326,7 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
             written.into(),
             way.keeps_keys.into(),
             way.spares_readers.into(),
+            way.sets_aside.into(),
         ],
         |row| {
             Ok((
@@ -330,6 +364,35 @@ pub fn enabled_triggers(relation: pg_sys::Oid, as_replica: bool) -> Result<Vec<E
             };
             Ok((row.get::<String>(1)?.unwrap_or_default(), clause))
         },
+    )
+}
+
+/// Whether a trigger will see a row, and may change it, before the table's constraints do.
+pub fn has_before_triggers(relation: pg_sys::Oid) -> Result<bool> {
+    // pg_trigger.h: TRIGGER_TYPE_ROW is 1, _BEFORE 2, _INSERT 4.
+    Ok(spi::one::<bool>(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger t \
+         WHERE (t.tgrelid = $1 OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::regclass))) \
+           AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype::int & 7 = 7)",
+        &[relation.into()],
+    )?
+    .unwrap_or(false))
+}
+
+/// The name of the constraint of the table `child` that demands what `key` says, if it has one. NOT VALID or not, it refuses new
+/// rows.
+pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<Option<String>> {
+    let pairs: Vec<String> =
+        key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("{c}\u{1}{p}")).collect();
+    spi::one::<String>(
+        "SELECT k.conname::text FROM pg_catalog.pg_constraint k \
+         WHERE k.contype = 'f' AND k.conrelid = pg_catalog.to_regclass($1) AND k.confrelid = pg_catalog.to_regclass($2) \
+           AND (SELECT pg_catalog.array_agg(c.attname::text || E'\\x01' || p.attname::text ORDER BY 1) \
+                FROM ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey)) AS u(child, parent) \
+                JOIN pg_catalog.pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.child \
+                JOIN pg_catalog.pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.parent) \
+             @> $3 AND pg_catalog.cardinality($3) = pg_catalog.cardinality(k.conkey) LIMIT 1",
+        &[child.to_string().into(), key.parent.to_string().into(), pairs.into()],
     )
 }
 

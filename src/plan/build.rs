@@ -156,7 +156,7 @@ pub fn build(
         .zip(sequences)
         .zip(&mut constraints)
         .map(|((draft, sequence), names)| match draft.is_created() {
-            true => table::create(draft, sequence, names, options),
+            true => table::create(draft, sequence, names, options, target),
             false => String::new(),
         })
         .collect();
@@ -344,6 +344,10 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
                 };
                 ("virtual table", more)
             }
+            OtherKind::Unnameable if same(&other.name, &other.table) => {
+                ("table", ", which has a name that is not valid UTF-8,".to_owned())
+            }
+            OtherKind::Unnameable => ("index", ", whose name is not valid UTF-8,".to_owned()),
             OtherKind::ShadowTable => continue,
         };
         // What is left out on purpose is no news.

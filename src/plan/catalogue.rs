@@ -20,7 +20,7 @@ pub struct Catalogue {
 pub struct OtherObject {
     /// What it is.
     pub kind: OtherKind,
-    /// Its name.
+    /// Its name; what is not UTF-8 in it is shown as U+FFFD.
     pub name: String,
     /// The table it belongs to (triggers, shadow tables), else its own name.
     pub table: String,
@@ -37,6 +37,8 @@ pub enum OtherKind {
     Trigger,
     /// A virtual table (FTS, R-Tree, SpatiaLite, ...), whether or not its module is known.
     VirtualTable,
+    /// An object whose name, or a table whose column's name, is not valid UTF-8: PostgreSQL cannot have it.
+    Unnameable,
     /// A table in which a virtual table keeps its data (`docs_content`, `rtree_node`, ...).
     ShadowTable,
 }

@@ -10,6 +10,7 @@ use crate::plan::{ColumnPlan, TablePlan};
 use crate::tuple::Writer;
 use crate::value::{Cell, Row, Value};
 use serde_json::{Map, json};
+use std::collections::HashMap;
 
 /// What happens to a value that its column cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub enum OnError {
     /// The value becomes NULL; where the column is NOT NULL the row is set aside.
     Null,
 }
+
+/// Why the input function of a column's type refuses a value: by the row's number in the scan, from 1, and the column.
+pub type Refusals = HashMap<(u64, usize), ValueError>;
 
 /// Takes the cells of one row, in column order.
 pub trait CellSink {
@@ -123,6 +127,9 @@ pub struct RowConverter {
     lanes: Vec<Lane>,
     key: Vec<usize>,
     on_error: OnError,
+    /// The number of the row at hand, from 1.
+    number: u64,
+    refusals: Refusals,
     scratch: Scratch,
     hasher: Option<RowHasher>,
     digest: TableDigest,
@@ -154,6 +161,8 @@ impl RowConverter {
             lanes,
             key,
             on_error,
+            number: 0,
+            refusals: Refusals::new(),
             scratch: Scratch::default(),
             hasher: with_digest.then(|| RowHasher::new(&types).with_zone(zone)),
             digest: TableDigest::default(),
@@ -162,12 +171,20 @@ impl RowConverter {
         }
     }
 
+    /// Texts that the input function of their type is known to refuse become bad values.
+    #[must_use]
+    pub fn with_refusals(mut self, refusals: Refusals) -> Self {
+        self.refusals = refusals;
+        self
+    }
+
     /// Converts one row into `sink`.
     ///
     /// # Errors
     /// Under [`OnError::Abort`] the first bad value of the row.
     pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
         sink.begin_row();
+        self.number += 1;
         for (column, lane) in self.lanes.iter().enumerate() {
             let value = row.value(column);
             // Most values of many tables need no conversion; each arm is compiled for its own kind of cell.
@@ -209,7 +226,15 @@ impl RowConverter {
                 }
                 _ => {}
             }
-            let bad = match lane.converter.convert(value, &mut self.scratch) {
+            let refusal = match lane.plain {
+                Plain::Nothing if !self.refusals.is_empty() => self.refusals.get(&(self.number, column)),
+                _ => None,
+            };
+            let converted = match refusal {
+                Some(refusal) => Err(refusal.clone()),
+                None => lane.converter.convert(value, &mut self.scratch),
+            };
+            let bad = match converted {
                 Ok(converted) => {
                     if !(lane.is_not_null && matches!(converted.cell, Cell::Null)) {
                         if let Some(hasher) = &mut self.hasher {

@@ -9,6 +9,8 @@ pub struct Target {
     pub schema: String,
     /// `server_version_num`, for instance 150020.
     pub server_version: u32,
+    /// The schema that type citext is in, where the database has it.
+    pub citext_schema: Option<String>,
     /// Relations of any kind in that schema (and of other schemas where an option names one).
     pub relations: Vec<TargetRelation>,
     /// How mode replace empties tables here.

@@ -10,7 +10,7 @@ use aliaport_plan::catalogue::{
 };
 use aliaport_plan::value::Value;
 
-use crate::error::{SourceError, SourceErrorKind};
+use crate::error::SourceError;
 use crate::rows::{Statement, quoted};
 use crate::shadow::VirtualTable;
 use crate::source::Source;
@@ -19,7 +19,7 @@ use crate::token;
 /// One row of `sqlite_schema`.
 struct Object {
     kind: String,
-    /// An error is raised only where the name is needed: an odd view does no harm.
+    /// What can be shown of it where it is not UTF-8.
     name: Result<String, String>,
     table: String,
     sql: String,
@@ -51,9 +51,22 @@ pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
             "table" => match shadows.get(&folded(&name)) {
                 Some(owner) => catalogue.others.push(other(OtherKind::ShadowTable, owner)),
                 None => {
-                    let name = object.name(source, "table")?;
-                    let mut table = table(source, name, &object.sql, &index_sql)?;
+                    // The rest of the file must not suffer from one name.
+                    let Ok(name) = &object.name else {
+                        catalogue.others.push(other(OtherKind::Unnameable, &name));
+                        continue;
+                    };
+                    let Some((mut table, unnameable)) = table(source, name, &object.sql, &index_sql)? else {
+                        catalogue.others.push(other(OtherKind::Unnameable, name));
+                        continue;
+                    };
                     table.sequence = sequences.get(name).copied();
+                    catalogue.others.extend(unnameable.into_iter().map(|index| OtherObject {
+                        kind: OtherKind::Unnameable,
+                        name: index,
+                        table: name.clone(),
+                        sql: String::new(),
+                    }));
                     catalogue.tables.push(table);
                 }
             },
@@ -70,10 +83,6 @@ impl Object {
         match &self.name {
             Ok(name) | Err(name) => name.clone(),
         }
-    }
-
-    fn name(&self, source: &Source, what: &str) -> Result<&str, SourceError> {
-        self.name.as_deref().map_err(|lossy| invalid_name(source, what, lossy))
     }
 }
 
@@ -131,12 +140,13 @@ pub(crate) fn encoding(source: &Source) -> Result<String, SourceError> {
     Ok(statement.text(0).unwrap_or_default())
 }
 
+/// A table, and its indexes that have a name that is no text; `None` where a column has such a name.
 fn table(
     source: &Source,
     name: &str,
     sql: &str,
     index_sql: &HashMap<String, &str>,
-) -> Result<Table, SourceError> {
+) -> Result<Option<(Table, Vec<String>)>, SourceError> {
     let options = token::table_options(sql);
     let mut table = Table {
         name: name.to_owned(),
@@ -146,11 +156,14 @@ fn table(
         is_autoincrement: options.is_autoincrement,
         ..Table::default()
     };
-    columns(source, &mut table)?;
-    table.indexes = indexes(source, &table, index_sql)?;
+    if !columns(source, &mut table)? {
+        return Ok(None);
+    }
+    let (indexes, unnameable) = indexes(source, &table, index_sql)?;
+    table.indexes = indexes;
     table.foreign_keys = foreign_keys(source, &table)?;
     table.rowid_alias = rowid_alias(&table);
-    Ok(table)
+    Ok(Some((table, unnameable)))
 }
 
 /// The column that is another name of the rowid: the whole key, declared exactly INTEGER. `INTEGER PRIMARY KEY DESC` is
@@ -162,15 +175,14 @@ fn rowid_alias(table: &Table) -> Option<usize> {
     (table.has_rowid && is_integer && !has_index).then_some(column)
 }
 
-fn columns(source: &Source, table: &mut Table) -> Result<(), SourceError> {
+/// False where a column has a name that is no text.
+fn columns(source: &Source, table: &mut Table) -> Result<bool, SourceError> {
     // cid, name, type, notnull, dflt_value, pk, hidden
     let mut statement =
         Statement::prepare(source, &format!("PRAGMA main.table_xinfo({})", quoted(source, &table.name)?))?;
     let mut key = Vec::new();
     while statement.step()? {
-        let name = exact_text(statement.value(1)).map_err(|lossy| {
-            invalid_name(source, &format!("column of SQLite table \"{}\"", table.name), &lossy)
-        })?;
+        let Ok(name) = exact_text(statement.value(1)) else { return Ok(false) };
         if statement.integer(5) > 0 {
             key.push((statement.integer(5), table.columns.len()));
         }
@@ -188,22 +200,27 @@ fn columns(source: &Source, table: &mut Table) -> Result<(), SourceError> {
     }
     key.sort_unstable();
     table.primary_key = key.into_iter().map(|(_, column)| column).collect();
-    Ok(())
+    Ok(true)
 }
 
 fn indexes(
     source: &Source,
     table: &Table,
     index_sql: &HashMap<String, &str>,
-) -> Result<Vec<Index>, SourceError> {
+) -> Result<(Vec<Index>, Vec<String>), SourceError> {
     // seq, name, unique, origin, partial
     let mut statement =
         Statement::prepare(source, &format!("PRAGMA main.index_list({})", quoted(source, &table.name)?))?;
     let mut indexes = Vec::new();
+    let mut unnameable = Vec::new();
     while statement.step()? {
-        let name = exact_text(statement.value(1)).map_err(|lossy| {
-            invalid_name(source, &format!("index of SQLite table \"{}\"", table.name), &lossy)
-        })?;
+        let name = match exact_text(statement.value(1)) {
+            Ok(name) => name,
+            Err(lossy) => {
+                unnameable.push(lossy);
+                continue;
+            }
+        };
         indexes.push(Index {
             sql: index_sql.get(&folded(&name)).map(|sql| (*sql).to_owned()),
             is_unique: statement.integer(2) != 0,
@@ -219,7 +236,7 @@ fn indexes(
     }
     // The PRAGMA lists the latest first.
     indexes.reverse();
-    Ok(indexes)
+    Ok((indexes, unnameable))
 }
 
 fn index_terms(source: &Source, table: &Table, index: &str) -> Result<Vec<IndexTerm>, SourceError> {
@@ -288,11 +305,6 @@ fn exact_text(value: Value<'_>) -> Result<String, String> {
         },
         _ => Ok(String::new()),
     }
-}
-
-fn invalid_name(source: &Source, what: &str, lossy: &str) -> SourceError {
-    let message = format!("name \"{lossy}\" of a {what} is not valid UTF-8");
-    SourceError::with_message(SourceErrorKind::InvalidName, source.path(), message)
 }
 
 /// SQLite keeps names that begin so for itself: `sqlite_sequence`, `sqlite_stat1`, ...

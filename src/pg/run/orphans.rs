@@ -11,7 +11,7 @@ use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use super::{Import, Subject};
 use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
-use crate::pg::{original, orphan};
+use crate::pg::{original, orphan, target};
 
 impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
@@ -124,13 +124,17 @@ impl<'a> Import<'a> {
             let view = self.view(index)?;
             for (key, parent) in view.keys.iter().filter(|(k, _)| !k.is_created) {
                 let policy = key.orphans.unwrap_or(self.request.orphans);
-                // Without constraints an orphan harms nothing; it is only counted.
-                let is_enforced = !table.is_created || self.options.foreign_key_constraints;
                 let count = orphan::count(&view.rows, key, parent)?;
                 if count > 0 {
-                    // Kept orphans that a constraint of the target forbids are refused when all rows are there.
-                    self.has_orphans |= is_enforced && policy != Orphans::Keep;
+                    // Without constraints an orphan harms nothing; it is only counted.
+                    let is_fatal = match (policy, table.is_created) {
+                        (Orphans::Keep, true) => false,
+                        (Orphans::Keep, false) => target::enforced_foreign_key(&table.target, key)?.is_some(),
+                        (_, is_created) => !is_created || self.options.foreign_key_constraints,
+                    };
+                    self.has_orphans |= is_fatal;
                     if let Some(row) = self.rows.get_mut(index) {
+                        row.has_fatal_orphans |= is_fatal;
                         row.orphan_rows += count;
                         row.warn("orphan_rows", "rows point at a missing parent", count);
                     }

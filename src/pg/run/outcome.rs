@@ -47,6 +47,8 @@ pub struct TableRow {
     /// How the rows got into the table; `None` until they are loaded.
     pub(super) path: Option<&'static str>,
     pub(super) digest: Option<TableDigest>,
+    /// Its orphans will end the import.
+    pub(super) has_fatal_orphans: bool,
     /// What stopped a dry run at this table.
     pub(super) failure: Option<serde_json::Value>,
 }
@@ -73,6 +75,7 @@ impl TableRow {
             warnings: table.findings.clone(),
             path: None,
             digest: None,
+            has_fatal_orphans: false,
             failure: None,
         }
     }

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 
 use aliaport_plan::build::Mode;
+use aliaport_plan::convert::shown;
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{Finding, Severity};
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
+use aliaport_plan::value::Value;
 use pgrx::prelude::*;
 
 use super::outcome::TableRow;
@@ -15,10 +17,10 @@ use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
 use crate::pg::load::{self, Loaded, Policy};
 use crate::pg::progress::{self, Phase};
-use crate::pg::row::{OnError, SetAside};
+use crate::pg::row::{OnError, Refusals, SetAside};
 use crate::pg::stage::Stage;
 use crate::pg::target::{self, Path};
-use crate::pg::{compat, readback, spi};
+use crate::pg::{check, compat, original, readback, refusal, spi};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
@@ -27,6 +29,7 @@ impl Import<'_> {
         let way = target::Way {
             triggers: self.options.triggers,
             keeps_keys: self.request.on_error != OnError::Abort && !plan.is_created,
+            sets_aside: self.request.on_error != OnError::Abort,
             spares_readers: self.request.mode != Mode::Create,
         };
         let path = target::path_of(relation, plan, way)?;
@@ -50,9 +53,17 @@ impl Import<'_> {
             *rejected.borrow_mut() += entries.len() as u64;
             collector.put(entries)
         };
+        let refusals = match self.request.on_error {
+            OnError::Abort => Refusals::new(),
+            OnError::Reject | OnError::Null => {
+                let types_of = stage.as_ref().map_or(relation, |s| s.relation);
+                refusal::find(self.source, table, &columns, plan, &self.zone, types_of)?
+            }
+        };
         let policy = Policy {
             on_error: self.request.on_error,
             zone: &self.zone,
+            refusals,
             with_digest: verify == Verify::Content,
             set_aside: &mut set_aside,
         };
@@ -77,7 +88,7 @@ impl Import<'_> {
         row.digest = (verify == Verify::Content).then(|| *loaded.converter.digest());
         if let Some(stage) = stage {
             self.staged.insert(index, Staged::new(stage));
-            return Ok(());
+            return self.settle_checks(index);
         }
         self.written.push(relation);
         if self.request.mode == Mode::Sync {
@@ -93,15 +104,39 @@ impl Import<'_> {
                     // A difference is said only after PostgreSQL itself has read the table.
                     _ => readback::digest(relation, plan)?,
                 };
-                self.verify(index, sent, after)
+                self.verify(index, sent, after)?;
             }
             // Nothing else can be in a table that was just made.
             Verify::None if plan.is_created => {
                 row.target_rows = row.imported_rows;
-                Ok(())
             }
-            Verify::Count | Verify::None => self.count(index),
+            Verify::Count | Verify::None => self.count(index)?,
         }
+        // Under abort the load itself has checked every row.
+        if self.request.on_error == OnError::Abort { Ok(()) } else { self.settle_checks(index) }
+    }
+
+    /// Sets the rows aside that break a check. No single value is to blame for that, so `on_error => 'null'` rejects them as well.
+    fn settle_checks(&mut self, index: usize) -> Result<()> {
+        let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let (rows, at) = match self.staged.get(&index) {
+            Some(staged) => (staged.stage.table.clone(), staged.stage.relation),
+            None => (plan.target.clone(), relation),
+        };
+        let place = || format!("SQLite table \"{}\", while its rows were checked.", plan.source);
+        let unwanted =
+            error::located(place, || check::unwanted(&rows, relation, plan, self.options.triggers))?;
+        let Some(first) = unwanted.first() else { return Ok(()) };
+        if self.request.on_error == OnError::Abort {
+            let first = std::slice::from_ref(first);
+            let entries = original::set_aside(self.source, table, &columns, plan, &self.zone, at, first)?;
+            return Err(check_error(plan, unwanted.len(), entries.first()));
+        }
+        let rejected = self.set_aside(index, &unwanted)?;
+        if let Some(row) = self.rows.get_mut(index) {
+            row.warn("rejected", "rows that break a check were set aside in aliaport.rejected_row", rejected);
+        }
+        Ok(())
     }
 
     /// Compares what was read back from a table with what should be there.
@@ -145,6 +180,22 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
     let nulled = set_aside.saturating_sub(loaded.rejected_rows);
     row.warn("rejected", "rows were set aside in aliaport.rejected_row", signed(loaded.rejected_rows));
     row.warn("nulled", "values became NULL; their originals are in aliaport.rejected_row", signed(nulled));
+}
+
+/// The error of rows that break a rule of their table: the first of them.
+fn check_error(plan: &TablePlan, count: usize, first: Option<&SetAside>) -> Error {
+    let code = PgSqlErrorCode::ERRCODE_CHECK_VIOLATION;
+    let (reason, key, row) = first.map_or_else(Default::default, |e| {
+        (e.reason.clone(), e.source_key.to_string(), e.row_data.to_string())
+    });
+    let others = if count > 1 { format!(" It is the first of {count} such rows.") } else { String::new() };
+    Error::new(code, reason)
+        .detail(format!(
+            "SQLite table \"{}\", key {key}; the row holds {}.{others}",
+            plan.source,
+            shown(Value::Text(row.as_bytes()))
+        ))
+        .hint(error::next_step(code))
 }
 
 /// The error of a table whose content is not what was sent.

@@ -16,7 +16,7 @@ use proptest::sample::select;
 
 use super::texts::{for_all, like, one_of};
 use crate::pg::load::{self, Loaded, Policy};
-use crate::pg::row::OnError;
+use crate::pg::row::{OnError, Refusals};
 use crate::pg::stage::Stage;
 use crate::pg::{compat, interrupt, readback, spi, target};
 
@@ -289,8 +289,13 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
             set_aside.extend(entries.into_iter().map(|e| (e.source_key.to_string(), e.column, e.sqlstate)));
             Ok(())
         };
-        let policy =
-            Policy { on_error: OnError::Reject, zone: &zone, with_digest: true, set_aside: &mut keep };
+        let policy = Policy {
+            on_error: OnError::Reject,
+            zone: &zone,
+            refusals: Refusals::new(),
+            with_digest: true,
+            set_aside: &mut keep,
+        };
         let reader = source.rows_exclusive(&catalogue.tables[0], &columns, None).unwrap();
         if table == "executed" {
             let stage = Stage::create(&plan, oid, 0).unwrap();

@@ -244,6 +244,7 @@ mod tests {
         let target = Target {
             schema: "app".to_owned(),
             server_version: 150_000,
+            citext_schema: None,
             relations: vec![
                 relation("a", 'r', &[("id", false)]),
                 relation("b", 'r', &[("id", false), ("needed", true)]),

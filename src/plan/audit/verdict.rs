@@ -40,6 +40,8 @@ pub fn interface_code(code: &str) -> &'static str {
     match code {
         // The name in the target is taken: by a table with rows of its own, or by what is no table.
         "bookkeeping" | "target_wrong_object" => "target_not_empty",
+        // An application that inserts without a key will fail at this column.
+        "sequence_missing" => "target_required_column",
         // The name is that of a system column, or of another index.
         "renamed" => "case_collision",
         // `nocase`: a collation that PostgreSQL does not have.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::catalogue::Generated;
 use crate::finding::Finding;
 use crate::name::{quote, spell};
+use crate::pg_type::PgType;
 use crate::target::{TargetColumn, TargetRelation};
 
 use super::draft::{Draft, Drafting, Role};
@@ -61,6 +62,17 @@ impl<'a> Drafting<'a> {
             column.target.clone_from(&found.name);
             column.pg_type = found.pg_type.clone();
             column.is_not_null = found.is_not_null;
+            let is_rowid =
+                table.rowid_alias.is_some_and(|i| table.columns.get(i).is_some_and(|c| c.name == source));
+            let is_integer = matches!(found.pg_type, PgType::BigInt | PgType::Integer | PgType::SmallInt);
+            if is_rowid && is_integer && !(found.has_default || found.has_sequence || found.is_generated) {
+                let message = format!(
+                    "key column {} of {} has neither a sequence nor a default, where SQLite gives a new row its next key",
+                    quote(&found.name),
+                    draft.target
+                );
+                findings.push(Finding::warning("sequence_missing", &table.name, message).in_column(source));
+            }
             if found.is_generated {
                 column.role = Role::Generated(None);
                 if column.column.generated == Generated::No {

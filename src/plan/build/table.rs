@@ -10,6 +10,7 @@ use crate::name::{Names, join_columns, quote, quote_literal, spell};
 use crate::option::{Options, SearchOption};
 use crate::pg_type::PgType;
 use crate::plan::QualifiedName;
+use crate::target::Target;
 
 use super::draft::{Columns, Draft, MAX_COLUMNS, Role, is_text, shown, too_many_columns};
 use super::error::{PlanError, PlanErrorKind};
@@ -134,6 +135,7 @@ pub(super) fn create(
     sequence: Option<QualifiedName>,
     names: &mut Names,
     options: &Options,
+    target: &Target,
 ) -> String {
     let checks = checks(draft, names, options);
     let identity = identity_column(draft);
@@ -166,7 +168,13 @@ pub(super) fn create(
                 }
             },
         };
-        definitions.push(ColumnDefinition::new(&column.target, &column.pg_type, clause, column.is_not_null));
+        let mut definition =
+            ColumnDefinition::new(&column.target, &column.pg_type, clause, column.is_not_null);
+        // The one type here that is not PostgreSQL's own: the search_path need not show it.
+        if let (PgType::Citext, Some(schema)) = (&column.pg_type, &target.citext_schema) {
+            definition.pg_type = format!("{}.citext", quote(schema));
+        }
+        definitions.push(definition);
     }
     if let Some((name, expression)) = &draft.search {
         definitions.push(ColumnDefinition {

@@ -124,6 +124,15 @@ pub enum ValueErrorKind {
     JsonNul,
     /// A JSON document nested deeper than [`super::json::MAX_DEPTH`] (54001).
     JsonDepth,
+    /// A text that the type's own input function refused, in its words.
+    Refused {
+        /// Its code, one that [`ValueError::refused`] knows.
+        sqlstate: &'static str,
+        /// Its primary message.
+        message: String,
+        /// Its detail; empty where it has none.
+        detail: String,
+    },
     /// A JSON document too large for `jsonb`; the message says which limit (54000).
     JsonSize {
         /// The primary message.
@@ -156,6 +165,17 @@ impl ValueError {
         })
     }
 
+    /// A text that an input function refused. A code that no type of PostgreSQL's own raises becomes 22P02.
+    #[must_use]
+    pub fn refused(sqlstate: &str, message: String, detail: String) -> Self {
+        const KNOWN: [&str; 20] = [
+            "22000", "22001", "22003", "22004", "22007", "22008", "22009", "2200L", "2200M", "22012",
+            "22015", "22021", "22023", "22025", "2202E", "22P03", "22P05", "23502", "23514", "54000",
+        ];
+        let sqlstate = KNOWN.into_iter().find(|known| *known == sqlstate).unwrap_or("22P02");
+        ValueError::new(ValueErrorKind::Refused { sqlstate, message, detail })
+    }
+
     /// What is wrong.
     #[must_use]
     pub fn kind(&self) -> &ValueErrorKind {
@@ -184,6 +204,7 @@ impl ValueError {
             ValueErrorKind::JsonNul => "22P05",
             ValueErrorKind::JsonDepth => "54001",
             ValueErrorKind::JsonSize { .. } => "54000",
+            ValueErrorKind::Refused { sqlstate, .. } => sqlstate,
         }
     }
 
@@ -213,6 +234,7 @@ impl ValueError {
             }
             ValueErrorKind::Label { labels, .. } => Some(format!("The labels are {labels}.")),
             ValueErrorKind::Json { detail } => Some(detail.clone()),
+            ValueErrorKind::Refused { detail, .. } => Some(detail.clone()).filter(|d| !d.is_empty()),
             ValueErrorKind::JsonNul => Some("\\u0000 cannot be converted to text.".to_owned()),
             ValueErrorKind::JsonDepth => {
                 Some(format!("The document is nested more than {} levels deep.", super::json::MAX_DEPTH))
@@ -252,6 +274,14 @@ impl ValueError {
                 "Map the column with options.tables.\"<table>\".columns.\"<column>\".type = \"bytea\", or set \
                  on_error to reject or null."
             }
+            ValueErrorKind::Class {
+                class: StorageClass::Integer | StorageClass::Real,
+                is_datetime: true,
+                ..
+            } => {
+                "Name the unit of the numbers with options.tables.\"<table>\".columns.\"<column>\".number: unix_s, unix_ms \
+                 or unix_us; or set on_error to reject or null."
+            }
             ValueErrorKind::DateTimeRange { .. } => {
                 "If the number is not Unix time in the unit that its size suggests, name the unit with \
                  options.tables.\"<table>\".columns.\"<column>\".number, else set on_error to reject or null."
@@ -267,6 +297,7 @@ impl ValueError {
             | ValueErrorKind::Json { .. }
             | ValueErrorKind::JsonNul
             | ValueErrorKind::JsonDepth
+            | ValueErrorKind::Refused { .. }
             | ValueErrorKind::JsonSize { .. } => {
                 "Repair the source, map the column with options.tables.\"<table>\".columns.\"<column>\".type = \
                  \"text\", or set on_error to reject or null."
@@ -311,6 +342,7 @@ impl fmt::Display for ValueError {
             ValueErrorKind::JsonNul => f.write_str("unsupported Unicode escape sequence"),
             ValueErrorKind::JsonDepth => f.write_str("JSON document is nested too deeply"),
             ValueErrorKind::JsonSize { message } => f.write_str(message),
+            ValueErrorKind::Refused { message, .. } => f.write_str(message),
         }
     }
 }

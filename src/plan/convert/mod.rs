@@ -7,6 +7,7 @@
 use crate::pg_type::PgType;
 use crate::value::{Cell, Value};
 
+mod array;
 mod boolean;
 mod bytea;
 pub(crate) mod calendar;
@@ -16,6 +17,7 @@ mod enumeration;
 mod epoch;
 mod error;
 mod integer;
+mod interval;
 pub mod json;
 mod jsonb;
 mod lossy;
@@ -84,6 +86,8 @@ enum Kind {
     Json,
     Jsonb,
     Enum(enumeration::Target),
+    Array(array::Target),
+    Interval(interval::Target),
     Other(other::Target),
 }
 
@@ -141,7 +145,13 @@ impl Converter {
             PgType::Jsonb => Kind::Jsonb,
             PgType::Uuid => Kind::Uuid,
             PgType::Enum { name, labels } => Kind::Enum(enumeration::Target::new(name, labels)),
-            PgType::Other { name } => Kind::Other(other::Target::new(name)),
+            PgType::Other { name } => {
+                match (array::Target::of(name), interval::Target::of(name, rules.number)) {
+                    (Some(array), _) => Kind::Array(array),
+                    (_, Some(interval)) => Kind::Interval(interval),
+                    _ => Kind::Other(other::Target::new(name)),
+                }
+            }
         };
         Converter { kind }
     }
@@ -188,6 +198,8 @@ impl Converter {
             Kind::Json => json::convert(value, scratch),
             Kind::Jsonb => jsonb::convert(value, scratch),
             Kind::Enum(target) => enumeration::convert(target, value),
+            Kind::Array(target) => array::convert(target, value, scratch),
+            Kind::Interval(target) => interval::convert(target, value, scratch),
             Kind::Other(target) => other::convert(target, value, scratch),
         }
     }
