@@ -134,7 +134,7 @@ def wide_source(path, rows, mode="delete"):
     return db
 
 
-def wait_until(condition, seconds=10.0, what="condition"):
+def wait_until(condition, seconds=30.0, what="condition"):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not come true in {seconds} s"

@@ -96,7 +96,7 @@ def test_a_run_that_had_set_rows_aside_keeps_its_number(connection, files):
     with refused("23503"):
         connection.execute("SELECT aliaport_import(%s, on_error => 'reject')", [path])
     assert time.monotonic() - start < 2
-    wait_until(lambda: connection.execute("SELECT count(*) FROM aliaport.run").fetchone() == (1,), 5, "the row")
+    wait_until(lambda: connection.execute("SELECT count(*) FROM aliaport.run").fetchone() == (1,), 30, "the row")
     assert connection.execute("SELECT left(error, 5), rows_rejected FROM aliaport.run").fetchone() == ("23503", 0)
     assert connection.execute("SELECT count(*) FROM aliaport.rejected_row").fetchone() == (0,)
 
@@ -147,7 +147,7 @@ def test_a_terminated_run(cluster, database, big):
     other.execute("SELECT pg_terminate_backend(%s)", [pid])
     thread.join(20)
     assert isinstance(raised[0], psycopg.OperationalError)
-    wait_until(lambda: other.execute("SELECT count(*) FROM aliaport.run").fetchone() == (1,), 5, "the row")
+    wait_until(lambda: other.execute("SELECT count(*) FROM aliaport.run").fetchone() == (1,), 30, "the row")
     assert other.execute("SELECT left(error, 5), status, path, source_bytes > 0, finished_at IS NOT NULL FROM aliaport.run"
                          ).fetchone() == ("57P01", "failed", big, True, True)
     assert "the session ended during import run 1" in cluster.log()

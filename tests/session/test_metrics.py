@@ -70,7 +70,7 @@ def settled(connection):
 
 def test_the_view(cluster, database, imported):
     other = cluster.connect(database)
-    wait_until(lambda: settled(other), 15, "the statistics")
+    wait_until(lambda: settled(other), 60, "the statistics")
     expect(metrics(other))
     other.execute('DROP TABLE bad."İş Emri"')
     assert ("aliaport_table_rows", "bad", 'bad."İş Emri"') not in metrics(other)
@@ -84,7 +84,7 @@ def test_the_exporter_reads_it(cluster, database, imported, package):
     for line in re.search(r"```sql\n(CREATE ROLE exporter.*?)```", text, re.S)[1].splitlines():
         imported.execute(line)
     other = cluster.connect(database)
-    wait_until(lambda: settled(other), 15, "the statistics")
+    wait_until(lambda: settled(other), 60, "the statistics")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
