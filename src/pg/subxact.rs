@@ -4,6 +4,8 @@
 //! statement, never once a row.
 #![allow(unsafe_code)] // starts and ends subtransactions, and restores what PostgreSQL code restores around them
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use pgrx::pg_sys;
 
 use super::error::{self, Result};
@@ -18,7 +20,8 @@ pub enum Outcome {
 }
 
 /// Runs `f` in a subtransaction. On success its work is kept or undone as `outcome` says. An error of ours or of
-/// PostgreSQL undoes it and comes back as `Err`; a cancel or the end of the backend is never caught.
+/// PostgreSQL undoes it and comes back as `Err`. A cancel undoes it as well and goes on unwinding: a subtransaction that was left
+/// open would be the session's current one after the statement.
 pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
     // SAFETY: both are globals of the backend that are always valid to read; they are put back below because ending a
     // subtransaction switches both, as PostgreSQL's own procedural languages do.
@@ -40,7 +43,13 @@ pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
         unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
         restore();
     };
-    let result = error::attempt(f);
+    let result = match catch_unwind(AssertUnwindSafe(|| error::attempt(f))) {
+        Ok(result) => result,
+        Err(cancel) => {
+            undo();
+            resume_unwind(cancel);
+        }
+    };
     match &result {
         Ok(_) if outcome == Outcome::Keep => {
             // SAFETY: the subtransaction begun above is the current one and has not failed.
