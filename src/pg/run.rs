@@ -228,6 +228,8 @@ impl<'a> Import<'a> {
         let begun = Instant::now();
         match (step.action, step.table) {
             (Action::Skip, _) => return Ok(()),
+            // The counts that ANALYZE reports (n_live_tup, last_analyze) are not undone with the transaction.
+            (Action::Analyze, _) if self.request.dry_run => return Ok(()),
             (Action::Truncate, Some(table)) => self.delete_all(table, step)?,
             (Action::Load, Some(table)) => self.load(table)?,
             (Action::SetSequence, Some(table)) => self.set_sequence(table)?,
