@@ -159,7 +159,7 @@ regress: build ## pg_regress: the SQL surface, refusals first
 	@python3 tests/pg_regress/run.py --pg-config "$(TREE)" --output '$(TARGET)/regress-pg$(PG)'
 
 .PHONY: session
-session: build venv ## from outside: cancel, terminate, concurrency, the source untouched, memory, the report in a browser
+session: build venv ## from outside: cancel, terminate, concurrency, the source untouched, memory, the report in a browser, the lines of docs/
 	@tests/cluster/deps.sh $(PGRX_VERSION) browser
 	'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/session --pg-config "$(TREE)" --packages '$(CACHE)/debian' $(PYTEST_ARGS)
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -82,6 +83,21 @@ def package(pytestconfig, tmp_path_factory):
         return debian.unpack(folder, name) or pytest.skip(f"Debian package {name} cannot be had here")
 
     return unpacked
+
+
+@pytest.fixture(scope="session")
+def pg_cron(pytestconfig, package):
+    """Puts Debian's pg_cron into the private PostgreSQL where it is not there; without it the test is skipped."""
+    cluster = Cluster(pytestconfig.getoption("--pg-config"))
+    share, library = (pathlib.Path(cluster.ask_pg_config(what)) for what in ("--sharedir", "--pkglibdir"))
+    if not (share / "extension" / "pg_cron.control").exists():
+        root = package(f"postgresql-{cluster.major}-cron")
+        try:
+            for file in (root / f"usr/share/postgresql/{cluster.major}/extension").iterdir():
+                shutil.copy(file, share / "extension")
+            shutil.copy(root / f"usr/lib/postgresql/{cluster.major}/lib/pg_cron.so", library)
+        except PermissionError:
+            pytest.skip("pg_cron is not installed and cannot be")
 
 
 @contextlib.contextmanager

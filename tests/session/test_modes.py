@@ -430,3 +430,27 @@ def test_sync_equals_a_fresh_import(connection, files, seed):
                 if table == "trip":
                     assert all("kept" in after[table][k][0] for k in after[table].keys() & before[table].keys())
     source.close()
+
+
+@pytest.mark.parametrize("action", ["", "ON DELETE CASCADE", "ON DELETE SET NULL"])
+def test_orphans_set_aside_from_an_existing_table_take_nothing_along_unseen(connection, files, action):
+    db = sqlite3.connect(files / "chain.db", isolation_level=None)
+    db.executescript("""
+        CREATE TABLE p (id INTEGER PRIMARY KEY);
+        CREATE TABLE c (id INTEGER PRIMARY KEY, p_id INTEGER REFERENCES p);
+        CREATE TABLE d (id INTEGER PRIMARY KEY, c_id INTEGER REFERENCES c);
+        INSERT INTO p VALUES (1); INSERT INTO c VALUES (3, 99), (4, 1); INSERT INTO d VALUES (3, 3), (4, 4);
+    """)
+    db.close()
+    connection.execute(f"""
+        CREATE TABLE p (id bigint PRIMARY KEY);
+        CREATE TABLE c (id bigint PRIMARY KEY, p_id bigint REFERENCES p);
+        CREATE TABLE d (id bigint PRIMARY KEY, c_id bigint REFERENCES c {action});
+        CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''user trigger''; END';
+        CREATE TRIGGER fires BEFORE DELETE ON c FOR EACH ROW EXECUTE FUNCTION fires()""")
+    rows = connection.execute("SELECT table_name, imported_rows, rejected_rows, target_rows FROM aliaport_import(%s, orphans => 'reject')",
+                              [str(files / "chain.db")]).fetchall()
+    assert rows == [("p", 1, 0, 1), ("c", 1, 1, 1), ("d", 1, 1, 1)]
+    assert connection.execute("SELECT id, c_id FROM d").fetchall() == [(4, 4)]
+    assert connection.execute("SELECT table_name, source_key ->> 'id' FROM aliaport.rejected_row ORDER BY 1").fetchall() == [("c", "3"), ("d", "3")]
+    assert connection.execute("SELECT tgenabled FROM pg_trigger WHERE tgname = 'fires'").fetchone() == ("O",)

@@ -1,43 +1,30 @@
 """The lines of docs/schedule.md with Debian's pg_cron: the job fires, a failing run shows, two that overlap do not both load."""
 
 import pathlib
-import re
-import shutil
 
 import pytest
 
+import page
 from cluster import Cluster
 from conftest import wait_until, wide_source
 
 ROWS = 150_000
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "schedule.md"
 
 
 @pytest.fixture
-def with_cron(pytestconfig, package):
-    """A cluster whose server loads pg_cron, which is put into the private PostgreSQL where it is not there."""
-    pg_config = pytestconfig.getoption("--pg-config")
-    cluster = Cluster(pg_config, {
-        "fsync": "off", "shared_preload_libraries": "pg_cron", "cron.database_name": "postgres", "cron.use_background_workers": "on",
-        "max_worker_processes": "16", "max_parallel_workers": "0"})
-    share, library = (pathlib.Path(cluster.ask_pg_config(what)) for what in ("--sharedir", "--pkglibdir"))
-    if not (share / "extension" / "pg_cron.control").exists():
-        root = package(f"postgresql-{cluster.major}-cron")
-        try:
-            for file in (root / f"usr/share/postgresql/{cluster.major}/extension").iterdir():
-                shutil.copy(file, share / "extension")
-            shutil.copy(root / f"usr/lib/postgresql/{cluster.major}/lib/pg_cron.so", library)
-        except PermissionError:
-            pytest.skip("pg_cron is not installed and cannot be")
-    with cluster:
+def with_cron(pytestconfig, pg_cron):
+    """A cluster whose server loads pg_cron, with the settings of the page."""
+    settings = page.settings(PAGE) | {"cron.database_name": "postgres", "max_parallel_workers": "0", "fsync": "off"}
+    with Cluster(pytestconfig.getoption("--pg-config"), settings) as cluster:
         yield cluster
 
 
 def test_scheduled_imports(with_cron):
     cluster = with_cron
-    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "schedule.md").read_text()
     source = cluster.files / "aliaport.db"
     wide_source(source, ROWS).close()
-    setup, morning, weekly = re.findall(r"```sql\n(.*?)```", page, re.S)
+    setup, morning, weekly = (block.text for block in page.blocks(PAGE) if block.language == "sql")
     # What the page says, every minute instead of every night. All jobs of a minute start together.
     nightly = setup.replace("/data/aliaport.db", str(source))
     assert "'0 3 * * *'" in nightly

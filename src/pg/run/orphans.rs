@@ -17,17 +17,21 @@ impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
     pub(super) fn set_aside(&mut self, index: usize, unwanted: &[orphan::Unwanted]) -> Result<i64> {
         let Subject { plan, table, columns, relation } = self.subject(index)?;
-        let (rows, relation) = match self.staged.get_mut(&index) {
+        let (rows, from) = match self.staged.get_mut(&index) {
             Some(staged) => {
                 staged.is_changed = true;
                 (staged.stage.table.clone(), staged.stage.relation)
             }
             None => (plan.target.clone(), relation),
         };
-        let entries =
-            original::set_aside(self.source, table, &columns, plan, &self.zone, relation, unwanted)?;
+        let entries = original::set_aside(self.source, table, &columns, plan, &self.zone, from, unwanted)?;
         self.run.set_aside(&plan.source, entries)?;
-        let deleted = orphan::apply(&rows, unwanted)?;
+        // The foreign keys of an existing table would refuse the row, or take its children with it without a record.
+        let deleted = if from == relation && !plan.is_created {
+            self.on_table(plan, relation, || orphan::apply(&rows, unwanted))?
+        } else {
+            orphan::apply(&rows, unwanted)?
+        };
         crate::pg::compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
             row.imported_rows -= deleted;

@@ -97,7 +97,7 @@ impl Import<'_> {
 
     /// Runs statements on an existing table: without its triggers where the import stands in for them, else as anybody's, but
     /// without user triggers unless options ask for them.
-    fn on_table<R>(
+    pub(super) fn on_table<R>(
         &self,
         plan: &TablePlan,
         relation: pg_sys::Oid,
