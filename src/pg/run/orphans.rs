@@ -102,25 +102,27 @@ impl<'a> Import<'a> {
         }
         self.settle_duplicates()?;
         progress::phase(Phase::ForeignKeys);
-        loop {
-            let mut rejected = 0;
-            for index in 0..self.plan.tables.len() {
-                let unwanted = orphan::unwanted(&self.view(index)?, self.request.orphans)?;
-                if unwanted.is_empty() {
-                    continue;
-                }
-                let deleted = self.set_aside(index, &unwanted)?;
-                let found = i64::try_from(unwanted.len()).unwrap_or(i64::MAX);
-                if let Some(row) = self.rows.get_mut(index) {
-                    row.orphan_rows += found;
-                    row.warn("orphan_rows", "rows pointed at a missing parent", found);
-                    row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
-                    row.warn("nulled", "references to a missing parent became NULL", found - deleted);
-                }
-                rejected += deleted;
+        // A table is looked at again only where one of its parents has lost rows since.
+        let mut is_due = vec![true; self.plan.tables.len()];
+        while let Some(index) = is_due.iter().position(|due| *due) {
+            is_due[index] = false;
+            let unwanted = orphan::unwanted(&self.view(index)?, self.request.orphans)?;
+            if unwanted.is_empty() {
+                continue;
             }
-            if rejected == 0 {
-                break;
+            let deleted = self.set_aside(index, &unwanted)?;
+            let found = i64::try_from(unwanted.len()).unwrap_or(i64::MAX);
+            if let Some(row) = self.rows.get_mut(index) {
+                row.orphan_rows += found;
+                row.warn("orphan_rows", "rows pointed at a missing parent", found);
+                row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
+                row.warn("nulled", "references to a missing parent became NULL", found - deleted);
+            }
+            if deleted > 0 {
+                let Some(parent) = self.plan.tables.get(index) else { continue };
+                for (child, due) in self.plan.tables.iter().zip(&mut is_due) {
+                    *due |= child.foreign_keys.iter().any(|key| key.parent == parent.target);
+                }
             }
         }
         // Keys that an existing table has already are not added, so nothing else would look at them before the end.
