@@ -16,9 +16,11 @@ CREATE TABLE aliaport.run (
     rows_imported      bigint,
     rows_rejected      bigint,
     error              text,
-    invoked_by         name NOT NULL
+    invoked_by         name NOT NULL,
+    state              jsonb
 );
 COMMENT ON TABLE aliaport.run IS 'one row for each run of aliaport_import()';
+COMMENT ON COLUMN aliaport.run.state IS 'what source and tables were like after the run, by which a later run sees that nothing has changed';
 
 CREATE TABLE aliaport.run_table (
     run_id        bigint NOT NULL REFERENCES aliaport.run ON DELETE CASCADE,

@@ -29,8 +29,10 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/tests/guards.rs",
     "src/pg/tests/server.rs",
     "src/pg/tests/tuples.rs",
+    "src/sqlite/content.rs",
     "src/sqlite/exclusive.rs",
     "src/sqlite/rows.rs",
+    "src/sqlite/sink.rs",
     "src/sqlite/source.rs",
     "src/sqlite/vfs.rs",
 ];

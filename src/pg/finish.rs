@@ -47,6 +47,27 @@ pub fn set_sequence(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64
     Ok(next)
 }
 
+/// What `nextval()` of the sequence behind a column will give. `None` where there is none, it is used up, it does not count upwards, or
+/// the caller may not read it.
+pub fn next_value(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64>> {
+    let Some(sequence) = sequence_of(&table.target.to_string(), &plan.column)? else { return Ok(None) };
+    let name = spi::one::<String>(
+        "SELECT $1::regclass::text WHERE pg_catalog.has_sequence_privilege($1, 'SELECT')",
+        &[sequence.into()],
+    )?;
+    let Some(name) = name else { return Ok(None) };
+    // A plain read: nothing is drawn.
+    let next = spi::one::<i64>(
+        &format!(
+            "SELECT n::bigint FROM {name} AS s, pg_catalog.pg_sequence AS q, LATERAL (VALUES ( \
+               CASE WHEN s.is_called THEN s.last_value::numeric + q.seqincrement ELSE s.last_value END)) AS v (n) \
+             WHERE q.seqrelid = $1 AND q.seqincrement > 0 AND v.n BETWEEN q.seqmin AND q.seqmax"
+        ),
+        &[sequence.into()],
+    )?;
+    Ok(next)
+}
+
 /// The sequence of a serial or identity column, or the one that its default takes from.
 pub fn sequence_of(relation: &str, column: &str) -> Result<Option<pg_sys::Oid>> {
     let found = spi::rows_often(

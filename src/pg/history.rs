@@ -91,6 +91,11 @@ impl Run {
         Collector { run: self, table, entries: Vec::new(), bytes: 0 }
     }
 
+    /// Whether rows or values were set aside.
+    pub fn has_set_aside(&self) -> bool {
+        self.set_aside.get() > 0
+    }
+
     /// Writes what was set aside of the SQLite table `table`.
     pub fn set_aside(&self, table: &str, entries: Vec<SetAside>) -> Result<()> {
         let mut collector = self.collector(table);
@@ -109,6 +114,7 @@ impl Run {
             row["rows_imported"] = json!(outcome.rows.iter().map(|r| r.imported_rows).sum::<i64>());
             row["rows_rejected"] = json!(outcome.rows.iter().map(|r| r.rejected_rows).sum::<i64>());
             row["error"] = json!(outcome.error.as_deref().map(without_nul));
+            row["state"] = json!(outcome.state);
         }
         self.holds_row.set(true);
         spi::as_history_owner(|| {
@@ -147,15 +153,17 @@ fn without_nul(text: &str) -> String {
 pub fn write(row: &Json) -> Result<()> {
     spi::run_with(
         "INSERT INTO aliaport.run AS old (run_id, started_at, finished_at, path, source_fingerprint, target_schema, mode, dry_run, \
-             options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by) OVERRIDING SYSTEM VALUE \
+             options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by, state) OVERRIDING SYSTEM VALUE \
          SELECT run_id, pg_catalog.to_timestamp(started_at), pg_catalog.to_timestamp(finished_at), path, source_fingerprint, \
-             target_schema, mode, dry_run, options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by \
+             target_schema, mode, dry_run, options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by, \
+             NULLIF(state, 'null') \
          FROM pg_catalog.jsonb_to_record($1) AS new (run_id bigint, started_at float8, finished_at float8, path text, \
              source_fingerprint text, target_schema name, mode text, dry_run boolean, options jsonb, status text, \
-             source_bytes bigint, rows_imported bigint, rows_rejected bigint, error text, invoked_by name) \
+             source_bytes bigint, rows_imported bigint, rows_rejected bigint, error text, invoked_by name, state jsonb) \
          ON CONFLICT (run_id) DO UPDATE SET finished_at = excluded.finished_at, source_fingerprint = excluded.source_fingerprint, \
              status = excluded.status, source_bytes = excluded.source_bytes, rows_imported = excluded.rows_imported, \
-             rows_rejected = excluded.rows_rejected, error = excluded.error",
+             rows_rejected = excluded.rows_rejected, error = excluded.error, \
+             state = excluded.state",
         &[JsonB(row.clone()).into()],
     )
 }

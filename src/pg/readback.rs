@@ -299,6 +299,12 @@ impl Follower {
         for tuple in tuples(&page.0)? {
             let mut has_toasted = false;
             deformer.deform(tuple?, |column, stored| match stored {
+                // The same as `read_back`, for what most values of many tables are.
+                Stored::Cell(Cell::Int8(v)) => hasher.sent_whole(column, v),
+                Stored::Cell(Cell::Int4(v)) => hasher.sent_whole(column, i64::from(v)),
+                Stored::Cell(Cell::Bool(v)) => hasher.sent_whole(column, i64::from(v)),
+                Stored::Cell(Cell::Float8(v)) => hasher.sent_double(column, v),
+                Stored::Cell(Cell::Null) => hasher.sent_null(column),
                 Stored::Cell(cell) => hasher.read_back(column, &cell),
                 Stored::Toasted(datum) => {
                     has_toasted = true;

@@ -23,8 +23,9 @@ use super::row::{Fate, Former, RowConverter, RowError, SetAside};
 const BATCH_BYTES: usize = 256 * 1024;
 /// Rows after which a batch is handed over: the most that one multi-insert takes.
 const BATCH_ROWS: usize = 1000;
-/// Batches on their way: one being written, one waiting, one being filled.
-const BATCHES_AHEAD: usize = 2;
+/// Batches on their way, 4 MB at most: when the backend waits for the disk (each 16 MB of its ring of buffers it flushes WAL), the
+/// thread goes on. Memory is used for those that really wait.
+const BATCHES_AHEAD: usize = 16;
 /// How long the backend waits for a batch before it looks at its interrupt flags.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How long an ending process waits for its reader thread; a step of SQLite looks at its flag far more often.

@@ -8,6 +8,7 @@ mod orphans;
 pub mod outcome;
 mod staged;
 mod table;
+mod unchanged;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -92,6 +93,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
     }
     let mut import = Import {
         request,
+        schema,
         run,
         source: &mut source,
         catalogue: &catalogue,
@@ -108,6 +110,8 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         written: Vec::new(),
         shrunk: Vec::new(),
         current: None,
+        content: None,
+        is_unchanged: false,
     };
     for finding in &plan.findings {
         // What belongs to no table that is loaded (views, virtual tables) is said in the first row: a run has none of its own.
@@ -130,6 +134,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
 /// The state of one import on its way through the plan's steps.
 struct Import<'a> {
     request: &'a Request<'a>,
+    schema: &'a str,
     run: &'a history::Run,
     source: &'a mut Source,
     catalogue: &'a Catalogue,
@@ -153,6 +158,10 @@ struct Import<'a> {
     written: Vec<pg_sys::Oid>,
     /// Relations that lost rows or changed them.
     shrunk: Vec<pg_sys::Oid>,
+    /// The digest of the source's pages, where the run can be compared with others.
+    content: Option<String>,
+    /// There is nothing to do.
+    is_unchanged: bool,
 }
 
 /// One table of the plan with what is needed to read and write it.
@@ -184,7 +193,12 @@ impl<'a> Import<'a> {
     }
 
     fn steps(&mut self) -> Result<()> {
+        // Before the tables are locked: it takes a look at every page.
+        self.look_at_source()?;
         self.take_hold()?;
+        if self.find_unchanged()? {
+            return Ok(());
+        }
         for step in &self.plan.steps {
             self.current = step.table;
             self.step(step)?;
@@ -217,6 +231,8 @@ impl<'a> Import<'a> {
             source_bytes: signed(self.source.size_bytes()),
             source_fingerprint: self.source.fingerprint(),
             error: None,
+            is_unchanged: self.is_unchanged,
+            state: None,
         }
     }
 
@@ -265,7 +281,8 @@ impl<'a> Import<'a> {
     }
 
     fn complete(mut self) -> Result<Outcome> {
-        Ok(self.outcome())
+        let state = self.state()?;
+        Ok(Outcome { state, ..self.outcome() })
     }
 }
 

@@ -226,6 +226,12 @@ impl Kind {
     }
 }
 
+/// Whether two values of a type that differ have different digests: of a type without a converter only NULL is told apart.
+#[must_use]
+pub fn tells_values_apart(pg_type: &PgType) -> bool {
+    !matches!(Kind::of(pg_type), Kind::Presence)
+}
+
 /// The row being written, at one column.
 struct Row<'a> {
     column: u16,

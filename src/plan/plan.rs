@@ -56,6 +56,31 @@ pub struct TablePlan {
     pub findings: Vec<Finding>,
 }
 
+impl TablePlan {
+    /// Whether the filter is sure to choose the same rows of the same source another time. It is not where it names, as whatever,
+    /// what asks for the time or for a random number; a date function may do so with its argument.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        const ASKING: [&str; 12] = [
+            "current_date",
+            "current_time",
+            "current_timestamp",
+            "date",
+            "datetime",
+            "julianday",
+            "random",
+            "randomblob",
+            "strftime",
+            "time",
+            "timediff",
+            "unixepoch",
+        ];
+        let filter = self.filter.as_deref().unwrap_or_default();
+        let mut words = filter.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        !words.any(|word| ASKING.iter().any(|name| name.eq_ignore_ascii_case(word)))
+    }
+}
+
 /// What happens to one column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnPlan {
@@ -174,6 +199,49 @@ impl Action {
             Action::AddForeignKey => "add_foreign_key",
             Action::SetSequence => "set_sequence",
             Action::Analyze => "analyze",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_may_choose_other_rows_another_time_is_not_repeatable() {
+        let filtered = |filter: Option<&str>| TablePlan {
+            source: String::new(),
+            target: QualifiedName { schema: String::new(), name: String::new() },
+            is_created: false,
+            columns: Vec::new(),
+            has_rowid: true,
+            source_key: Vec::new(),
+            sync_key: Vec::new(),
+            filter: filter.map(str::to_owned),
+            foreign_keys: Vec::new(),
+            sequence: None,
+            findings: Vec::new(),
+        };
+        for filter in [
+            "created_at >= '2025-01-01'",
+            "update_date IS NOT NULL",
+            "randomised = 1",
+            "a IN (SELECT max(b) FROM u)",
+        ] {
+            assert!(filtered(Some(filter)).is_repeatable(), "{filter}");
+        }
+        assert!(filtered(None).is_repeatable());
+        for filter in [
+            "created_at >= date('now', '-30 days')",
+            "a > STRFTIME('%s')",
+            "a > \"datetime\"()",
+            "a < [unixepoch]()",
+            "a < CURRENT_TIMESTAMP",
+            "Random()%2",
+            "b<>`randomblob`(4)",
+            "a/*x*/>/**/julianday/**/()",
+        ] {
+            assert!(!filtered(Some(filter)).is_repeatable(), "{filter}");
         }
     }
 }

@@ -8,6 +8,7 @@
 //! A file is treated as hostile: its schema is code that SQLite runs (`harden`), its names and texts are bytes.
 
 mod catalogue;
+mod content;
 mod error;
 mod estimate;
 mod exclusive;
@@ -20,6 +21,7 @@ mod profile;
 mod reference;
 mod rows;
 mod shadow;
+mod sink;
 mod source;
 mod state;
 mod token;

@@ -37,6 +37,7 @@ pub struct Source {
     /// The files as they were before the snapshot, where no lock protects it.
     witness: Option<FileState>,
     fingerprint: String,
+    interrupt: Interrupt,
 }
 
 /// The smallest page that a database can have. SQLite takes a file of one byte for an empty database.
@@ -99,8 +100,13 @@ impl Source {
     /// Opens the file once and starts the read transaction.
     fn attempt(path: &Path, uri: &CStr, interrupt: Interrupt, before: FileState) -> Result<Self, Failure> {
         let connection = connect(path, uri).map_err(Failure::of)?;
-        let mut source =
-            Source { connection, path: path.to_owned(), witness: None, fingerprint: String::new() };
+        let mut source = Source {
+            connection,
+            path: path.to_owned(),
+            witness: None,
+            fingerprint: String::new(),
+            interrupt,
+        };
         let result = source.begin(interrupt);
         // SAFETY: the connection was opened with this layer and belongs to this thread now.
         let (opened, header) = unsafe { (vfs::opened(source.handle()), vfs::header(source.handle())) };
@@ -287,6 +293,10 @@ impl Source {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.interrupt.is_cancelled()
     }
 
     /// The connection for SQLite's C functions.

@@ -252,7 +252,7 @@ def test_the_history_survives_an_upgrade_of_the_extension(cluster, database, con
         connection.execute(f"ALTER EXTENSION aliaport_import UPDATE TO '{version}.upgrade'")
     finally:
         upgrade.unlink()
-    assert [[row[:15] for row in connection.execute(query).fetchall()] for query in history] == before
+    assert [[row[:16] for row in connection.execute(query).fetchall()] for query in history] == before
     with refused("22P02"):
         connection.execute("SELECT aliaport_import(%s, mode => 'append')", [bad])
     assert connection.execute("SELECT count(*), count(DISTINCT run_id) FROM aliaport.run").fetchone() == (3, 3)

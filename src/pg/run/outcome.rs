@@ -8,6 +8,15 @@ use aliaport_plan::finding::{Finding, Severity};
 use aliaport_plan::plan::{Action, TablePlan};
 use serde_json::json;
 
+/// What an earlier run said of a table that is as that run left it.
+#[derive(Clone, Debug)]
+pub(super) struct Earlier {
+    pub run_id: i64,
+    pub status: &'static str,
+    pub warnings: serde_json::Value,
+    pub lossy: serde_json::Value,
+}
+
 /// One validation row.
 #[derive(Clone, Debug)]
 pub struct TableRow {
@@ -49,6 +58,10 @@ pub struct TableRow {
     pub(super) digest: Option<TableDigest>,
     /// Its orphans will end the import.
     pub(super) has_fatal_orphans: bool,
+    /// What the whole table held when it was read back last; `None` where it was not.
+    pub(super) stored: Option<TableDigest>,
+    /// What an earlier run said of the same rows, where this one found nothing to do.
+    pub(super) earlier: Option<Earlier>,
     /// What stopped a dry run at this table.
     pub(super) failure: Option<serde_json::Value>,
 }
@@ -76,6 +89,8 @@ impl TableRow {
             path: None,
             digest: None,
             has_fatal_orphans: false,
+            stored: None,
+            earlier: None,
             failure: None,
         }
     }
@@ -114,6 +129,8 @@ impl TableRow {
     pub fn status(&self) -> &'static str {
         if self.content_match == Some(false) || self.failure.is_some() {
             "failed"
+        } else if let Some(earlier) = &self.earlier {
+            earlier.status
         } else if self.warnings.iter().any(|w| w.severity >= Severity::Warning) {
             "warning"
         } else {
@@ -142,6 +159,11 @@ impl TableRow {
                 if let Some(count) = count {
                     detail.insert(name.to_owned(), json!(count));
                 }
+            }
+            if let Some(earlier) = &self.earlier {
+                detail.insert("unchanged_since".to_owned(), json!(earlier.run_id));
+                detail.insert("warnings".to_owned(), earlier.warnings.clone());
+                detail.insert("lossy".to_owned(), earlier.lossy.clone());
             }
             if let Some(failure) = &self.failure {
                 detail.insert("error".to_owned(), failure.clone());
@@ -172,12 +194,18 @@ pub struct Outcome {
     pub source_fingerprint: String,
     /// The error of a dry run that would have failed.
     pub error: Option<String>,
+    /// Nothing had changed since an earlier run, and nothing was done.
+    pub is_unchanged: bool,
+    /// What a later run needs to see that nothing has changed.
+    pub state: Option<serde_json::Value>,
 }
 
 impl Outcome {
-    /// `ok`, `warning` or `failed`, for the history.
+    /// `ok`, `warning`, `unchanged` or `failed`, for the history.
     pub fn status(&self) -> &'static str {
-        if self.error.is_some() || self.rows.iter().any(|r| r.status() == "failed") {
+        if self.is_unchanged {
+            "unchanged"
+        } else if self.error.is_some() || self.rows.iter().any(|r| r.status() == "failed") {
             "failed"
         } else if self.rows.iter().any(|r| r.status() == "warning") {
             "warning"

@@ -17,7 +17,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::orphans::staying;
-use super::{Import, Subject};
+use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
 use crate::pg::row::OnError;
 use crate::pg::stage::Stage;
@@ -354,8 +354,8 @@ impl Import<'_> {
 
     /// The proof of a sync that keeps vanished rows: every row of the source is in the table as it was sent.
     fn verify_kept(&mut self, index: usize) -> Result<()> {
-        self.count(index)?;
-        let plan = self.subject(index)?.plan;
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let stored = readback::digest(relation, plan)?;
         let Some(staged) = self.staged.get(&index) else { return Ok(()) };
         // Its number must not meet the first comparison's.
         let again = sync::compare(&staged.stage, plan, index + self.plan.tables.len(), false)?;
@@ -363,6 +363,8 @@ impl Import<'_> {
         let missing = again.only_source + again.changed + again.moved;
         again.drop()?;
         if let Some(row) = self.rows.get_mut(index) {
+            row.target_rows = signed(stored.rows);
+            row.stored = Some(stored);
             row.content_match = Some(is_equal);
         }
         if is_equal || self.request.dry_run {

@@ -145,6 +145,7 @@ impl Import<'_> {
             return Err(unexpected("table number in a step"));
         };
         row.target_rows = signed(after.rows);
+        row.stored = Some(after);
         row.content_match = Some(after == expected);
         if after != expected && !self.request.dry_run {
             return Err(content_error(plan, &expected, &after));
