@@ -15,31 +15,37 @@ use super::spi;
 pub fn set_sequence(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64>> {
     let relation = table.target.to_string();
     let Some(sequence) = sequence_of(&relation, &plan.column)? else { return Ok(None) };
-    let max = spi::one::<i64>(
-        &format!("SELECT pg_catalog.max({})::bigint FROM {relation}", quoted(&plan.column)),
-        &[],
-    )?;
-    let in_use = max.max(plan.high_water);
-    let (start, minimum, limit) = spi::rows_often(
-        "SELECT seqstart, seqmin, seqmax FROM pg_catalog.pg_sequence WHERE seqrelid = $1",
+    let (start, least, most, increment) = spi::rows_often(
+        "SELECT seqstart, seqmin, seqmax, seqincrement FROM pg_catalog.pg_sequence WHERE seqrelid = $1",
         &[sequence.into()],
         |row| {
             Ok((
                 row.get::<i64>(1)?.unwrap_or(1),
                 row.get::<i64>(2)?.unwrap_or(1),
                 row.get::<i64>(3)?.unwrap_or(i64::MAX),
+                row.get::<i64>(4)?.unwrap_or(1),
             ))
         },
     )?
     .into_iter()
     .next()
-    .unwrap_or((1, 1, i64::MAX));
-    let (value, is_called, next) = match in_use {
-        Some(n) if n >= limit => (limit, true, None),
-        Some(n) if n >= minimum => (n, true, n.checked_add(1)),
-        // Empty, or only keys below the sequence's range (SQLite allows negative ones).
-        _ => (start, false, Some(start)),
+    .unwrap_or((1, 1, i64::MAX, 1));
+    // A sequence that counts down goes on below the smallest key.
+    let counts_up = increment > 0;
+    let extreme = if counts_up { "max" } else { "min" };
+    let key = spi::one::<i64>(
+        &format!("SELECT pg_catalog.{extreme}({})::bigint FROM {relation}", quoted(&plan.column)),
+        &[],
+    )?;
+    let in_use = if counts_up { key.max(plan.high_water) } else { key };
+    let (value, is_called) = match in_use {
+        Some(n) if counts_up && n >= least => (n.min(most), true),
+        Some(n) if !counts_up && n <= most => (n.max(least), true),
+        // Empty, or only keys outside of the sequence's range (SQLite allows negative ones).
+        _ => (start, false),
     };
+    let next = if is_called { value.checked_add(increment) } else { Some(value) };
+    let next = next.filter(|n| (least..=most).contains(n));
     spi::one_mut::<i64>(
         "SELECT pg_catalog.setval($1::oid::regclass, $2, $3)",
         &[sequence.into(), value.into(), is_called.into()],
