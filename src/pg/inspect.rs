@@ -118,12 +118,8 @@ impl<'a> Subject<'a> {
     ) -> Result<Self> {
         let table = find(&opened.catalogue, &plan.source)
             .ok_or_else(|| unexpected("table that the source does not have"))?;
-        let columns = plan
-            .columns
-            .iter()
-            .map(|c| table.columns.iter().position(|s| s.name == c.source))
-            .collect::<Option<_>>()
-            .ok_or_else(|| unexpected("column that the source does not have"))?;
+        let columns =
+            plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
         let zone = Zone::parse(&audited.plan.timezone).map_err(unexpected)?;
         Ok(Subject { opened, target, audited, table, plan, columns, zone })
     }

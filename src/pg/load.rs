@@ -1,7 +1,7 @@
 //! The bulk path: rows of one SQLite table straight into one plain heap table.
 //!
 //! `table_multi_insert` checks nothing, so this file does: NOT NULL and types are the converter's work, CHECK constraints
-//! are PostgreSQL's own (`ExecConstraints`), and tables with anything else that an INSERT would do (triggers, stored
+//! are PostgreSQL's own (`ExecConstraints`), and tables with anything else that an INSERT would do (triggers,
 //! partitions, row security, domains) are filled from a temporary table instead ([`super::stage`]); see
 //! `target::path_of`.
 //!

@@ -3,7 +3,7 @@
 //! PostgreSQL checks a foreign key row by row, in triggers. Within an import keys are checked set-wise, when every table has its
 //! rows ([`super::reference`]): a cycle cannot be loaded in any other way, and no ON DELETE action may destroy rows that the
 //! source still has.
-#![allow(unsafe_code)] // sets session_replication_role below a nest level of its own
+#![allow(unsafe_code)] // reads two of the backend's settings
 
 use pgrx::pg_sys;
 
@@ -33,7 +33,7 @@ pub fn is_possible(relation: pg_sys::Oid, triggers: bool) -> Result<bool> {
 /// Runs `f` with triggers and rules left out, but for those that are enabled ALWAYS or for replicas. An error needs no
 /// restoring: the end of the (sub)transaction resets the setting.
 pub fn quietly<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    with_setting(c"session_replication_role", c"replica", f)
+    spi::with_setting(c"session_replication_role", c"replica", f)
 }
 
 /// Runs `f` with as much memory for a hash or a sort as building an index may take.
@@ -41,32 +41,5 @@ pub fn with_maintenance_memory<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     // SAFETY: both are integers of the backend that are always valid to read.
     let kilobytes = unsafe { pg_sys::work_mem.max(pg_sys::maintenance_work_mem) };
     let value = std::ffi::CString::new(kilobytes.to_string()).map_err(super::error::unexpected)?;
-    with_setting(c"work_mem", &value, f)
-}
-
-fn with_setting<R>(
-    name: &std::ffi::CStr,
-    value: &std::ffi::CStr,
-    f: impl FnOnce() -> Result<R>,
-) -> Result<R> {
-    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; both strings outlive the call,
-    // which copies them.
-    let nest_level = unsafe {
-        let nest_level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-        nest_level
-    };
-    let result = f();
-    // SAFETY: ends the nest level begun above.
-    unsafe { pg_sys::AtEOXact_GUC(false, nest_level) };
-    result
+    spi::with_setting(c"work_mem", &value, f)
 }

@@ -181,12 +181,8 @@ impl<'a> Import<'a> {
             .iter()
             .find(|t| t.name == plan.source)
             .ok_or_else(|| unexpected("table that the source does not have"))?;
-        let columns = plan
-            .columns
-            .iter()
-            .map(|c| table.columns.iter().position(|s| s.name == c.source))
-            .collect::<Option<_>>()
-            .ok_or_else(|| unexpected("column that the source does not have"))?;
+        let columns =
+            plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
         let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?
             .ok_or_else(|| unexpected(format!("absence of relation {}", plan.target)))?;
         Ok(Subject { plan, table, columns, relation })

@@ -111,19 +111,34 @@ pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         .ok_or_else(|| unexpected("absence of aliaport.run"))?;
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
-    // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code sets, and a nest
-    // level with GUC_ACTION_SAVE is how it sets a function's settings.
-    let nest_level = unsafe {
+    // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code sets.
+    unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(
             owner,
             context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | pg_sys::SECURITY_NOFORCE_RLS as i32,
         );
+    }
+    let result = with_setting(c"search_path", c"pg_catalog, pg_temp", f);
+    // SAFETY: puts back what was read above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    result
+}
+
+/// Runs `f` with a setting that ends with it. An error needs no restoring: the end of the (sub)transaction resets it.
+pub fn with_setting<R>(
+    name: &std::ffi::CStr,
+    value: &std::ffi::CStr,
+    f: impl FnOnce() -> Result<R>,
+) -> Result<R> {
+    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; both strings outlive the call,
+    // which copies them.
+    let nest_level = unsafe {
         let nest_level = pg_sys::NewGUCNestLevel();
         pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
             pg_sys::GucSource::PGC_S_SESSION,
             pg_sys::GucAction::GUC_ACTION_SAVE,
             true,
@@ -133,10 +148,7 @@ pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         nest_level
     };
     let result = f();
-    // SAFETY: puts back what was read and set above.
-    unsafe {
-        pg_sys::AtEOXact_GUC(false, nest_level);
-        pg_sys::SetUserIdAndSecContext(user, context);
-    }
+    // SAFETY: ends the nest level begun above.
+    unsafe { pg_sys::AtEOXact_GUC(false, nest_level) };
     result
 }

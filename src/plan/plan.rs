@@ -1,5 +1,6 @@
 //! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::build`] makes it.
 
+use crate::catalogue::Table;
 use crate::convert::NumberUnit;
 use crate::finding::Finding;
 use crate::option::Orphans;
@@ -57,6 +58,12 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
+    /// Where the plan's columns are among those of the source's table, in the plan's order; `None` where it lacks one.
+    #[must_use]
+    pub fn source_columns(&self, table: &Table) -> Option<Vec<usize>> {
+        self.columns.iter().map(|c| table.columns.iter().position(|s| s.name == c.source)).collect()
+    }
+
     /// Whether the filter is sure to choose the same rows of the same source another time. It is not where it names, as whatever,
     /// what asks for the time or for a random number; a date function may do so with its argument.
     #[must_use]

@@ -62,12 +62,8 @@ impl<'a> Subject<'a> {
             return Ok(None);
         };
         may_read_all(&name, may_read, is_restricted)?;
-        let columns = plan
-            .columns
-            .iter()
-            .map(|c| table.columns.iter().position(|s| s.name == c.source))
-            .collect::<Option<Vec<usize>>>()
-            .ok_or_else(|| unexpected("column that the source does not have"))?;
+        let columns =
+            plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
         let missing =
             against.missing.iter().filter(|(t, _)| *t == plan.source).map(|(_, c)| c.as_str()).collect();
         Ok(Some(Subject {
