@@ -1,4 +1,4 @@
-//! The hot path alone, without PostgreSQL: scan, convert, digest and form heap tuples, over a database that is the same every time.
+//! The hot path alone, without PostgreSQL: scan, convert, form heap tuples, inspect and hash them, over a database that is the same every time.
 //!
 //! With a number of rows (and a table, else both) as arguments it prints what it did; `benches/instructions.sh` counts the
 //! instructions of [`load`] under valgrind. Without one (`cargo test`, `cargo bench`) it only shows that it works.
@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use aliaport_plan::build::{Mode, Request, build};
 use aliaport_plan::convert::Zone;
+use aliaport_plan::digest;
 use aliaport_plan::option::Options;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::row::{Former, OnError, RowConverter};
 use aliaport_plan::target::Target;
-use aliaport_plan::tuple::{Attribute, Images, Layout, Writer};
+use aliaport_plan::tuple::{Images, Layout, Writer};
 use aliaport_sqlite::{ExclusiveReader, OpenOptions, Source, fixture};
 
 /// Twenty columns as an ORM stores them, and five of numbers.
@@ -52,35 +53,24 @@ fn rows(count: u64) -> [String; 2] {
     [format!("{numbers}{orders}"), format!("{numbers}{narrow}")]
 }
 
-/// How PostgreSQL stores an attribute of this type (`pg_type.typlen` and `typalign`).
-fn attribute(pg_type: &PgType) -> Attribute {
-    let (length, align) = match pg_type {
-        PgType::Boolean => (1, 1),
-        PgType::SmallInt => (2, 2),
-        PgType::Integer | PgType::Real | PgType::Date => (4, 4),
-        PgType::BigInt
-        | PgType::DoublePrecision
-        | PgType::Time(_)
-        | PgType::Timestamp(_)
-        | PgType::TimestampTz(_) => (8, 8),
-        _ => (-1, 4),
-    };
-    Attribute { length, align, is_packable: length == -1 }
-}
-
 /// What is measured: one table from SQLite's pages to heap tuples. Gives rows, bytes of tuples and the digest.
 #[inline(never)]
 fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, String) {
-    let layout = Layout::new(plan.columns.iter().map(|column| attribute(&column.pg_type)).collect());
-    let mut former = Former::new(Writer::new(layout), (0..plan.columns.len()).collect());
-    let mut converter = RowConverter::new(plan, &Zone::default(), OnError::Abort, true);
+    let types: Vec<&PgType> = plan.columns.iter().map(|column| &column.pg_type).collect();
+    let attributes = digest::attributes(&types).expect("types that are stored as they are");
+    let positions: Vec<usize> = (0..plan.columns.len()).collect();
+    let mut converter = RowConverter::new(plan, &Zone::default(), OnError::Abort, true).with_tuples(
+        &attributes,
+        &positions,
+        &Zone::default(),
+    );
+    let mut former = Former::new(Writer::new(Layout::new(attributes)), positions);
     let (mut count, mut bytes) = (0, 0);
     let mut empty = Images::default();
     while let Some(row) = reader.next().expect("a row") {
         converter
             .convert(&row, &mut former)
             .unwrap_or_else(|error| panic!("{}: {}", error.message, error.detail));
-        former.writer.end_row();
         count += 1;
         if former.writer.images().size() >= BATCH_BYTES {
             bytes += former.writer.images().size();

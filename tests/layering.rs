@@ -31,6 +31,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/tests/tuples.rs",
     "src/sqlite/content.rs",
     "src/sqlite/exclusive.rs",
+    "src/sqlite/pages.rs",
     "src/sqlite/rows.rs",
     "src/sqlite/sink.rs",
     "src/sqlite/source.rs",

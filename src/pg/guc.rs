@@ -11,7 +11,11 @@ static ALLOWED_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CS
 static REPLACE_METHOD: GucSetting<ReplaceMethod> = GucSetting::<ReplaceMethod>::new(ReplaceMethod::Delete);
 static BUSY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
 static TUPLE_IMAGES: GucSetting<bool> = GucSetting::<bool>::new(true);
+static CONVERTERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static MAX_REJECTED_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
+
+/// One backend writes what they convert, which takes about half as long; more would wait for it.
+const MOST_CONVERTERS: i32 = 8;
 
 /// The words of `aliaport_import.replace_method`.
 #[derive(Clone, Copy, Debug, PostgresGucEnum)]
@@ -59,6 +63,16 @@ pub fn register() {
         GucFlags::empty(),
     );
     GucRegistry::define_int_guc(
+        c"aliaport_import.converters",
+        c"Threads that convert rows and form heap tuples, beside the one that reads SQLite.",
+        c"The rows, and their order, are the same with any number.",
+        &CONVERTERS,
+        1,
+        MOST_CONVERTERS,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_int_guc(
         c"aliaport_import.max_rejected_rows",
         c"Rows of aliaport.rejected_row that one run may write.",
         c"An import that would set aside more rows and values ends with program_limit_exceeded. 0 is no limit.",
@@ -86,6 +100,11 @@ pub fn busy_timeout() -> Duration {
 /// Whether tuples are formed in the reader thread.
 pub fn tuple_images() -> bool {
     TUPLE_IMAGES.get()
+}
+
+/// How many threads convert rows.
+pub fn converters() -> usize {
+    usize::try_from(CONVERTERS.get()).unwrap_or(1).max(1)
 }
 
 /// How mode replace empties its target tables, where the caller may choose.

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)] // calls PostgreSQL's table access, executor and memory functions
 
 use std::cell::Cell as Shared;
+use std::sync::Arc;
 
 use aliaport_plan::convert::Zone;
 use aliaport_plan::digest::TableDigest;
@@ -26,10 +27,10 @@ use super::guc;
 use super::input::Input;
 use super::interrupt;
 use super::progress;
-use super::readback::Follower;
-use super::reader::{self, Backend, Batch};
+use super::readback::{Arrivals, is_same_tuple};
+use super::reader::{self, Batch};
 use super::relation::{self, Column};
-use super::row::{CellSink, Fate, OnError, Refusals, RowConverter, RowError, SetAside};
+use super::row::{CellSink, Fate, Former, OnError, Refusals, RowConverter, RowError, SetAside};
 
 /// Rows a multi-insert at most, and bytes of tuple data after which a batch ends: the numbers of PostgreSQL's COPY
 /// (MAX_BUFFERED_TUPLES and MAX_BUFFERED_BYTES in copyfrom.c), which are chosen so that a batch stays in cache.
@@ -43,11 +44,18 @@ pub struct Policy<'a> {
     /// The time zone of naive datetimes.
     pub zone: &'a Zone,
     /// Values that the input functions of their types refuse.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// Compute the content digest.
     pub with_digest: bool,
     /// Receives rows and values that were set aside, a batch at a time.
     pub set_aside: &'a mut dyn FnMut(Vec<SetAside>) -> Result<()>,
+}
+
+impl Policy<'_> {
+    fn converter(&self, plan: &TablePlan) -> RowConverter {
+        RowConverter::new(plan, self.zone, self.on_error, self.with_digest)
+            .with_refusals(Arc::clone(&self.refusals))
+    }
 }
 
 /// What a load did.
@@ -75,8 +83,6 @@ pub fn bulk(
     is_new: bool,
     mut policy: Policy<'_>,
 ) -> Result<Loaded> {
-    let converter = RowConverter::new(plan, policy.zone, policy.on_error, policy.with_digest)
-        .with_refusals(std::mem::take(&mut policy.refusals));
     // The row at hand, for errors that PostgreSQL raises.
     let at = Shared::new(Place::default());
     error::located(
@@ -86,9 +92,9 @@ pub fn bulk(
             let is_checked = policy.on_error == OnError::Abort;
             let mut heap = Heap::open(oid, plan, is_new, is_checked)?;
             let loaded = if heap.takes_images(plan) {
-                heap.load_images(reader, converter, plan, &mut policy, &at)?
+                heap.load_images(reader, plan, &mut policy, &at)?
             } else {
-                heap.load_datums(reader, converter, &mut policy, &at)?
+                heap.load_datums(reader, plan, &mut policy, &at)?
             };
             heap.close();
             Ok(loaded)
@@ -103,17 +109,6 @@ pub fn takes_images(oid: pg_sys::Oid, plan: &TablePlan) -> Result<bool> {
     let takes_images = heap.takes_images(plan);
     heap.close();
     Ok(takes_images)
-}
-
-/// True where two tuples are the same but for what an insert fills in: transaction ids, ctid, and the visibility bits of
-/// `t_infomask`. Minor releases from November 2026 on set two of those bits in every tuple that is formed (`HEAP_IS_DATUM`).
-pub fn is_same_tuple(one: &[u8], other: &[u8]) -> bool {
-    // htup_details.h: t_infomask2 is at 18, t_infomask at 20, t_hoff at 22.
-    let flags = |tuple: &[u8]| {
-        let infomask = u16::from_ne_bytes([*tuple.get(20)?, *tuple.get(21)?]);
-        Some((infomask & !(pg_sys::HEAP_XACT_MASK as u16), [*tuple.get(18)?, *tuple.get(19)?]))
-    };
-    flags(one) == flags(other) && one.get(22..) == other.get(22..)
 }
 
 /// Where a load is, for errors that PostgreSQL raises.
@@ -163,36 +158,6 @@ unsafe extern "C-unwind" {
     );
 }
 
-/// Blocks that are read back before the channel is looked at again: 256 kB, about a batch.
-const BLOCKS_AT_ONCE: u32 = 32;
-
-/// The backend's side of a load with the reader thread.
-struct Writing<'w, 'p> {
-    heap: &'w mut Heap,
-    follower: Option<Follower>,
-    set_aside: &'w mut (dyn FnMut(Vec<SetAside>) -> Result<()> + 'p),
-    at: &'w Shared<Place>,
-}
-
-impl Backend for Writing<'_, '_> {
-    fn write(&mut self, batch: &mut Batch) -> Result<()> {
-        let (read, rowid) = batch.last;
-        self.at.set(Place { read, rowid, is_exact: false });
-        progress::rows(read);
-        self.heap.write_images(batch, self.at);
-        if batch.set_aside.is_empty() {
-            return Ok(());
-        }
-        (self.set_aside)(std::mem::take(&mut batch.set_aside))
-    }
-
-    fn idle(&mut self) -> bool {
-        // Rows go to the last block only, so those before it are complete.
-        let end = self.heap.block;
-        self.follower.as_mut().is_some_and(|follower| follower.follow(end, BLOCKS_AT_ONCE))
-    }
-}
-
 /// One open heap table and the batch that is being written to it.
 struct Heap {
     relation: pg_sys::Relation,
@@ -211,8 +176,6 @@ struct Heap {
     options: i32,
     /// Made or truncated by this run.
     is_new: bool,
-    /// The block that the last row went to.
-    block: pg_sys::BlockNumber,
     /// What a batch allocates in PostgreSQL: formed tuples, TOAST work, values of input functions.
     batch_context: pg_sys::MemoryContext,
     /// Set where the table has CHECK constraints or stored generated columns.
@@ -278,7 +241,6 @@ impl Heap {
                 command: pg_sys::GetCurrentCommandId(true),
                 options,
                 is_new,
-                block: 0,
                 batch_context,
                 checks,
             })
@@ -294,27 +256,45 @@ impl Heap {
     fn load_images(
         &mut self,
         reader: ExclusiveReader<'_>,
-        converter: RowConverter,
         plan: &TablePlan,
         policy: &mut Policy<'_>,
         at: &Shared<Place>,
     ) -> Result<Loaded> {
-        let writer = Writer::new(self.layout());
-        let attributes = self.columns.iter().map(|c| c.index).collect();
+        // SAFETY: the relation is open.
+        let attributes = unsafe { relation::attributes(self.relation) };
+        let positions: Vec<usize> = self.columns.iter().map(|c| c.index).collect();
+        let layout = tuple::Layout::new(attributes.clone());
+        let converters = (0..guc::converters())
+            .map(|_| {
+                let converter = policy.converter(plan).with_tuples(&attributes, &positions, policy.zone);
+                (converter, Former::new(Writer::new(layout.clone()), positions.clone()))
+            })
+            .collect();
         // A temporary table is only a stage: what counts is read back from where its rows go.
         // SAFETY: the relation is open.
         let is_stage =
             unsafe { (*(*self.relation).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP };
-        let follower = if policy.with_digest && self.is_new && !is_stage {
-            // SAFETY: the relation stays open until `close`, and the memory context of the call outlives it.
-            Some(unsafe { Follower::new(self.relation, plan)? })
+        let mut arrivals = if policy.with_digest && self.is_new && !is_stage {
+            // SAFETY: the relation is open, and the memory context of the call outlives the load.
+            Some(unsafe { Arrivals::new(self.relation, plan)? })
         } else {
             None
         };
         let with_rowids = self.checks.is_some();
-        let mut writing = Writing { heap: self, follower, set_aside: &mut *policy.set_aside, at };
-        let finished = reader::scan(reader, converter, writer, attributes, with_rowids, &mut writing)?;
-        let stored = writing.follower.and_then(Follower::finish);
+        let set_aside = &mut *policy.set_aside;
+        let finished = reader::scan(reader, converters, with_rowids, |batch| {
+            let (read, rowid) = batch.last;
+            at.set(Place { read, rowid, is_exact: false });
+            progress::rows(read);
+            self.write_images(batch, arrivals.as_mut(), at);
+            if batch.set_aside.is_empty() {
+                return Ok(());
+            }
+            set_aside(std::mem::take(&mut batch.set_aside))
+        })?;
+        // Rows that are all there as they were sent have the digest that was sent.
+        let sent = *finished.converter.digest();
+        let stored = arrivals.and_then(|arrivals| (arrivals.finish() == sent.rows).then_some(sent));
         Ok(Loaded {
             source_rows: finished.read,
             imported_rows: finished.read - finished.rejected,
@@ -328,16 +308,17 @@ impl Heap {
     fn load_datums(
         &mut self,
         mut reader: ExclusiveReader<'_>,
-        mut converter: RowConverter,
+        plan: &TablePlan,
         policy: &mut Policy<'_>,
         at: &Shared<Place>,
     ) -> Result<Loaded> {
+        let mut converter = policy.converter(plan);
         let (mut read, mut rejected) = (0, 0);
         while let Some(row) = reader.next()? {
             read += 1;
             at.set(Place { read, rowid: row.rowid(), is_exact: true });
             match converter.convert(&row, self).map_err(row_error)? {
-                Fate::Kept => self.end_row(),
+                Fate::Kept => {}
                 Fate::SetAside => rejected += 1,
             }
             if self.filled >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
@@ -362,16 +343,11 @@ impl Heap {
         })
     }
 
-    /// The layout of this table's tuples for [`Writer`].
-    fn layout(&self) -> tuple::Layout {
-        // SAFETY: the relation is open.
-        tuple::Layout::new(unsafe { relation::attributes(self.relation) })
-    }
-
     /// Compares images with what this server's `heap_form_tuple` makes of the same cells, once a table: with every column
     /// filled, and with every other column NULL.
     fn images_are_right(&mut self, plan: &TablePlan) -> bool {
-        let mut writer = Writer::new(self.layout());
+        // SAFETY: the relation is open.
+        let mut writer = Writer::new(tuple::Layout::new(unsafe { relation::attributes(self.relation) }));
         // SAFETY: the relation is open; values and nulls have one entry an attribute; the tuple lives in the batch context
         // and is compared before that is reset.
         unsafe {
@@ -414,7 +390,7 @@ impl Heap {
 
     /// Writes formed tuples. The insert fills their header fields in place.
     #[allow(ffi_unwind_calls)] // inside pg_guard_ffi_boundary, which is where an error of PostgreSQL ends
-    fn write_images(&mut self, batch: &mut Batch, at: &Shared<Place>) {
+    fn write_images(&mut self, batch: &mut Batch, mut arrivals: Option<&mut Arrivals>, at: &Shared<Place>) {
         let Batch { images, rowids, .. } = batch;
         // Rows are checked only where a bad one ends the import, so that none of the scan is missing here.
         let first = (at.get().read + 1).saturating_sub(rowids.len() as u64);
@@ -483,9 +459,8 @@ impl Heap {
                     self.bulk_insert,
                 );
                 let slots = &self.tuple_slots[..chunk.len()];
-                if let Some(slot) = slots.last() {
-                    let block = (**slot).tts_tid.ip_blkid;
-                    self.block = (u32::from(block.bi_hi) << 16) | u32::from(block.bi_lo);
+                if let Some(arrivals) = arrivals.as_deref_mut() {
+                    arrivals.compare(self.relation, slots, &self.tuples);
                 }
                 pg_sys::ffi::pg_guard_ffi_boundary(|| {
                     for slot in slots {
@@ -499,20 +474,6 @@ impl Heap {
                 pg_sys::MemoryContextReset(self.batch_context);
             }
         }
-    }
-
-    /// The row in the current slot is complete.
-    fn end_row(&mut self) {
-        let slot = self.slots[self.filled];
-        // SAFETY: `begin_row` made and cleared the slot and set every attribute to NULL, and `cell` filled those that have a
-        // value, so a virtual tuple can be stored.
-        unsafe {
-            pg_sys::ExecStoreVirtualTuple(slot);
-            if let Some(checks) = &self.checks {
-                checks.verify(self.relation, slot);
-            }
-        }
-        self.filled += 1;
     }
 
     /// Writes the batch of datums.
@@ -624,6 +585,20 @@ impl CellSink for Heap {
             *(*slot).tts_values.add(index) = value;
             *(*slot).tts_isnull.add(index) = false;
         }
+    }
+
+    fn end_row(&mut self) -> Option<&[u8]> {
+        let slot = self.slots[self.filled];
+        // SAFETY: `begin_row` made and cleared the slot and set every attribute to NULL, and `cell` filled those that have a
+        // value, so a virtual tuple can be stored.
+        unsafe {
+            pg_sys::ExecStoreVirtualTuple(slot);
+            if let Some(checks) = &self.checks {
+                checks.verify(self.relation, slot);
+            }
+        }
+        self.filled += 1;
+        None
     }
 }
 

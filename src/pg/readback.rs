@@ -1,7 +1,7 @@
 //! Reads a loaded table back from its heap and computes the same digest that the load computed of what it sent.
 //!
-//! [`digest`] scans a table as any query does. [`Follower`] reads the blocks of a table that is being filled, a little behind the load
-//! and in the moments in which it waits for rows: the pages are still in shared buffers then.
+//! [`digest`] scans a table as any query does. [`Arrivals`] looks at the rows of a load one by one, right after each batch of them was
+//! written: their pages are in shared buffers then.
 #![allow(unsafe_code)] // scans a table with PostgreSQL's table access functions
 
 use std::ops::ControlFlow;
@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use aliaport_plan::digest::{RowHasher, TableDigest};
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::tuple::deform::{Deformer, Malformed, Stored, tuples};
+use aliaport_plan::tuple::deform::{Deformer, Stored, tuple_at};
 use aliaport_plan::value::Cell;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -190,35 +190,26 @@ fn visit_part(
 /// Bytes of a page.
 const PAGE: usize = pg_sys::BLCKSZ as usize;
 
-/// A page's bytes, aligned as in shared buffers.
-#[repr(C, align(8))]
-struct Page([u8; PAGE]);
-
-/// Reads the blocks of a table that this transaction has made, or has emptied by giving it a new file, while rows are added to it.
+/// Looks at tuples right after they were inserted, where they are now, and compares them with the images they were made of.
 ///
-/// Every tuple of such a table is one that the load wrote, so visibility need not be asked. A page that is not as expected
-/// ends it without a result, and the caller scans the table instead.
-pub struct Follower {
-    relation: pg_sys::Relation,
+/// Visibility need not be asked: the insert itself has said where its rows are. Most are found as they were sent, byte by byte; of the
+/// others (values were compressed or stored out of line, PostgreSQL has added generated columns) every column is compared.
+pub struct Arrivals {
     types: Vec<PgType>,
     columns: Vec<Column>,
     deformer: Deformer,
-    hasher: RowHasher,
-    digest: TableDigest,
-    /// The first block that has not been read.
-    next: pg_sys::BlockNumber,
-    page: Box<Page>,
     strategy: pg_sys::BufferAccessStrategy,
     /// What detoasting allocates.
     context: pg_sys::MemoryContext,
-    is_lost: bool,
+    /// Rows that are there as they were sent.
+    same: u64,
 }
 
-impl Follower {
-    /// Follows the load of `relation` with the columns of `plan`, which are in the order of their attributes.
+impl Arrivals {
+    /// For rows that are inserted into `relation`. The columns of `plan` are in the order of their attributes.
     ///
     /// # Safety
-    /// `relation` is open, and stays open and its file the same until [`Follower::finish`]; the current memory context lives as long.
+    /// `relation` is open; the current memory context lives as long as the result.
     pub unsafe fn new(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Self> {
         let types: Vec<PgType> = plan.columns.iter().map(|c| c.pg_type.clone()).collect();
         // SAFETY: the caller's promise.
@@ -226,15 +217,10 @@ impl Follower {
             let columns = relation::columns(relation, plan)?;
             let attributes = relation::attributes(relation);
             let deformer = Deformer::new(&attributes, columns.iter().map(|c| c.index).zip(&types));
-            Ok(Follower {
-                relation,
-                hasher: RowHasher::new(&types.iter().collect::<Vec<_>>()),
+            Ok(Arrivals {
                 types,
                 columns,
                 deformer,
-                digest: TableDigest::default(),
-                next: 0,
-                page: Box::new(Page([0; PAGE])),
                 // Pages that are not in shared buffers any more must not push others out.
                 strategy: pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD),
                 context: pg_sys::AllocSetContextCreateInternal(
@@ -244,89 +230,120 @@ impl Follower {
                     pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
                     pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
                 ),
-                is_lost: false,
+                same: 0,
             })
         }
     }
 
-    /// Reads up to `most` of the blocks before `end`, which no row is added to any more. False when there is none.
-    pub fn follow(&mut self, end: pg_sys::BlockNumber, most: u32) -> bool {
-        let end = end.min(self.next.saturating_add(most));
-        if self.is_lost || self.next >= end {
-            return false;
-        }
-        while self.next < end && !self.is_lost {
-            self.is_lost = self.block().is_err();
-            self.next += 1;
-        }
-        true
-    }
-
-    /// Reads what is left of the table; its digest, unless something was not as expected.
-    pub fn finish(mut self) -> Option<TableDigest> {
-        // SAFETY: the relation is open.
-        let end = unsafe {
-            pg_sys::RelationGetNumberOfBlocksInFork(self.relation, pg_sys::ForkNumber::MAIN_FORKNUM)
-        };
-        while self.follow(end, 64) {
-            interrupt::check();
-        }
-        // SAFETY: made by `new`, freed once.
+    /// How many rows are in the table as they were sent.
+    pub fn finish(self) -> u64 {
+        // SAFETY: made by `new`, freed once; an error leaves both to the end of the memory context they are in.
         unsafe {
             pg_sys::MemoryContextDelete(self.context);
             pg_sys::FreeAccessStrategy(self.strategy);
         }
-        (!self.is_lost).then_some(self.digest)
+        self.same
     }
 
-    fn block(&mut self) -> std::result::Result<(), Malformed> {
-        let Follower { columns, types, deformer, hasher, digest, page, context, .. } = self;
-        // SAFETY: the relation is open and has this block; the buffer is pinned and locked while its page is copied. Detoasting
-        // could read other buffers, so it is done after this one was let go.
-        unsafe {
-            let buffer = pg_sys::ReadBufferExtended(
-                self.relation,
-                pg_sys::ForkNumber::MAIN_FORKNUM,
-                self.next,
-                pg_sys::ReadBufferMode::RBM_NORMAL,
-                self.strategy,
-            );
-            pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as _);
-            let bytes: *const u8 = pg_sys::BufferGetPage(buffer).cast();
-            page.0.as_mut_ptr().copy_from_nonoverlapping(bytes, PAGE);
-            pg_sys::UnlockReleaseBuffer(buffer);
-        }
-        for tuple in tuples(&page.0)? {
-            let mut has_toasted = false;
-            deformer.deform(tuple?, |column, stored| match stored {
-                // The same as `read_back`, for what most values of many tables are.
-                Stored::Cell(Cell::Int8(v)) => hasher.sent_whole(column, v),
-                Stored::Cell(Cell::Int4(v)) => hasher.sent_whole(column, i64::from(v)),
-                Stored::Cell(Cell::Bool(v)) => hasher.sent_whole(column, i64::from(v)),
-                Stored::Cell(Cell::Float8(v)) => hasher.sent_double(column, v),
-                Stored::Cell(Cell::Null) => hasher.sent_null(column),
-                Stored::Cell(cell) => hasher.read_back(column, &cell),
-                Stored::Toasted(datum) => {
-                    has_toasted = true;
-                    // SAFETY: the bytes are a whole varlena of this column, which lives until the page is read anew; detoasted
-                    // bytes live in the context until the row is done.
-                    let cell = unsafe {
-                        let outer = pg_sys::MemoryContextSwitchTo(*context);
-                        let datum = pg_sys::Datum::from(datum.as_ptr());
-                        let cell = datum::to_cell(datum, &types[column], columns[column].storage);
-                        pg_sys::MemoryContextSwitchTo(outer);
-                        cell
-                    };
-                    hasher.read_back(column, &cell);
+    /// Compares rows that were just inserted into `relation` with what was handed to the insert.
+    ///
+    /// # Safety
+    /// `relation` is the one that this was made for; each slot has the place (`tts_tid`) of its row, and each of `sent` has `t_len`
+    /// bytes at `t_data`.
+    pub unsafe fn compare(
+        &mut self,
+        relation: pg_sys::Relation,
+        slots: &[*mut pg_sys::TupleTableSlot],
+        sent: &[pg_sys::HeapTupleData],
+    ) {
+        // Rows that are not as they were sent: what was sent, and a copy of what is there.
+        let mut others: Vec<(&[u8], Vec<u8>)> = Vec::new();
+        let mut open: Option<(pg_sys::BlockNumber, pg_sys::Buffer)> = None;
+        for (slot, sent) in slots.iter().zip(sent) {
+            // SAFETY: the caller's promise; the block exists, as a row was put into it. The buffer is pinned and locked while its page is
+            // looked at, and let go before the next one, and before anything else that could read buffers.
+            unsafe {
+                let tid = (**slot).tts_tid;
+                let block = (u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo);
+                let buffer = match open {
+                    Some((known, buffer)) if known == block => buffer,
+                    _ => {
+                        if let Some((_, buffer)) = open {
+                            pg_sys::UnlockReleaseBuffer(buffer);
+                        }
+                        let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+                        let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
+                        let buffer =
+                            pg_sys::ReadBufferExtended(relation, main, block, normal, self.strategy);
+                        pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as _);
+                        open = Some((block, buffer));
+                        buffer
+                    }
+                };
+                let page = std::slice::from_raw_parts(pg_sys::BufferGetPage(buffer).cast::<u8>(), PAGE);
+                let stored = tuple_at(page, tid.ip_posid).unwrap_or_default();
+                let sent = std::slice::from_raw_parts(sent.t_data.cast::<u8>(), sent.t_len as usize);
+                if is_same_tuple(sent, stored) {
+                    self.same += 1;
+                } else {
+                    others.push((sent, stored.to_vec()));
                 }
-            })?;
-            hasher.end_row(digest);
-            if has_toasted {
-                // SAFETY: nothing in it is used any more.
-                unsafe { pg_sys::MemoryContextReset(*context) };
-                interrupt::check();
             }
         }
-        Ok(())
+        if let Some((_, buffer)) = open {
+            // SAFETY: pinned and locked above.
+            unsafe { pg_sys::UnlockReleaseBuffer(buffer) };
+        }
+        for (sent, stored) in others {
+            self.same += u64::from(self.has_same_values(sent, &stored));
+            // SAFETY: nothing in it is used any more.
+            unsafe { pg_sys::MemoryContextReset(self.context) };
+        }
     }
+
+    /// Whether both tuples have the same values in the columns of the plan.
+    fn has_same_values(&self, sent: &[u8], stored: &[u8]) -> bool {
+        // Aligned as in a page: PostgreSQL reads the headers of out of line values.
+        let mut words = vec![0u64; stored.len().div_ceil(8)];
+        // SAFETY: `words` has at least as many bytes, and any bytes are a u8.
+        let stored = unsafe {
+            let bytes = std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), stored.len());
+            bytes.copy_from_slice(stored);
+            &*bytes
+        };
+        let mut cells = Vec::with_capacity(self.types.len());
+        let is_whole = self.deformer.deform(sent, |_, value| cells.push(value)).is_ok();
+        let mut at = cells.iter();
+        let mut is_same = true;
+        let found = self.deformer.deform(stored, |column, value| {
+            let Some(sent) = at.next() else {
+                is_same = false;
+                return;
+            };
+            is_same &= match value {
+                Stored::Cell(_) => *sent == value,
+                // SAFETY: the bytes are a whole varlena of this column; what is detoasted lives in the context until the row is done.
+                Stored::Toasted(datum) => unsafe {
+                    let outer = pg_sys::MemoryContextSwitchTo(self.context);
+                    let datum = pg_sys::Datum::from(datum.as_ptr());
+                    let cell = datum::to_cell(datum, &self.types[column], self.columns[column].storage);
+                    pg_sys::MemoryContextSwitchTo(outer);
+                    *sent == Stored::Cell(cell)
+                },
+            };
+        });
+        interrupt::check();
+        is_whole && found.is_ok() && is_same && at.next().is_none()
+    }
+}
+
+/// True where two tuples are the same but for what an insert fills in: transaction ids, ctid, and the visibility bits of
+/// `t_infomask`. Minor releases from November 2026 on set two of those bits in every tuple that is formed (`HEAP_IS_DATUM`).
+pub fn is_same_tuple(one: &[u8], other: &[u8]) -> bool {
+    // htup_details.h: t_infomask2 is at 18, t_infomask at 20, t_hoff at 22.
+    let flags = |tuple: &[u8]| {
+        let infomask = u16::from_ne_bytes([*tuple.get(20)?, *tuple.get(21)?]);
+        Some((infomask & !(pg_sys::HEAP_XACT_MASK as u16), [*tuple.get(18)?, *tuple.get(19)?]))
+    };
+    flags(one) == flags(other) && one.get(22..) == other.get(22..)
 }

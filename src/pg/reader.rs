@@ -1,31 +1,38 @@
-//! The reader thread: scans SQLite, converts, and forms heap tuples, while the backend writes the batch before.
+//! The threads of a load: one scans SQLite, one or more convert what it read and form heap tuples, while the backend writes the batch before.
 //!
-//! This is the only file that starts a thread. The thread calls nothing of PostgreSQL. It blocks every signal, so that the
-//! backend's handlers run on the backend's own thread. It says `Done` or `Failed` as its last word; without that word its end
-//! is an error, so a panic in it can never look like the end of the data. It is joined on every way out, because a scope
-//! owns it: before an error of the backend's side unwinds past [`scan`], the channel is closed and [`interrupt::stop_reader`]
-//! tells a long step of SQLite to end.
-#![allow(unsafe_code)] // blocks signals around the start of the thread
+//! This is the only file that starts threads. They call nothing of PostgreSQL. They block every signal, so that the backend's handlers run on
+//! the backend's own thread. The reader's last word goes to the backend through a converter; without it the end of a thread is an
+//! error, and so is a row that was read and not converted: a panic can never look like the end of the data. All are joined on every way
+//! out, because a scope owns them: before an error of the backend's side unwinds past [`scan`], the channels are closed and
+//! [`interrupt::stop_reader`] tells a long step of SQLite to end.
+//!
+//! Rows stay in the order of the scan: batches go to the converters in turn, and are taken from them in turn.
+#![allow(unsafe_code)] // blocks signals around the start of the threads
+
+mod budget;
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use aliaport_plan::tuple::{Images, Writer};
+use aliaport_plan::rows::Rows;
+use aliaport_plan::tuple::Images;
 use aliaport_sqlite::{ExclusiveReader, SourceError};
 
+use self::budget::Budget;
 use super::error::{Result, unexpected};
 use super::interrupt;
 use super::row::{Fate, Former, RowConverter, RowError, SetAside};
 
-/// Bytes of tuples after which a batch is handed over. As large as COPY's buffer it would pass the channel too often; from
-/// 256 kB on nothing is gained, and it should stay within the second-level cache.
+/// Bytes of copied rows after which a batch is handed over. As large as COPY's buffer it would pass the channels too often; from
+/// 256 kB on nothing is gained, and what is worked on should stay within the second-level cache.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Rows after which a batch is handed over: the most that one multi-insert takes.
-const BATCH_ROWS: usize = 1000;
-/// Batches on their way, 4 MB at most: when the backend waits for the disk (each 16 MB of its ring of buffers it flushes WAL), the
-/// thread goes on. Memory is used for those that really wait.
-const BATCHES_AHEAD: usize = 16;
+/// Bytes on their way: when the backend waits for the disk (each 16 MB of its ring of buffers it flushes WAL), the threads go on.
+/// Memory is used for those that really wait.
+const BYTES_AHEAD: usize = 8 << 20;
+/// Batches that a channel holds; [`BYTES_AHEAD`] is less.
+const BATCHES_AHEAD: usize = 2 * BYTES_AHEAD / BATCH_BYTES;
 /// How long the backend waits for a batch before it looks at its interrupt flags.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How long an ending process waits for its reader thread; a step of SQLite looks at its flag far more often.
@@ -47,16 +54,16 @@ pub fn halt() {
     }
 }
 
-/// Says something to the backend; false when it does not listen any more.
-fn hand_over(to_backend: &SyncSender<Message>, message: Message) -> bool {
+/// Lets the reader thread wait for others. It comes back only while SQLite may be touched.
+fn away_from_sqlite<R>(wait: impl FnOnce() -> R) -> R {
     IS_READING.store(false, SeqCst);
-    let is_taken = to_backend.send(message).is_ok();
+    let result = wait();
     IS_READING.store(true, SeqCst);
     while IS_ENDING.load(SeqCst) {
         IS_READING.store(false, SeqCst);
         std::thread::park();
     }
-    is_taken
+    result
 }
 
 /// Some rows, ready to be written.
@@ -69,20 +76,22 @@ pub struct Batch {
     pub last: (u64, Option<i64>),
     /// The rowids of all its tuples, where they were asked for.
     pub rowids: Vec<Option<i64>>,
+    /// What it counts for in the budget.
+    bytes: usize,
 }
 
-/// What the backend's own thread does with the batches.
-pub trait Backend {
-    /// Writes a batch.
-    fn write(&mut self, batch: &mut Batch) -> Result<()>;
-    /// No batch is ready: a moment for work that can wait. False when there is none, so that the thread may sleep.
-    fn idle(&mut self) -> bool;
+/// What the reader says to a converter.
+enum Read {
+    Rows(Rows),
+    /// There are no more: so many were read, or this went wrong.
+    End(std::result::Result<u64, SourceError>),
 }
 
-/// What the thread says at the end.
+/// What a converter says to the backend.
 enum Message {
     Batch(Batch),
-    Done(Box<Finished>),
+    /// Every row was read, and there were so many.
+    Done(u64),
     Failed(Failure),
 }
 
@@ -103,53 +112,86 @@ pub struct Finished {
     pub rejected: u64,
 }
 
-/// Reads `rows` to the end in a thread; `writer_side` gets the batches in order, in the backend's own thread.
+/// Reads `rows` to the end; `write` gets the batches in order, in the backend's own thread.
 ///
-/// `attributes` are the positions (0-based `attnum`) of the converter's columns, ascending. `with_rowids` fills [`Batch::rowids`].
+/// There is one thread for each of `converters`, of which there must be one at least; each forms tuples in the former beside it.
+/// `with_rowids` fills [`Batch::rowids`].
 pub fn scan(
     rows: ExclusiveReader<'_>,
-    converter: RowConverter,
-    writer: Writer,
-    attributes: Vec<usize>,
+    converters: Vec<(RowConverter, Former)>,
     with_rowids: bool,
-    writer_side: &mut impl Backend,
+    mut write: impl FnMut(&mut Batch) -> Result<()>,
 ) -> Result<Finished> {
-    // Dropped after the scope has joined the thread: what SQLite does next must not find the flag still set.
+    // Dropped after the scope has joined the threads: what SQLite does next must not find the flag still set.
     let _go_on = LetReaderRun;
+    let budget = Budget::new(BYTES_AHEAD);
     std::thread::scope(|scope| {
-        let (to_backend, from_reader) = sync_channel(BATCHES_AHEAD);
-        let (to_reader, from_backend) = sync_channel(BATCHES_AHEAD + 2);
-        let job = Job {
-            rows,
-            converter,
-            form: Former::new(writer, attributes),
-            read: 0,
-            rejected: 0,
-            rowids: with_rowids.then(Vec::new),
-        };
+        let (to_reader, from_converters) = sync_channel(converters.len() * BATCHES_AHEAD);
+        let (mut to_converters, mut lines) = (Vec::new(), Vec::new());
+        for (converter, former) in converters {
+            let (to_converter, from_reader) = sync_channel(BATCHES_AHEAD);
+            let (to_backend, from_converter) = sync_channel(BATCHES_AHEAD);
+            let (to_former, from_backend) = sync_channel(BATCHES_AHEAD);
+            let job = Conversion {
+                converter,
+                former,
+                from_backend,
+                to_backend,
+                read: 0,
+                rejected: 0,
+                rowids: with_rowids.then(Vec::new),
+            };
+            let to_reader = to_reader.clone();
+            let thread = start(scope, "aliaport convert", move || job.run(&from_reader, &to_reader))?;
+            to_converters.push(to_converter);
+            lines.push(Line { thread, from_converter, to_former });
+        }
+        let scan = Scan { rows, to_converters, from_converters, budget: &budget };
         IS_READING.store(true, SeqCst);
-        let thread = with_signals_blocked(|| {
-            std::thread::Builder::new().name("aliaport reader".to_owned()).spawn_scoped(scope, move || {
-                job.run(&to_backend, &from_backend);
-                IS_READING.store(false, SeqCst);
-            })
-        })
-        .map_err(|e| {
+        let reader = start(scope, "aliaport reader", move || {
+            scan.run();
             IS_READING.store(false, SeqCst);
-            unexpected(format!("failure to start a thread: {e}"))
-        })?;
-        // Dropped before the scope joins the thread, on return and on unwinding alike.
-        let _stop = StopReader;
-        let finished = receive(&from_reader, &to_reader, writer_side);
-        drop(from_reader);
-        if finished.is_err() {
-            interrupt::stop_reader();
+        })
+        .inspect_err(|_| IS_READING.store(false, SeqCst))?;
+        // Dropped before the scope joins the threads, on return and on unwinding alike.
+        let stop = StopThreads(&budget);
+        let total = receive(&lines, &budget, &mut write);
+        if total.is_err() {
+            drop(stop);
         }
-        if thread.join().is_err() {
-            return Err(unexpected("panic in the reader thread"));
+        let mut finished: Option<Finished> = None;
+        let mut has_panicked = false;
+        for Line { thread, from_converter, to_former } in lines {
+            drop((from_converter, to_former));
+            match (thread.join(), &mut finished) {
+                (Ok(part), Some(whole)) => whole.absorb(&part),
+                (Ok(part), none) => *none = Some(part),
+                (Err(_), _) => has_panicked = true,
+            }
         }
-        finished
+        has_panicked |= reader.join().is_err();
+        if has_panicked {
+            return Err(unexpected("panic in a thread of the load"));
+        }
+        let total = total?;
+        finished.filter(|whole| whole.read == total).ok_or_else(|| unexpected("row that was read and not converted"))
     })
+}
+
+/// A converter thread as the backend sees it.
+struct Line<'s> {
+    thread: ScopedJoinHandle<'s, Finished>,
+    from_converter: Receiver<Message>,
+    /// Memory goes back to be filled again.
+    to_former: SyncSender<Images>,
+}
+
+impl Finished {
+    fn absorb(&mut self, other: &Finished) {
+        self.converter.absorb(&other.converter);
+        self.read += other.read;
+        self.rejected += other.rejected;
+    }
 }
 
 struct LetReaderRun;
@@ -160,43 +202,56 @@ impl Drop for LetReaderRun {
     }
 }
 
-struct StopReader;
+struct StopThreads<'b>(&'b Budget);
 
-impl Drop for StopReader {
+impl Drop for StopThreads<'_> {
     fn drop(&mut self) {
         interrupt::stop_reader();
+        self.0.close();
     }
 }
 
+/// Writes every batch; how many rows the reader has read.
 fn receive(
-    from_reader: &Receiver<Message>,
-    to_reader: &SyncSender<Images>,
-    writer_side: &mut impl Backend,
-) -> Result<Finished> {
-    loop {
-        let message = match from_reader.try_recv() {
-            Err(TryRecvError::Empty) if writer_side.idle() => continue,
-            Err(TryRecvError::Empty) => from_reader.recv_timeout(PATIENCE),
-            Ok(message) => Ok(message),
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+    lines: &[Line<'_>],
+    budget: &Budget,
+    write: &mut impl FnMut(&mut Batch) -> Result<()>,
+) -> Result<u64> {
+    for Line { from_converter, to_former, .. } in lines.iter().cycle() {
+        let message = loop {
+            match from_converter.recv_timeout(PATIENCE) {
+                Ok(message) => break message,
+                Err(RecvTimeoutError::Timeout) => interrupt::check(),
+                Err(RecvTimeoutError::Disconnected) => return Err(unexpected("end of a thread of the load")),
+            }
         };
         match message {
-            Ok(Message::Batch(mut batch)) => {
+            Message::Batch(mut batch) => {
                 interrupt::check();
-                writer_side.write(&mut batch)?;
-                // The memory goes back to be filled again; if the thread has ended, it is not needed.
-                let _ = to_reader.try_send(batch.images);
+                write(&mut batch)?;
+                // If the thread has ended, the memory is not needed.
+                let _ = to_former.try_send(batch.images);
+                budget.give_back(batch.bytes);
             }
-            Ok(Message::Done(finished)) => return Ok(*finished),
-            Ok(Message::Failed(Failure::Source(error))) => return Err(error.into()),
-            Ok(Message::Failed(Failure::Row(error))) => return Err(super::load::row_error(error)),
-            Ok(Message::Failed(Failure::Form(attribute))) => {
+            Message::Done(read) => return Ok(read),
+            Message::Failed(Failure::Source(error)) => return Err(error.into()),
+            Message::Failed(Failure::Row(error)) => return Err(super::load::row_error(error)),
+            Message::Failed(Failure::Form(attribute)) => {
                 return Err(unexpected(format!("cell for attribute {}", attribute.saturating_add(1))));
             }
-            Err(RecvTimeoutError::Timeout) => interrupt::check(),
-            Err(RecvTimeoutError::Disconnected) => return Err(unexpected("end of the reader thread")),
         }
     }
+    Err(unexpected("load without a converter"))
+}
+
+/// Starts a thread that blocks every signal.
+fn start<'s, 'e, R: Send + 's>(
+    scope: &'s Scope<'s, 'e>,
+    name: &str,
+    work: impl FnOnce() -> R + Send + 's,
+) -> Result<ScopedJoinHandle<'s, R>> {
+    with_signals_blocked(|| Builder::new().name(name.to_owned()).spawn_scoped(scope, work))
+        .map_err(|e| unexpected(format!("failure to start a thread: {e}")))
 }
 
 /// Starts a thread such that it inherits a mask with every signal blocked.
@@ -213,69 +268,108 @@ fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
     }
 }
 
-/// What the thread works on.
-struct Job<'a> {
-    rows: ExclusiveReader<'a>,
+/// What the reader thread works on.
+struct Scan<'s, 'b> {
+    rows: ExclusiveReader<'s>,
+    to_converters: Vec<SyncSender<Read>>,
+    /// Memory that was used before.
+    from_converters: Receiver<Rows>,
+    budget: &'b Budget,
+}
+
+impl Scan<'_, '_> {
+    /// Reads to the end, or until nobody listens any more.
+    fn run(mut self) {
+        let to_converters = std::mem::take(&mut self.to_converters);
+        let mut read = 0;
+        for to_converter in to_converters.iter().cycle() {
+            let mut batch = self.from_converters.try_recv().unwrap_or_default();
+            batch.restart(read + 1);
+            let is_last = match self.rows.fill(&mut batch, BATCH_BYTES) {
+                Ok(is_last) => is_last,
+                Err(error) => {
+                    let _ = to_converter.send(Read::End(Err(error)));
+                    return;
+                }
+            };
+            read += batch.len() as u64;
+            if is_last && batch.is_empty() {
+                let _ = to_converter.send(Read::End(Ok(read)));
+                return;
+            }
+            let bytes = batch.size();
+            let goes_on = away_from_sqlite(|| {
+                self.budget.take(bytes);
+                to_converter.send(Read::Rows(batch)).is_ok() && self.budget.wait()
+            });
+            if !goes_on {
+                return;
+            }
+        }
+    }
+}
+
+/// What a converter thread works on.
+struct Conversion {
     converter: RowConverter,
-    form: Former,
+    former: Former,
+    /// Memory that was used before.
+    from_backend: Receiver<Images>,
+    to_backend: SyncSender<Message>,
     read: u64,
     rejected: u64,
     rowids: Option<Vec<Option<i64>>>,
 }
 
-impl Job<'_> {
-    fn run(mut self, to_backend: &SyncSender<Message>, from_backend: &Receiver<Images>) {
-        let last_word = match self.scan(to_backend, from_backend) {
-            Ok(true) => Message::Done(Box::new(Finished {
-                converter: self.converter,
-                read: self.read,
-                rejected: self.rejected,
-            })),
-            // The backend has gone away: nobody is left to be told.
-            Ok(false) => return,
-            Err(failure) => Message::Failed(failure),
-        };
-        hand_over(to_backend, last_word);
+impl Conversion {
+    /// Converts until there is no more, or nobody listens any more.
+    fn run(mut self, from_reader: &Receiver<Read>, to_reader: &SyncSender<Rows>) -> Finished {
+        while let Ok(read) = from_reader.recv() {
+            let (message, rows) = match read {
+                Read::Rows(rows) => match self.convert(&rows) {
+                    Ok(batch) => (Message::Batch(batch), Some(rows)),
+                    Err(failure) => (Message::Failed(failure), None),
+                },
+                Read::End(Ok(read)) => (Message::Done(read), None),
+                Read::End(Err(error)) => (Message::Failed(Failure::Source(error)), None),
+            };
+            if let Some(mut rows) = rows {
+                // What a large value needed must not wait here for the next batch.
+                rows.restart(0);
+                let _ = to_reader.try_send(rows);
+            }
+            if self.to_backend.send(message).is_err() {
+                break;
+            }
+        }
+        Finished { converter: self.converter, read: self.read, rejected: self.rejected }
     }
 
-    /// True when every row has been sent, false when the backend does not listen any more.
-    fn scan(
-        &mut self,
-        to_backend: &SyncSender<Message>,
-        from_backend: &Receiver<Images>,
-    ) -> std::result::Result<bool, Failure> {
-        let mut last = (0, None);
-        while let Some(row) = self.rows.next().map_err(Failure::Source)? {
+    fn convert(&mut self, rows: &Rows) -> std::result::Result<Batch, Failure> {
+        self.converter.go_to(rows.first());
+        let mut last = (self.read, None);
+        for (row, number) in rows.iter().zip(rows.first()..) {
             self.read += 1;
-            last = (self.read, row.rowid());
-            match self.converter.convert(&row, &mut self.form).map_err(Failure::Row)? {
+            last = (number, row.rowid());
+            match self.converter.convert(&row, &mut self.former).map_err(Failure::Row)? {
                 Fate::Kept => {
-                    self.form.writer.end_row();
                     if let Some(rowids) = &mut self.rowids {
                         rowids.push(last.1);
                     }
                 }
                 Fate::SetAside => self.rejected += 1,
             }
-            if let Some(attribute) = self.form.take_misfit() {
-                return Err(Failure::Form(attribute));
-            }
-            let images = self.form.writer.images();
-            if images.size() >= BATCH_BYTES || images.len() >= BATCH_ROWS {
-                let empty = from_backend.try_recv().unwrap_or_default();
-                if !self.send(to_backend, empty, last) {
-                    return Ok(false);
-                }
-            }
         }
-        Ok(self.send(to_backend, Images::default(), last))
-    }
-
-    fn send(&mut self, to_backend: &SyncSender<Message>, empty: Images, last: (u64, Option<i64>)) -> bool {
-        // A row that was begun and then set aside must not be left at the end of the images.
-        let images = self.form.writer.replace(empty);
-        let rowids = self.rowids.as_mut().map(std::mem::take).unwrap_or_default();
-        let batch = Batch { images, set_aside: self.converter.take_set_aside(), last, rowids };
-        hand_over(to_backend, Message::Batch(batch))
+        if let Some(attribute) = self.former.take_misfit() {
+            return Err(Failure::Form(attribute));
+        }
+        Ok(Batch {
+            // A row that was begun and then set aside must not be left at the end of the images.
+            images: self.former.writer.replace(self.from_backend.try_recv().unwrap_or_default()),
+            set_aside: self.converter.take_set_aside(),
+            last,
+            rowids: self.rowids.as_mut().map(std::mem::take).unwrap_or_default(),
+            bytes: rows.size(),
+        })
     }
 }

@@ -25,6 +25,7 @@ pub mod profile;
 pub mod range;
 pub mod report;
 pub mod row;
+pub mod rows;
 pub mod target;
 pub mod tuple;
 pub mod value;

@@ -4,13 +4,15 @@
 //! Knows neither database, so that it can run in a thread beside the backend.
 
 use crate::convert::{Converter, Lossy, Plain, Rules, Scratch, ValueError, Zone, shown};
-use crate::digest::{RowHasher, TableDigest};
+use crate::digest::{self, RowHasher, TableDigest, Witness};
 use crate::pg_type::PgType;
 use crate::plan::{ColumnPlan, TablePlan};
-use crate::tuple::Writer;
+use crate::tuple::deform::{Deformer, Stored};
+use crate::tuple::{Attribute, Writer};
 use crate::value::{Cell, Row, Value};
 use serde_json::{Map, json};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What happens to a value that its column cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub trait CellSink {
     fn begin_row(&mut self);
     /// The next column's cell.
     fn cell(&mut self, column: usize, cell: &Cell<'_>);
+    /// The row is complete. Its heap tuple, from a sink that forms them.
+    fn end_row(&mut self) -> Option<&[u8]>;
 }
 
 /// A sink that forms heap tuples.
@@ -69,6 +73,12 @@ impl CellSink for Former {
         if !self.writer.cell(attribute, cell) {
             self.misfit = self.misfit.or(Some(attribute));
         }
+    }
+
+    #[inline]
+    fn end_row(&mut self) -> Option<&[u8]> {
+        self.writer.end_row();
+        Some(self.writer.last())
     }
 }
 
@@ -120,6 +130,16 @@ struct Lane {
     is_not_null: bool,
 }
 
+/// Takes every formed tuple apart again and holds what is in it against the source, so that what is written is known to be right.
+struct Inspector {
+    deformer: Deformer,
+    witness: Witness,
+    /// The digest takes tuples as they are formed.
+    hashes_tuples: bool,
+    /// Columns of the row at hand whose cells are not the source's values, and known not to be.
+    excused: Vec<usize>,
+}
+
 /// Converts the rows of one table.
 pub struct RowConverter {
     table: String,
@@ -129,9 +149,11 @@ pub struct RowConverter {
     on_error: OnError,
     /// The number of the row at hand, from 1.
     number: u64,
-    refusals: Refusals,
+    refusals: Arc<Refusals>,
     scratch: Scratch,
+    /// Where rows are hashed cell by cell.
     hasher: Option<RowHasher>,
+    inspector: Option<Inspector>,
     digest: TableDigest,
     lossy: Vec<(usize, Lossy, u64)>,
     set_aside: Vec<SetAside>,
@@ -162,9 +184,10 @@ impl RowConverter {
             key,
             on_error,
             number: 0,
-            refusals: Refusals::new(),
+            refusals: Arc::default(),
             scratch: Scratch::default(),
             hasher: with_digest.then(|| RowHasher::new(&types).with_zone(zone)),
+            inspector: None,
             digest: TableDigest::default(),
             lossy: Vec::new(),
             set_aside: Vec::new(),
@@ -173,15 +196,50 @@ impl RowConverter {
 
     /// Texts that the input function of their type is known to refuse become bad values.
     #[must_use]
-    pub fn with_refusals(mut self, refusals: Refusals) -> Self {
+    pub fn with_refusals(mut self, refusals: Arc<Refusals>) -> Self {
         self.refusals = refusals;
         self
+    }
+
+    /// For a sink that forms the tuples of a table with these attributes; the columns are at `positions` in it, as [`Former::new`] has them.
+    /// Where a digest is computed, each tuple is inspected.
+    #[must_use]
+    pub fn with_tuples(mut self, attributes: &[Attribute], positions: &[usize], zone: &Zone) -> Self {
+        if self.hasher.is_none() {
+            return self;
+        }
+        let types: Vec<&PgType> = self.columns.iter().map(|c| &c.pg_type).collect();
+        let hashes_tuples = positions.iter().copied().eq(0..attributes.len())
+            && digest::attributes(&types).is_some_and(|hashed| hashed == attributes);
+        if hashes_tuples {
+            self.hasher = None;
+        }
+        self.inspector = Some(Inspector {
+            deformer: Deformer::new(attributes, positions.iter().copied().zip(types.iter().copied())),
+            witness: Witness::new(&types).with_zone(zone),
+            hashes_tuples,
+            excused: Vec::new(),
+        });
+        self
+    }
+
+    /// Says that the next row has this number in the scan, from 1.
+    pub fn go_to(&mut self, number: u64) {
+        self.number = number.saturating_sub(1);
+    }
+
+    /// Takes over what another converter of the same table has counted.
+    pub fn absorb(&mut self, other: &RowConverter) {
+        self.digest.merge(&other.digest);
+        for (column, lossy, n) in &other.lossy {
+            count(&mut self.lossy, *column, *lossy, *n);
+        }
     }
 
     /// Converts one row into `sink`.
     ///
     /// # Errors
-    /// Under [`OnError::Abort`] the first bad value of the row.
+    /// Under [`OnError::Abort`] the first bad value of the row; a tuple that does not hold what the source holds, which is a bug.
     pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
         sink.begin_row();
         self.number += 1;
@@ -190,38 +248,43 @@ impl RowConverter {
             // Most values of many tables need no conversion; each arm is compiled for its own kind of cell.
             match (lane.plain, value) {
                 (Plain::Int8, Value::Integer(v)) => {
+                    let cell = Cell::Int8(v);
                     if let Some(hasher) = &mut self.hasher {
-                        hasher.sent_whole(column, v);
+                        hasher.read_back(column, &cell);
                     }
-                    sink.cell(column, &Cell::Int8(v));
+                    sink.cell(column, &cell);
                     continue;
                 }
                 (Plain::Int4, Value::Integer(v)) if i32::try_from(v).is_ok() => {
+                    let cell = Cell::Int4(v as i32);
                     if let Some(hasher) = &mut self.hasher {
-                        hasher.sent_whole(column, v);
+                        hasher.read_back(column, &cell);
                     }
-                    sink.cell(column, &Cell::Int4(v as i32));
+                    sink.cell(column, &cell);
                     continue;
                 }
                 (Plain::Boolean, Value::Integer(v @ (0 | 1))) => {
+                    let cell = Cell::Bool(v == 1);
                     if let Some(hasher) = &mut self.hasher {
-                        hasher.sent_whole(column, v);
+                        hasher.read_back(column, &cell);
                     }
-                    sink.cell(column, &Cell::Bool(v == 1));
+                    sink.cell(column, &cell);
                     continue;
                 }
                 (Plain::Float8, Value::Real(v)) => {
+                    let cell = Cell::Float8(v);
                     if let Some(hasher) = &mut self.hasher {
-                        hasher.sent_double(column, v);
+                        hasher.read_back(column, &cell);
                     }
-                    sink.cell(column, &Cell::Float8(v));
+                    sink.cell(column, &cell);
                     continue;
                 }
                 (_, Value::Null) if !lane.is_not_null => {
+                    let cell = Cell::Null;
                     if let Some(hasher) = &mut self.hasher {
-                        hasher.sent_null(column);
+                        hasher.read_back(column, &cell);
                     }
-                    sink.cell(column, &Cell::Null);
+                    sink.cell(column, &cell);
                     continue;
                 }
                 _ => {}
@@ -238,11 +301,19 @@ impl RowConverter {
                 Ok(converted) => {
                     if !(lane.is_not_null && matches!(converted.cell, Cell::Null)) {
                         if let Some(hasher) = &mut self.hasher {
-                            hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
+                            match &self.inspector {
+                                Some(_) => hasher.read_back(column, &converted.cell),
+                                None => {
+                                    hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
+                                }
+                            }
                         }
                         sink.cell(column, &converted.cell);
                         if let Some(lossy) = converted.lossy {
-                            count(&mut self.lossy, column, lossy);
+                            count(&mut self.lossy, column, lossy, 1);
+                            if let Some(inspector) = &mut self.inspector {
+                                inspector.excused.push(column);
+                            }
                         }
                         continue;
                     }
@@ -261,12 +332,24 @@ impl RowConverter {
                 if let Some(hasher) = &mut self.hasher {
                     hasher.abandon_row();
                 }
+                if let Some(inspector) = &mut self.inspector {
+                    inspector.excused.clear();
+                }
                 return Ok(Fate::SetAside);
             }
-            if let Some(hasher) = &mut self.hasher {
-                hasher.sent(column, Value::Null, &Cell::Null, false);
+            if let Some(inspector) = &mut self.inspector {
+                inspector.excused.push(column);
             }
             sink.cell(column, &Cell::Null);
+        }
+        let image = sink.end_row();
+        if let (Some(inspector), Some(image)) = (&mut self.inspector, image) {
+            if let Err(column) = inspector.inspect(row, image) {
+                return Err(self.misformed(row, column));
+            }
+            if inspector.hashes_tuples {
+                self.digest.add_tuple(image);
+            }
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.end_row(&mut self.digest);
@@ -318,6 +401,35 @@ impl RowConverter {
 
     fn error(&self, row: &Row<'_>, column: usize, error: Option<&ValueError>) -> RowError {
         let (sqlstate, message) = self.reason(column, error);
+        let mut detail = self.held(row, column);
+        if let Some(more) = error.and_then(ValueError::detail) {
+            detail.push(' ');
+            detail.push_str(&more);
+        }
+        let hint = match error {
+            Some(error) => error.hint().to_owned(),
+            None => "Repair the row in SQLite, or import with on_error => 'reject' to set it aside in aliaport.rejected_row.".to_owned(),
+        };
+        RowError { sqlstate, message, detail, hint }
+    }
+
+    /// A tuple was formed that does not hold what it should.
+    #[cold]
+    fn misformed(&self, row: &Row<'_>, column: Option<usize>) -> RowError {
+        RowError {
+            sqlstate: "XX000",
+            message: "unexpected content of a formed tuple".to_owned(),
+            detail: match column {
+                Some(column) => self.held(row, column),
+                None => format!("SQLite table \"{}\", {}.", self.table, self.place(row)),
+            },
+            hint: "This is a bug in aliaport_import; nothing was imported. aliaport_import.tuple_images = off lets PostgreSQL form the tuples."
+                .to_owned(),
+        }
+    }
+
+    /// Where a value is, what it is, and where it should go.
+    fn held(&self, row: &Row<'_>, column: usize) -> String {
         let plan = &self.columns[column];
         let value = row.value(column);
         let declared = if plan.declared_type.is_empty() {
@@ -329,22 +441,13 @@ impl RowConverter {
             Value::Null => "NULL".to_owned(),
             other => format!("{} {}", other.storage_class().as_str(), quoted(&other)),
         };
-        let mut detail = format!(
+        format!(
             "SQLite table \"{}\", {}, column \"{}\" ({declared}) holds {held}; the target type is {}.",
             self.table,
             self.place(row),
             plan.source,
             plan.pg_type
-        );
-        if let Some(more) = error.and_then(ValueError::detail) {
-            detail.push(' ');
-            detail.push_str(&more);
-        }
-        let hint = match error {
-            Some(error) => error.hint().to_owned(),
-            None => "Repair the row in SQLite, or import with on_error => 'reject' to set it aside in aliaport.rejected_row.".to_owned(),
-        };
-        RowError { sqlstate, message, detail, hint }
+        )
     }
 
     /// `rowid 12`, `rowid 12 (id = 12)` or `key (a, b) = (1, x)`.
@@ -384,10 +487,33 @@ impl RowConverter {
     }
 }
 
-fn count(counts: &mut Vec<(usize, Lossy, u64)>, column: usize, lossy: Lossy) {
+impl Inspector {
+    /// Forgets the row that it inspects. Of a tuple that is not what it should be, the column where that shows.
+    #[inline]
+    fn inspect(&mut self, row: &Row<'_>, image: &[u8]) -> Result<(), Option<usize>> {
+        let Inspector { deformer, witness, excused, .. } = self;
+        let mut wrong = None;
+        let deformed = deformer.deform(image, |column, stored| {
+            let agrees = match &stored {
+                Stored::Cell(cell) => witness.agrees(column, row.value(column), cell),
+                Stored::Toasted(_) => false,
+            };
+            if !agrees && !excused.contains(&column) {
+                wrong = wrong.or(Some(column));
+            }
+        });
+        excused.clear();
+        match (wrong, deformed) {
+            (None, Ok(())) => Ok(()),
+            (column, _) => Err(column),
+        }
+    }
+}
+
+fn count(counts: &mut Vec<(usize, Lossy, u64)>, column: usize, lossy: Lossy, n: u64) {
     match counts.iter_mut().find(|(c, l, _)| *c == column && *l == lossy) {
-        Some((_, _, n)) => *n += 1,
-        None => counts.push((column, lossy, 1)),
+        Some((_, _, known)) => *known += n,
+        None => counts.push((column, lossy, n)),
     }
 }
 

@@ -60,6 +60,15 @@ impl Layout {
     }
 }
 
+/// What a tuple holds, without the header that an insert fills in: whether it has a null bitmap; the bitmap, if any, and the data.
+#[inline]
+#[must_use]
+pub fn content(image: &[u8]) -> (bool, &[u8]) {
+    let infomask = image.get(INFOMASK..).and_then(|rest| rest.first_chunk::<2>());
+    let has_nulls = infomask.is_some_and(|bytes| u16::from_ne_bytes(*bytes) & HAS_NULL != 0);
+    (has_nulls, image.get(HEADER..).unwrap_or_default())
+}
+
 /// Tuple images of some rows, one after the other in one piece of memory.
 #[derive(Debug, Default)]
 pub struct Images {
@@ -246,6 +255,19 @@ impl Writer {
     #[must_use]
     pub fn images(&self) -> &Images {
         &self.images
+    }
+
+    /// The image of the row that was completed last; nothing before the first.
+    #[inline]
+    #[must_use]
+    pub fn last(&self) -> &[u8] {
+        let span = self.images.spans.last().map(|(start, length)| *start..start + length);
+        span.and_then(|span| self.images.bytes.get(span)).unwrap_or_default()
+    }
+
+    /// Forgets the rows.
+    pub fn clear(&mut self) {
+        self.images.clear();
     }
 
     /// Hands over the rows and goes on in `empty`, whose memory is used again.

@@ -3,6 +3,8 @@
 //! Neither owns memory: a value borrows from SQLite's row, a cell borrows from the value or from the
 //! converter's scratch space, and both are consumed before the next row is read.
 
+use crate::rows::Copied;
+
 /// One stored value with SQLite's storage class (<https://sqlite.org/datatype3.html>, section 2).
 ///
 /// `Text` is bytes, not `str`: SQLite does not check what an application stores as text.
@@ -66,22 +68,39 @@ impl StorageClass {
 /// One row of a table, valid until its reader goes on to the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'r> {
-    values: &'r [Value<'r>],
+    values: Values<'r>,
     rowid: Option<i64>,
+}
+
+/// Where the values of a row are.
+#[derive(Clone, Copy, Debug)]
+enum Values<'r> {
+    /// With the source.
+    Read(&'r [Value<'r>]),
+    /// In a copy of some rows, with the bytes of their texts and blobs.
+    Copied(&'r [Copied], &'r [u8]),
 }
 
 impl<'r> Row<'r> {
     /// A row with these values, and its rowid where it has one that can be asked for.
     #[must_use]
     pub fn new(values: &'r [Value<'r>], rowid: Option<i64>) -> Self {
-        Row { values, rowid }
+        Row { values: Values::Read(values), rowid }
+    }
+
+    #[inline]
+    pub(crate) fn copied(values: &'r [Copied], bytes: &'r [u8], rowid: Option<i64>) -> Self {
+        Row { values: Values::Copied(values, bytes), rowid }
     }
 
     /// The value of the `i`-th column that was asked for; NULL where there is none.
     #[inline]
     #[must_use]
     pub fn value(&self, i: usize) -> Value<'r> {
-        self.values.get(i).copied().unwrap_or(Value::Null)
+        match self.values {
+            Values::Read(values) => values.get(i).copied().unwrap_or(Value::Null),
+            Values::Copied(values, bytes) => values.get(i).map_or(Value::Null, |copied| copied.value(bytes)),
+        }
     }
 
     /// The rowid; `None` where the table has none, or has columns of all the names it could be asked for by.
@@ -93,13 +112,16 @@ impl<'r> Row<'r> {
     /// How many columns were asked for.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len()
+        match self.values {
+            Values::Read(values) => values.len(),
+            Values::Copied(values, _) => values.len(),
+        }
     }
 
     /// No columns were asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 }
 

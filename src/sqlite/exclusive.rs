@@ -2,15 +2,22 @@
 #![allow(unsafe_code)] // says what the compiler cannot see: nobody else uses the connection meanwhile
 
 use aliaport_plan::catalogue::Table;
+use aliaport_plan::rows::{Full, Rows};
 use aliaport_plan::value::Row;
 
 use crate::error::SourceError;
+use crate::pages::{Next, PageScan};
 use crate::rows::RowReader;
 use crate::source::Source;
 
 /// A [`RowReader`] that has its source for itself, so that it can be sent to a thread.
 pub struct ExclusiveReader<'s> {
+    source: &'s Source,
+    table: Table,
+    columns: Vec<usize>,
     reader: RowReader<'s>,
+    /// Where [`ExclusiveReader::fill`] need not go through SQLite.
+    pages: Option<PageScan>,
 }
 
 // SAFETY: the reader holds pointers into a SQLite connection that was opened without a mutex, which only one thread at a time
@@ -29,7 +36,13 @@ impl Source {
         columns: &[usize],
         filter: Option<&str>,
     ) -> Result<ExclusiveReader<'_>, SourceError> {
-        Ok(ExclusiveReader { reader: self.rows_where(table, columns, filter)? })
+        let source: &Source = self;
+        let reader = source.rows_where(table, columns, filter)?;
+        let pages = match filter {
+            None if reader.can_go_on_after() => PageScan::open(source, table, columns)?,
+            _ => None,
+        };
+        Ok(ExclusiveReader { source, table: table.clone(), columns: columns.to_vec(), reader, pages })
     }
 }
 
@@ -41,5 +54,46 @@ impl ExclusiveReader<'_> {
     #[allow(clippy::should_implement_trait)] // an iterator cannot lend
     pub fn next(&mut self) -> Result<Option<Row<'_>>, SourceError> {
         self.reader.next()
+    }
+
+    /// Goes through SQLite from here on, which is the slower way to the same rows. Before the first row.
+    #[must_use]
+    pub fn through_sqlite(mut self) -> Self {
+        self.pages = None;
+        self
+    }
+
+    /// True where rows come from the file's pages, without SQLite's virtual machine.
+    #[must_use]
+    pub fn reads_pages(&self) -> bool {
+        self.pages.is_some()
+    }
+
+    /// Copies rows until they take `bytes` or more of memory; true after the last row. Not to be mixed with [`ExclusiveReader::next`].
+    ///
+    /// # Errors
+    /// As [`RowReader::next`], and `TooBig` where a row has more bytes than a copy can hold.
+    pub fn fill(&mut self, rows: &mut Rows, bytes: usize) -> Result<bool, SourceError> {
+        let source = self.source;
+        while let Some(pages) = &mut self.pages {
+            if rows.size() >= bytes {
+                return Ok(false);
+            }
+            match pages.next(rows, || source.is_cancelled()) {
+                Next::Row => {}
+                Next::End => return Ok(true),
+                Next::HandOver(after) => {
+                    self.reader = RowReader::open_after(source, &self.table, &self.columns, after)?;
+                    self.pages = None;
+                }
+            }
+        }
+        while rows.size() < bytes {
+            let Some(row) = self.reader.next()? else { return Ok(true) };
+            if let Err(Full) = rows.push(&row) {
+                return Err(self.reader.too_big());
+            }
+        }
+        Ok(false)
     }
 }

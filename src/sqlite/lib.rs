@@ -7,6 +7,7 @@
 //!
 //! A file is treated as hostile: its schema is code that SQLite runs (`harden`), its names and texts are bytes.
 
+mod btree;
 mod catalogue;
 mod content;
 mod error;
@@ -17,6 +18,7 @@ pub mod fixture;
 mod harden;
 mod interrupt;
 mod orphan;
+mod pages;
 mod profile;
 mod reference;
 mod rows;

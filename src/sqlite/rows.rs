@@ -281,6 +281,25 @@ enum Rowid {
 }
 
 impl<'s> RowReader<'s> {
+    /// The rows after the one with this rowid, of a table that [`RowReader::can_go_on_after`]; all without one.
+    pub(crate) fn open_after(
+        source: &'s Source,
+        table: &Table,
+        columns: &[usize],
+        after: Option<i64>,
+    ) -> Result<Self, SourceError> {
+        let filter = match (after, rowid_name(source, table)?) {
+            (Some(rowid), Some(name)) => Some(format!("{name} > {rowid}")),
+            _ => None,
+        };
+        Self::open(source, table, columns, filter.as_deref())
+    }
+
+    /// The table has rowids that can be asked for, and rows come in their order.
+    pub(crate) fn can_go_on_after(&self) -> bool {
+        !matches!(self.rowid, Rowid::None)
+    }
+
     pub(crate) fn open(
         source: &'s Source,
         table: &Table,
@@ -358,6 +377,13 @@ impl<'s> RowReader<'s> {
     }
 }
 
+impl RowReader<'_> {
+    /// The error of a row that is too large to be copied.
+    pub(crate) fn too_big(&self) -> SourceError {
+        SourceError::new(SourceErrorKind::TooBig, self.statement.source.path())
+    }
+}
+
 /// What keeps SQLite from reading an index that holds all of the columns, in its order. Without a rowid the table is an
 /// index itself, and `NOT INDEXED` does not keep the others away.
 fn own_order(source: &Source, table: &Table) -> Result<String, SourceError> {
@@ -378,13 +404,7 @@ fn rowid_of(
     if let Some(at) = table.rowid_alias.and_then(|alias| columns.iter().position(|column| *column == alias)) {
         return Ok(Rowid::Column(at));
     }
-    let alias = table.rowid_alias.and_then(|alias| table.columns.get(alias));
-    let is_free = |name: &&str| !table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-    let name = match alias {
-        Some(alias) => Some(quoted(source, &alias.name)?),
-        None => ["rowid", "_rowid_", "oid"].into_iter().find(is_free).map(str::to_owned),
-    };
-    Ok(match name {
+    Ok(match rowid_name(source, table)? {
         // SQLite gives no more than 2,000 columns in a result.
         Some(name) if table.has_rowid && terms.len() < 2000 => {
             terms.insert(0, name);
@@ -396,6 +416,15 @@ fn rowid_of(
             }
             Rowid::None
         }
+    })
+}
+
+/// What the rowid is asked for by; `None` where columns have all the names it could have.
+fn rowid_name(source: &Source, table: &Table) -> Result<Option<String>, SourceError> {
+    let is_free = |name: &&str| !table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    Ok(match table.rowid_alias.and_then(|alias| table.columns.get(alias)) {
+        Some(alias) => Some(quoted(source, &alias.name)?),
+        None => ["rowid", "_rowid_", "oid"].into_iter().find(is_free).map(str::to_owned),
     })
 }
 

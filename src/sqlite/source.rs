@@ -38,6 +38,8 @@ pub struct Source {
     witness: Option<FileState>,
     fingerprint: String,
     interrupt: Interrupt,
+    /// The snapshot has no page that is elsewhere than in the file.
+    is_all_in_file: bool,
 }
 
 /// The smallest page that a database can have. SQLite takes a file of one byte for an empty database.
@@ -106,6 +108,7 @@ impl Source {
             witness: None,
             fingerprint: String::new(),
             interrupt,
+            is_all_in_file: false,
         };
         let result = source.begin(interrupt);
         // SAFETY: the connection was opened with this layer and belongs to this thread now.
@@ -133,6 +136,7 @@ impl Source {
             // A writer came between SQLite's look at the -wal and its look at the -shm: they do not belong together.
             return Err(Failure::Passing(SourceError::new(SourceErrorKind::Locked, path)));
         }
+        source.is_all_in_file = !is_wal || (opened.without_wal && opened.without_shm);
         source.fingerprint = before.fingerprint(header.as_ref());
         Ok(source)
     }
@@ -293,6 +297,12 @@ impl Source {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether every page of the snapshot is in the database file: locks or, in WAL mode without a `-wal`, [`Source::verify_unchanged`] make sure
+    /// that it stays like that.
+    pub(crate) fn is_all_in_file(&self) -> bool {
+        self.is_all_in_file
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

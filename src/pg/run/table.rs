@@ -1,6 +1,7 @@
 //! One table's rows: which way they go in, what is recorded, and whether they arrived as they were sent.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use aliaport_plan::build::Mode;
 use aliaport_plan::convert::shown;
@@ -63,7 +64,7 @@ impl Import<'_> {
         let policy = Policy {
             on_error: self.request.on_error,
             zone: &self.zone,
-            refusals,
+            refusals: Arc::new(refusals),
             with_digest: verify == Verify::Content,
             set_aside: &mut set_aside,
         };

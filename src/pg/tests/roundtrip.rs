@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aliaport_plan::convert::{NumberUnit, Zone};
@@ -292,7 +293,7 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
         let policy = Policy {
             on_error: OnError::Reject,
             zone: &zone,
-            refusals: Refusals::new(),
+            refusals: Arc::new(Refusals::new()),
             with_digest: true,
             set_aside: &mut keep,
         };

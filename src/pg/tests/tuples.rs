@@ -10,7 +10,7 @@ use proptest::sample::select;
 
 use super::texts::for_all;
 use crate::pg::datum::{self, Arena};
-use crate::pg::{load, relation};
+use crate::pg::{readback, relation};
 
 /// Rows a layout.
 const ROWS: usize = 3;
@@ -182,7 +182,7 @@ fn compare(columns: &[Column]) -> Result<(), String> {
         if start % 8 != 0 {
             return Err(format!("row {row} begins at {start}"));
         }
-        if !load::is_same_tuple(ours, &theirs) {
+        if !readback::is_same_tuple(ours, &theirs) {
             let hex =
                 |bytes: &[u8]| bytes.iter().take(200).map(|byte| format!("{byte:02x}")).collect::<String>();
             return Err(format!("row {row} is {}, not {}", hex(ours), hex(&theirs)));

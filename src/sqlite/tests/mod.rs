@@ -8,6 +8,7 @@ mod corpus;
 mod datetime;
 mod errors;
 mod orphan;
+mod pages;
 mod reference;
 mod rows;
 mod snapshot;

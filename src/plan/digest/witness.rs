@@ -1,0 +1,356 @@
+//! What a source's value says of the cell that a converter made of it.
+//!
+//! A converter that is asked twice says the same thing twice, so nothing here uses one: civil fields come from another calendar algorithm, a
+//! double from a numeric's digits. Where the source does not say directly what must be stored (a value that was rounded, a text that
+//! spells a number, jsonb), the cell is taken as it is.
+//!
+//! | column | what the cell is held against |
+//! |---|---|
+//! | integers, boolean | INTEGER |
+//! | double precision, real | REAL |
+//! | numeric | INTEGER, and REAL where the stored decimal is one of at most 15 digits |
+//! | text, varchar, char (but for trailing blanks), citext, json, enums | TEXT |
+//! | bytea | BLOB |
+//! | uuid | BLOB, and TEXT of 32 or 36 characters |
+//! | date, time, timestamps | TEXT in the usual ISO form, without offset or with `Z`, where no time zone comes in between |
+
+use crate::convert::{EXACT_POWERS, Zone};
+use crate::pg_type::PgType;
+use crate::value::{Cell, Value};
+
+/// Holds the cells of a row against its source.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    kinds: Vec<Kind>,
+    /// Naive times in the source are UTC.
+    is_utc: bool,
+}
+
+/// What kind of value a column takes.
+#[derive(Clone, Debug)]
+enum Kind {
+    Whole,
+    Double,
+    Numeric,
+    Text,
+    Padded,
+    Bytea,
+    Date,
+    Time,
+    Timestamp {
+        has_zone: bool,
+    },
+    Uuid,
+    /// The OIDs of the labels.
+    Enum(Vec<(Box<[u8]>, u32)>),
+    Other,
+}
+
+impl Witness {
+    /// For a table's columns.
+    #[must_use]
+    pub fn new(types: &[&PgType]) -> Self {
+        Witness { kinds: types.iter().map(|pg_type| Kind::of(pg_type)).collect(), is_utc: false }
+    }
+
+    /// The same, told which zone the converters' rules have: with UTC, naive times in the source are held against what is stored in
+    /// `timestamptz` columns, too.
+    #[must_use]
+    pub fn with_zone(mut self, zone: &Zone) -> Self {
+        self.is_utc = zone.is_utc();
+        self
+    }
+
+    /// False where `value` cannot have become `cell` without a loss.
+    #[inline]
+    #[must_use]
+    pub fn agrees(&self, column: usize, value: Value, cell: &Cell) -> bool {
+        let Some(kind) = self.kinds.get(column) else { return true };
+        match (kind, value, *cell) {
+            (_, Value::Null, cell) => matches!(cell, Cell::Null),
+            (_, _, Cell::Null) => false,
+            (Kind::Whole, Value::Integer(v), cell) => match cell {
+                Cell::Int8(stored) => stored == v,
+                Cell::Int4(stored) => i64::from(stored) == v,
+                Cell::Int2(stored) => i64::from(stored) == v,
+                Cell::Bool(stored) => i64::from(stored) == v,
+                _ => false,
+            },
+            (Kind::Double, Value::Real(v), cell) => match cell {
+                Cell::Float8(stored) => stored.to_bits() == v.to_bits(),
+                Cell::Float4(stored) => f64::from(stored).to_bits() == v.to_bits(),
+                _ => false,
+            },
+            (Kind::Text, Value::Text(text), cell) => cell == Cell::Varlena(text),
+            (Kind::Padded, Value::Text(text), Cell::Varlena(stored)) => {
+                without_blanks(stored) == without_blanks(text)
+            }
+            (Kind::Bytea, Value::Blob(blob), cell) => cell == Cell::Varlena(blob),
+            (Kind::Numeric, Value::Integer(v), Cell::Varlena(stored)) => {
+                matches!(number(stored), Number::Whole(stored) if stored == v)
+            }
+            (Kind::Numeric, Value::Real(v), Cell::Varlena(stored)) => is_decimal_of(stored, v),
+            (Kind::Date, Value::Text(text), Cell::Date(days)) => match civil(text) {
+                Some(civil) => is_finite(days) && date_of_days(i64::from(days)) == civil.date,
+                None => true,
+            },
+            (Kind::Timestamp { has_zone }, Value::Text(text), Cell::Timestamp(micros)) => match civil(text) {
+                Some(civil) if self.is_utc || civil.is_utc == *has_zone => {
+                    date_of_days(micros.div_euclid(MICROS_PER_DAY)) == civil.date
+                        && micros.rem_euclid(MICROS_PER_DAY) == civil.micros
+                }
+                _ => true,
+            },
+            (Kind::Time, Value::Text(text), Cell::Time(micros)) => {
+                time_of_day(text).is_none_or(|civil| civil == micros)
+            }
+            (Kind::Uuid, Value::Blob(blob), Cell::Uuid(stored)) => blob == stored,
+            (Kind::Uuid, Value::Text(text), Cell::Uuid(stored)) => is_uuid_of(&stored, text),
+            (Kind::Enum(labels), Value::Text(text), Cell::Enum(oid)) => {
+                labels.iter().any(|(label, of_label)| **label == *text && *of_label == oid)
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Kind {
+    fn of(pg_type: &PgType) -> Self {
+        match pg_type {
+            PgType::Boolean | PgType::SmallInt | PgType::Integer | PgType::BigInt => Kind::Whole,
+            PgType::Real | PgType::DoublePrecision => Kind::Double,
+            PgType::Numeric { .. } => Kind::Numeric,
+            PgType::Text | PgType::Varchar(_) | PgType::Citext | PgType::Json => Kind::Text,
+            PgType::Char(_) => Kind::Padded,
+            PgType::Bytea => Kind::Bytea,
+            PgType::Date => Kind::Date,
+            PgType::Time(_) => Kind::Time,
+            PgType::Timestamp(_) => Kind::Timestamp { has_zone: false },
+            PgType::TimestampTz(_) => Kind::Timestamp { has_zone: true },
+            PgType::Uuid => Kind::Uuid,
+            PgType::Enum { labels, .. } => {
+                Kind::Enum(labels.iter().map(|(label, oid)| (label.as_bytes().into(), *oid)).collect())
+            }
+            PgType::Jsonb | PgType::Other { .. } => Kind::Other,
+        }
+    }
+}
+
+/// Not one of the two infinities of `date`.
+fn is_finite(days: i32) -> bool {
+    days != i32::MIN && days != i32::MAX
+}
+
+/// Whether the digits of a uuid's text of 32 characters, or of 36 with hyphens in the usual places, are those of `stored`; true for a text of
+/// another form.
+fn is_uuid_of(stored: &[u8; 16], text: &[u8]) -> bool {
+    let mut digits = [0u8; 32];
+    match text.len() {
+        32 => digits.copy_from_slice(text),
+        36 => {
+            for (to, from, length) in [(0, 0, 8), (8, 9, 4), (12, 14, 4), (16, 19, 4), (20, 24, 12)] {
+                if from > 0 && text[from - 1] != b'-' {
+                    return true;
+                }
+                digits[to..to + length].copy_from_slice(&text[from..from + length]);
+            }
+        }
+        _ => return true,
+    }
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    let pairs = digits.as_chunks::<2>().0.iter();
+    // To lower case, for what is a hexadecimal digit.
+    pairs.zip(stored).all(|([high, low], byte)| high | 0x20 == digit(byte >> 4) && low | 0x20 == digit(byte & 15))
+}
+
+/// Whether a numeric that is stored without loss is the decimal of a double.
+#[inline]
+fn is_decimal_of(stored: &[u8], v: f64) -> bool {
+    match number(stored) {
+        // Beyond 15 digits the shortest decimal of a double is not its exact value.
+        Number::Whole(_) if v.abs() >= 1e15 => true,
+        Number::Whole(stored) => stored as f64 == v,
+        Number::Double(stored) => stored.to_bits() == v.to_bits(),
+        Number::Other => true,
+    }
+}
+
+/// The text without blanks at its end, which mean nothing in `char(n)`.
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+    text.get(..end).unwrap_or_default()
+}
+
+/// A numeric as a number of a simpler kind. Two different numbers never give the same.
+#[derive(Clone, Copy)]
+enum Number {
+    Whole(i64),
+    /// The nearest double of a decimal of at most 15 digits; no two of those share one.
+    Double(f64),
+    Other,
+}
+
+/// Reads a payload without the converter: digits to an integer, and one division, which is rounded correctly as both its operands are
+/// exact.
+///
+/// Only the short form (see [`crate::convert::numeric`]) is read, and only as `make_result` writes it; the long one is for numbers that no
+/// simpler kind has.
+#[inline]
+fn number(payload: &[u8]) -> Number {
+    const OTHER: Number = Number::Other;
+    let Some((header, digits)) = payload.split_first_chunk::<2>() else { return OTHER };
+    let header = u16::from_ne_bytes(*header);
+    let (digits, odd) = digits.as_chunks::<2>();
+    if header & 0xc000 != 0x8000 || !odd.is_empty() || digits.len() > 5 {
+        return OTHER;
+    }
+    let is_negative = header & 0x2000 != 0;
+    // Seven bits with a sign.
+    let weight = i64::from(((header << 9) as i16) >> 9);
+    let mut magnitude = 0u64;
+    let mut is_digit = true;
+    let (mut first, mut last) = (1, 1);
+    for (index, digit) in digits.iter().enumerate() {
+        last = u64::from(u16::from_ne_bytes(*digit));
+        first = if index == 0 { last } else { first };
+        is_digit &= last < 10_000;
+        magnitude = magnitude.wrapping_mul(10_000).wrapping_add(last);
+    }
+    let is_zero = digits.is_empty();
+    // Five digits fit if the first has three places; an i64 never has more.
+    if !is_digit || first == 0 || last == 0 || (digits.len() == 5 && first > 999) {
+        return OTHER;
+    }
+    if is_zero && (weight != 0 || is_negative) {
+        return OTHER;
+    }
+    let places = if is_zero { 0 } else { digits.len() as i64 - 1 - weight };
+    simpler(magnitude, places, is_negative)
+}
+
+/// A number of so many base-10000 digits after the point.
+#[inline]
+fn simpler(magnitude: u64, places: i64, is_negative: bool) -> Number {
+    if places > 0 {
+        let power = usize::try_from(4 * places).ok().and_then(|places| EXACT_POWERS.get(places));
+        return match power {
+            Some(power) if magnitude < 1_000_000_000_000_000 => {
+                let nearest = magnitude as f64 / power;
+                Number::Double(if is_negative { -nearest } else { nearest })
+            }
+            _ => Number::Other,
+        };
+    }
+    let mut magnitude = i128::from(magnitude);
+    // Four more digits than i64 has are enough to be out of its range.
+    for _ in places..0 {
+        magnitude *= 10_000;
+        if magnitude > 1 << 64 {
+            return Number::Other;
+        }
+    }
+    let whole = if is_negative { -magnitude } else { magnitude };
+    i64::try_from(whole).map_or(Number::Other, Number::Whole)
+}
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Year, month and day as the decimal number YYYYMMDD.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PackedDate(pub(super) i64);
+
+/// A date-time as its text spells it, digit by digit.
+struct CivilText {
+    date: PackedDate,
+    /// Microseconds since midnight.
+    micros: i64,
+    /// Ends with a `Z`.
+    is_utc: bool,
+}
+
+/// Reads `YYYY-MM-DD[( |T)HH:MM:SS[.F{1,6}][Z]]` by position; anything else is `None`. Whether it is a possible date was
+/// the converter's question.
+#[inline]
+fn civil(text: &[u8]) -> Option<CivilText> {
+    let (start, rest) = text.split_first_chunk::<8>()?;
+    let (day, rest) = rest.split_first_chunk::<2>()?;
+    // YYYY-MM- and DD: without its hyphens a number of eight digits.
+    let start = u64::from_le_bytes(*start);
+    let hyphens = start & 0xff00_00ff_0000_0000;
+    if hyphens != u64::from_le_bytes([0, 0, 0, 0, b'-', 0, 0, b'-']) {
+        return None;
+    }
+    let year_month = (start & 0xffff_ffff) | (start >> 40 & 0xffff) << 32;
+    let date = PackedDate(eight_digits(year_month | u64::from(u16::from_le_bytes(*day)) << 48)?);
+    let (time, is_utc) = match rest {
+        [] => return Some(CivilText { date, micros: 0, is_utc: false }),
+        [b' ' | b'T', time @ .., b'Z'] => (time, true),
+        [b' ' | b'T', time @ ..] => (time, false),
+        _ => return None,
+    };
+    Some(CivilText { date, micros: time_of_day(time)?, is_utc })
+}
+
+/// Reads `HH:MM:SS[.F{1,6}]` below 24:00:00 and without second 60, which would count for the next minute.
+#[inline]
+fn time_of_day(text: &[u8]) -> Option<i64> {
+    const ZEROS: u64 = 0x3030;
+    let (time, fraction) = text.split_first_chunk::<8>()?;
+    let time = u64::from_le_bytes(*time);
+    let colons = time & 0x0000_ff00_00ff_0000;
+    if colons != u64::from_le_bytes([0, 0, b':', 0, 0, b':', 0, 0]) {
+        return None;
+    }
+    let packed =
+        eight_digits(ZEROS | (time & 0xffff) << 16 | (time >> 24 & 0xffff) << 32 | time >> 48 << 48)?;
+    let (hours, minutes, seconds) = (packed / 10_000, packed / 100 % 100, packed % 100);
+    if hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    let micros = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => {
+            let mut padded = [b'0'; 8];
+            let (_, places) = padded.split_at_mut(2);
+            places.iter_mut().zip(digits).for_each(|(place, digit)| *place = *digit);
+            eight_digits(u64::from_le_bytes(padded))?
+        }
+        _ => return None,
+    };
+    Some(((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + micros)
+}
+
+/// Eight decimal digits, the first in the lowest byte, as a number, all at once: pairs of digits, then pairs of pairs, then both halves.
+#[inline]
+pub(super) fn eight_digits(digits: u64) -> Option<i64> {
+    let word = digits ^ 0x3030_3030_3030_3030;
+    // A digit is below 10 now: neither it nor it plus 6 reaches the upper half of the byte. A byte that overflows has a high half itself.
+    if (word | word.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
+        return None;
+    }
+    let word = (word * 10 + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let word = (word * 100 + (word >> 16)) & 0x0000_ffff_0000_ffff;
+    Some(((word * 10_000 + (word >> 32)) & 0xffff_ffff) as i64)
+}
+
+/// The date of a number of days since 2000-01-01, for any that `date` can hold: C. Neri and L. Schneider, "Euclidean affine functions and
+/// their application to calendar algorithms" (2022), <https://doi.org/10.1002/spe.3172>.
+///
+/// Not the converter's calendar, on purpose: a mistake there must not be made twice.
+pub(super) fn date_of_days(days: i64) -> PackedDate {
+    // Days since -4800-03-01.
+    let n = (days + 2_483_589).max(0) as u64;
+    let n1 = 4 * n + 3;
+    let (century, day_of_century) = (n1 / 146_097, n1 % 146_097 / 4);
+    let n2 = 4 * day_of_century + 3;
+    let product = 2_939_745 * n2;
+    let (year_of_century, day_of_year) = (product >> 32, (product & 0xffff_ffff) / 2_939_745 / 4);
+    let n3 = 2_141 * day_of_year + 197_913;
+    let (month, day) = (n3 >> 16, (n3 & 0xffff) / 2_141 + 1);
+    // Years begin in March here.
+    let is_next_year = u64::from(day_of_year >= 306);
+    let year = (100 * century + year_of_century + is_next_year) as i64 - 4800;
+    let month = month - 12 * is_next_year;
+    PackedDate(year * 10_000 + (month * 100 + day) as i64)
+}
+

@@ -1,0 +1,219 @@
+//! Rows copied out of their source, so that they can be converted by another thread while the source is read on.
+
+use crate::value::{Row, Value};
+
+/// A value whose text or blob lies in the bytes of its [`Rows`]: where, and how long it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Copied {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(u32, u32),
+    Blob(u32, u32),
+}
+
+impl Copied {
+    #[inline]
+    pub(crate) fn value(self, bytes: &[u8]) -> Value<'_> {
+        let slice = |start: u32, length: u32| {
+            let start = start as usize;
+            bytes.get(start..start + length as usize).unwrap_or_default()
+        };
+        match self {
+            Copied::Null => Value::Null,
+            Copied::Integer(v) => Value::Integer(v),
+            Copied::Real(v) => Value::Real(v),
+            Copied::Text(start, length) => Value::Text(slice(start, length)),
+            Copied::Blob(start, length) => Value::Blob(slice(start, length)),
+        }
+    }
+}
+
+/// Some consecutive rows of a scan.
+#[derive(Debug, Default)]
+pub struct Rows {
+    values: Vec<Copied>,
+    bytes: Vec<u8>,
+    rowids: Vec<Option<i64>>,
+    /// Columns of each row.
+    width: usize,
+    /// The number of the first row in the scan, from 1.
+    first: u64,
+}
+
+/// There is no room for a row: its texts and blobs have more than 4 GB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl Rows {
+    /// Forgets the rows and keeps the memory, unless a large value made it large. The next row that is pushed has the number `first` in the
+    /// scan, from 1.
+    pub fn restart(&mut self, first: u64) {
+        const KEEP: usize = 1 << 20;
+        if self.bytes.capacity() > KEEP {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+        self.values.clear();
+        self.rowids.clear();
+        self.first = first;
+    }
+
+    /// Copies a row; all rows have as many columns as the first.
+    ///
+    /// # Errors
+    /// [`Full`]; the row is left out.
+    #[inline]
+    pub fn push(&mut self, row: &Row<'_>) -> Result<(), Full> {
+        for column in 0..row.len() {
+            if let Err(full) = self.put(row.value(column)) {
+                self.abandon();
+                return Err(full);
+            }
+        }
+        self.end(row.rowid());
+        Ok(())
+    }
+
+    /// Copies the next value of a row that is not complete yet.
+    ///
+    /// # Errors
+    /// [`Full`]; the row has to be abandoned.
+    #[inline]
+    pub fn put(&mut self, value: Value<'_>) -> Result<(), Full> {
+        let copied = match value {
+            Value::Null => Copied::Null,
+            Value::Integer(v) => Copied::Integer(v),
+            Value::Real(v) => Copied::Real(v),
+            Value::Text(bytes) => {
+                let (start, length) = self.keep(bytes).ok_or(Full)?;
+                Copied::Text(start, length)
+            }
+            Value::Blob(bytes) => {
+                let (start, length) = self.keep(bytes).ok_or(Full)?;
+                Copied::Blob(start, length)
+            }
+        };
+        self.values.push(copied);
+        Ok(())
+    }
+
+    /// Completes a row.
+    #[inline]
+    pub fn end(&mut self, rowid: Option<i64>) {
+        if self.rowids.is_empty() {
+            self.width = self.values.len();
+        }
+        self.rowids.push(rowid);
+    }
+
+    /// Forgets the values of a row that is not complete.
+    pub fn abandon(&mut self) {
+        self.values.truncate(self.rowids.len() * self.width);
+    }
+
+    #[inline]
+    fn keep(&mut self, bytes: &[u8]) -> Option<(u32, u32)> {
+        let start = u32::try_from(self.bytes.len()).ok()?;
+        let length = u32::try_from(bytes.len()).ok()?;
+        self.bytes.extend_from_slice(bytes);
+        Some((start, length))
+    }
+
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rowids.len()
+    }
+
+    /// No rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rowids.is_empty()
+    }
+
+    /// Bytes of memory that the rows take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len() + size_of_val(self.values.as_slice()) + size_of_val(self.rowids.as_slice())
+    }
+
+    /// The number of the first row in the scan, from 1.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The rows in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rowids.iter().enumerate().map(|(at, rowid)| {
+            let start = at * self.width;
+            let values = self.values.get(start..start + self.width).unwrap_or_default();
+            Row::copied(values, &self.bytes, *rowid)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Owned {
+        Null,
+        Integer(i64),
+        Real(f64),
+        Text(Vec<u8>),
+        Blob(Vec<u8>),
+    }
+
+    impl Owned {
+        fn value(&self) -> Value<'_> {
+            match self {
+                Owned::Null => Value::Null,
+                Owned::Integer(v) => Value::Integer(*v),
+                Owned::Real(v) => Value::Real(*v),
+                Owned::Text(bytes) => Value::Text(bytes),
+                Owned::Blob(bytes) => Value::Blob(bytes),
+            }
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Owned> {
+        let bytes = || prop::collection::vec(any::<u8>(), 0..40);
+        prop_oneof![
+            Just(Owned::Null),
+            any::<i64>().prop_map(Owned::Integer),
+            any::<i32>().prop_map(|v| Owned::Real(f64::from(v) / 8.0)),
+            bytes().prop_map(Owned::Text),
+            bytes().prop_map(Owned::Blob),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_out_as_they_went_in(
+            width in 0usize..5,
+            rowids in prop::collection::vec(any::<Option<i64>>(), 0..20),
+            pool in prop::collection::vec(value(), 100),
+        ) {
+            let mut rows = Rows::default();
+            for first in [1, 1000] {
+                rows.restart(first);
+                for (at, rowid) in rowids.iter().enumerate() {
+                    let values: Vec<Value<'_>> = (0..width).map(|i| pool[(at * width + i) % pool.len()].value()).collect();
+                    prop_assert_eq!(rows.push(&Row::new(&values, *rowid)), Ok(()));
+                }
+                prop_assert_eq!((rows.len(), rows.first()), (rowids.len(), first));
+                for ((at, rowid), row) in rowids.iter().enumerate().zip(rows.iter()) {
+                    prop_assert_eq!((row.rowid(), row.len()), (*rowid, width));
+                    for i in 0..width {
+                        prop_assert_eq!(row.value(i), pool[(at * width + i) % pool.len()].value());
+                    }
+                }
+            }
+        }
+    }
+}
