@@ -326,10 +326,13 @@ impl Conversion {
     fn run(mut self, from_reader: &Receiver<Read>, to_reader: &SyncSender<Rows>) -> Finished {
         while let Ok(read) = from_reader.recv() {
             let (message, rows) = match read {
-                Read::Rows(rows) => match self.convert(&rows) {
-                    Ok(batch) => (Message::Batch(batch), Some(rows)),
-                    Err(failure) => (Message::Failed(failure), None),
-                },
+                Read::Rows(mut rows) => {
+                    rows.check_texts();
+                    match self.convert(&rows) {
+                        Ok(batch) => (Message::Batch(batch), Some(rows)),
+                        Err(failure) => (Message::Failed(failure), None),
+                    }
+                }
                 Read::End(Ok(read)) => (Message::Done(read), None),
                 Read::End(Err(error)) => (Message::Failed(Failure::Source(error)), None),
             };

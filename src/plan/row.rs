@@ -243,6 +243,7 @@ impl RowConverter {
     pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
         sink.begin_row();
         self.number += 1;
+        self.scratch.has_valid_texts = row.has_valid_texts();
         for (column, lane) in self.lanes.iter().enumerate() {
             let value = row.value(column);
             // Most values of many tables need no conversion; each arm is compiled for its own kind of cell.

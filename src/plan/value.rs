@@ -3,7 +3,7 @@
 //! Neither owns memory: a value borrows from SQLite's row, a cell borrows from the value or from the
 //! converter's scratch space, and both are consumed before the next row is read.
 
-use crate::rows::Copied;
+use crate::rows::{Copied, Rows};
 
 /// One stored value with SQLite's storage class (<https://sqlite.org/datatype3.html>, section 2).
 ///
@@ -77,8 +77,8 @@ pub struct Row<'r> {
 enum Values<'r> {
     /// With the source.
     Read(&'r [Value<'r>]),
-    /// In a copy of some rows, with the bytes of their texts and blobs.
-    Copied(&'r [Copied], &'r [u8]),
+    /// In a copy of some rows, which has the bytes of their texts and blobs.
+    Copied(&'r [Copied], &'r Rows),
 }
 
 impl<'r> Row<'r> {
@@ -89,8 +89,8 @@ impl<'r> Row<'r> {
     }
 
     #[inline]
-    pub(crate) fn copied(values: &'r [Copied], bytes: &'r [u8], rowid: Option<i64>) -> Self {
-        Row { values: Values::Copied(values, bytes), rowid }
+    pub(crate) fn copied(values: &'r [Copied], rows: &'r Rows, rowid: Option<i64>) -> Self {
+        Row { values: Values::Copied(values, rows), rowid }
     }
 
     /// The value of the `i`-th column that was asked for; NULL where there is none.
@@ -99,7 +99,16 @@ impl<'r> Row<'r> {
     pub fn value(&self, i: usize) -> Value<'r> {
         match self.values {
             Values::Read(values) => values.get(i).copied().unwrap_or(Value::Null),
-            Values::Copied(values, bytes) => values.get(i).map_or(Value::Null, |copied| copied.value(bytes)),
+            Values::Copied(values, rows) => values.get(i).map_or(Value::Null, |copied| copied.value(rows)),
+        }
+    }
+
+    /// Every text in it is known to be valid UTF-8 without NUL.
+    #[inline]
+    pub(crate) fn has_valid_texts(&self) -> bool {
+        match self.values {
+            Values::Read(_) => false,
+            Values::Copied(_, rows) => rows.has_valid_texts(),
         }
     }
 

@@ -31,7 +31,9 @@ pub(super) fn convert<'a>(value: Value<'a>, scratch: &'a mut Scratch) -> Result<
     let mut number = [0u8; 32];
     let text = match value {
         Value::Text(bytes) => {
-            text::check(bytes)?;
+            if !scratch.has_valid_texts {
+                text::check(bytes)?;
+            }
             bytes
         }
         Value::Integer(_) | Value::Real(_) => {
@@ -47,7 +49,7 @@ pub(super) fn convert<'a>(value: Value<'a>, scratch: &'a mut Scratch) -> Result<
     let root = scratch.document.parse(text)?;
     scratch.bytes.clear();
     scratch.bytes.shrink_to(KEPT_BYTES);
-    let Scratch { bytes, digits, document, frames } = scratch;
+    let Scratch { bytes, digits, document, frames, .. } = scratch;
     let mut encoder = Encoder { text, document, out: bytes, digits, frames };
     encoder.encode(root).map_err(|fault| fault.into_error(value))?;
     let lossy = document.has_duplicate.then_some(Lossy::DuplicateKey);

@@ -94,6 +94,8 @@ enum Kind {
 /// Memory that conversions use and reuse: one per converter, or one for all columns if each cell is consumed before the next value.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// The texts that come are known to be valid UTF-8 without NUL.
+    pub(crate) has_valid_texts: bool,
     /// The bytes of a [`Cell::Varlena`] or [`Cell::Input`] that are not the source's own.
     bytes: Vec<u8>,
     /// Decimal digits of a number that does not fit 64 bits.

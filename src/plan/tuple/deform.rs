@@ -77,7 +77,7 @@ impl Deformer {
     ///
     /// # Errors
     /// The tuple is cut short, or has fewer attributes than the table (it was there before a column was added).
-    #[inline]
+    #[inline(always)]
     pub fn deform<'p>(
         &self,
         tuple: &'p [u8],
@@ -100,28 +100,30 @@ impl Deformer {
         let data = tuple.get(hoff..).ok_or(Malformed)?;
         let mut at = 0;
         for (index, (attribute, wanted)) in self.attributes.iter().enumerate() {
-            if let Some(bitmap) = bitmap
-                && bitmap.get(index / 8).ok_or(Malformed)? & (1 << (index % 8)) == 0
-            {
-                if let Some((column, _)) = wanted {
-                    each(*column, Stored::Cell(Cell::Null));
-                }
-                continue;
-            }
-            // The first byte of an unaligned varlena is its header, which is never zero; a padding byte is always zero.
-            if !(attribute.length == -1 && data.get(at).is_some_and(|byte| *byte != 0)) {
-                let mask = usize::from(attribute.align).max(1) - 1;
-                at = (at + mask) & !mask;
-            }
-            let rest = data.get(at..).ok_or(Malformed)?;
-            let length = match attribute.length {
-                -1 => varlena_size(rest).ok_or(Malformed)?,
-                length => usize::try_from(length).map_err(|_| Malformed)?,
+            let is_null = match bitmap {
+                Some(bitmap) => bitmap.get(index / 8).ok_or(Malformed)? & (1 << (index % 8)) == 0,
+                None => false,
             };
-            let bytes = rest.get(..length).ok_or(Malformed)?;
-            at += length;
+            let bytes = if is_null {
+                &[]
+            } else {
+                // The first byte of an unaligned varlena is its header, which is never zero; a padding byte is always zero.
+                if !(attribute.length == -1 && data.get(at).is_some_and(|byte| *byte != 0)) {
+                    let mask = usize::from(attribute.align).max(1) - 1;
+                    at = (at + mask) & !mask;
+                }
+                let rest = data.get(at..).ok_or(Malformed)?;
+                let length = match attribute.length {
+                    -1 => varlena_size(rest).ok_or(Malformed)?,
+                    length => usize::try_from(length).map_err(|_| Malformed)?,
+                };
+                at += length;
+                rest.get(..length).ok_or(Malformed)?
+            };
+            // Called in one place, so that it is compiled into this loop.
             if let Some((column, form)) = wanted {
-                each(*column, form.read(bytes).ok_or(Malformed)?);
+                let stored = if is_null { Stored::Cell(Cell::Null) } else { form.read(bytes).ok_or(Malformed)? };
+                each(*column, stored);
             }
         }
         Ok(())
@@ -148,7 +150,7 @@ impl Form {
     }
 
     /// The value in `bytes`, which has the attribute's length; `None` where that is not the length of the type.
-    #[inline]
+    #[inline(always)]
     fn read(self, bytes: &[u8]) -> Option<Stored<'_>> {
         Some(Stored::Cell(match self {
             Form::Bool => Cell::Bool(*bytes.first()? != 0),
