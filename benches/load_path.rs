@@ -9,11 +9,13 @@ use std::time::Instant;
 use aliaport_plan::build::{Mode, Request, build};
 use aliaport_plan::convert::Zone;
 use aliaport_plan::digest;
+use aliaport_plan::inspect::Inspector;
 use aliaport_plan::option::Options;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::row::{Former, OnError, RowConverter};
+use aliaport_plan::rows::Rows;
 use aliaport_plan::target::Target;
 use aliaport_plan::tuple::{Images, Layout, Writer};
 use aliaport_sqlite::{ExclusiveReader, OpenOptions, Source, fixture};
@@ -59,26 +61,34 @@ fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, Strin
     let types: Vec<&PgType> = plan.columns.iter().map(|column| &column.pg_type).collect();
     let attributes = digest::attributes(&types).expect("types that are stored as they are");
     let positions: Vec<usize> = (0..plan.columns.len()).collect();
-    let mut converter = RowConverter::new(plan, &Zone::default(), OnError::Abort, true).with_tuples(
-        &attributes,
-        &positions,
-        &Zone::default(),
-    );
+    let zone = Zone::default();
+    let mut converter =
+        RowConverter::new(plan, &zone, OnError::Abort, true).with_inspector(&attributes, &positions);
+    let mut inspector = Inspector::new(converter.about(), &attributes, &positions, &zone);
     let mut former = Former::new(Writer::new(Layout::new(attributes)), positions);
     let (mut count, mut bytes) = (0, 0);
-    let mut empty = Images::default();
-    while let Some(row) = reader.next().expect("a row") {
-        converter
-            .convert(&row, &mut former)
-            .unwrap_or_else(|error| panic!("{}: {}", error.message, error.detail));
-        count += 1;
-        if former.writer.images().size() >= BATCH_BYTES {
-            bytes += former.writer.images().size();
-            empty = former.writer.replace(empty);
+    let (mut rows, mut empty) = (Rows::default(), Images::default());
+    loop {
+        rows.restart(count + 1);
+        let is_last = reader.fill(&mut rows, BATCH_BYTES).expect("rows");
+        rows.check_texts();
+        for row in rows.iter() {
+            converter
+                .convert(&row, &mut former)
+                .unwrap_or_else(|error| panic!("{}: {}", error.message, error.detail));
+        }
+        let images = former.writer.replace(empty);
+        let notes = converter.take_notes().unwrap_or_default();
+        inspector.inspect(&rows, &images, &notes).unwrap_or_else(|error| panic!("{}", error.detail));
+        count += rows.len() as u64;
+        bytes += images.size();
+        empty = images;
+        if is_last {
+            break;
         }
     }
     assert_eq!(former.take_misfit(), None);
-    (count, bytes + former.writer.images().size(), converter.digest().to_string())
+    (count, bytes, inspector.digest().to_string())
 }
 
 fn main() {

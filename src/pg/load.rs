@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use aliaport_plan::convert::Zone;
 use aliaport_plan::digest::TableDigest;
+use aliaport_plan::inspect::Inspector;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::tuple::{self, Writer};
@@ -264,10 +265,16 @@ impl Heap {
         let attributes = unsafe { relation::attributes(self.relation) };
         let positions: Vec<usize> = self.columns.iter().map(|c| c.index).collect();
         let layout = tuple::Layout::new(attributes.clone());
-        let converters = (0..guc::converters())
+        let workers = (0..guc::converters())
             .map(|_| {
-                let converter = policy.converter(plan).with_tuples(&attributes, &positions, policy.zone);
-                (converter, Former::new(Writer::new(layout.clone()), positions.clone()))
+                let former = Former::new(Writer::new(layout.clone()), positions.clone());
+                let converter = policy.converter(plan);
+                if !policy.with_digest {
+                    return reader::Worker { converter, former, inspector: None };
+                }
+                let inspector = Inspector::new(converter.about(), &attributes, &positions, policy.zone);
+                let converter = converter.with_inspector(&attributes, &positions);
+                reader::Worker { converter, former, inspector: Some(inspector) }
             })
             .collect();
         // A temporary table is only a stage: what counts is read back from where its rows go.
@@ -282,7 +289,7 @@ impl Heap {
         };
         let with_rowids = self.checks.is_some();
         let set_aside = &mut *policy.set_aside;
-        let finished = reader::scan(reader, converters, with_rowids, |batch| {
+        let finished = reader::scan(reader, workers, with_rowids, |batch| {
             let (read, rowid) = batch.last;
             at.set(Place { read, rowid, is_exact: false });
             progress::rows(read);
@@ -587,7 +594,7 @@ impl CellSink for Heap {
         }
     }
 
-    fn end_row(&mut self) -> Option<&[u8]> {
+    fn end_row(&mut self) {
         let slot = self.slots[self.filled];
         // SAFETY: `begin_row` made and cleared the slot and set every attribute to NULL, and `cell` filled those that have a
         // value, so a virtual tuple can be stored.
@@ -598,7 +605,6 @@ impl CellSink for Heap {
             }
         }
         self.filled += 1;
-        None
     }
 }
 

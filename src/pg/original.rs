@@ -23,9 +23,7 @@ struct Nowhere;
 impl CellSink for Nowhere {
     fn begin_row(&mut self) {}
     fn cell(&mut self, _: usize, _: &Cell<'_>) {}
-    fn end_row(&mut self) -> Option<&[u8]> {
-        None
-    }
+    fn end_row(&mut self) {}
 }
 
 /// The rows of `unwanted` as `aliaport.rejected_row` keeps them. Must run before they are changed.

@@ -1,12 +1,15 @@
-//! The threads of a load: one scans SQLite, one or more convert what it read and form heap tuples, while the backend writes the batch before.
+//! The threads of a load: one scans SQLite, one or more convert what it read and form heap tuples, as many inspect those, while the backend
+//! writes the batch before.
 //!
 //! This is the only file that starts threads. They call nothing of PostgreSQL. They block every signal, so that the backend's handlers run on
-//! the backend's own thread. The reader's last word goes to the backend through a converter; without it the end of a thread is an
+//! the backend's own thread. The reader's last word goes to the backend through the others; without it the end of a thread is an
 //! error, and so is a row that was read and not converted: a panic can never look like the end of the data. All are joined on every way
 //! out, because a scope owns them: before an error of the backend's side unwinds past [`scan`], the channels are closed and
 //! [`interrupt::stop_reader`] tells a long step of SQLite to end.
 //!
 //! Rows stay in the order of the scan: batches go to the converters in turn, and are taken from them in turn.
+//!
+//! Inspecting is a step of its own because converting is what takes longest: on two cores the two are best done side by side.
 #![allow(unsafe_code)] // blocks signals around the start of the threads
 
 mod budget;
@@ -16,6 +19,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use aliaport_plan::digest::TableDigest;
+use aliaport_plan::inspect::{Inspector, Notes};
 use aliaport_plan::rows::Rows;
 use aliaport_plan::tuple::Images;
 use aliaport_sqlite::{ExclusiveReader, SourceError};
@@ -87,7 +92,7 @@ enum Read {
     End(std::result::Result<u64, SourceError>),
 }
 
-/// What a converter says to the backend.
+/// What a converter, and an inspector after it, says to the backend.
 enum Message {
     Batch(Batch),
     /// Every row was read, and there were so many.
@@ -112,13 +117,22 @@ pub struct Finished {
     pub rejected: u64,
 }
 
+/// What converts rows, forms their tuples and inspects them.
+pub struct Worker {
+    /// Converts.
+    pub converter: RowConverter,
+    /// Forms tuples.
+    pub former: Former,
+    /// Inspects them, where that was asked for.
+    pub inspector: Option<Inspector>,
+}
+
 /// Reads `rows` to the end; `write` gets the batches in order, in the backend's own thread.
 ///
-/// There is one thread for each of `converters`, of which there must be one at least; each forms tuples in the former beside it.
-/// `with_rowids` fills [`Batch::rowids`].
+/// Each of `workers`, of which there must be one at least, has threads of its own. `with_rowids` fills [`Batch::rowids`].
 pub fn scan(
     rows: ExclusiveReader<'_>,
-    converters: Vec<(RowConverter, Former)>,
+    workers: Vec<Worker>,
     with_rowids: bool,
     mut write: impl FnMut(&mut Batch) -> Result<()>,
 ) -> Result<Finished> {
@@ -126,27 +140,30 @@ pub fn scan(
     let _go_on = LetReaderRun;
     let budget = Budget::new(BYTES_AHEAD);
     std::thread::scope(|scope| {
-        let (to_reader, from_converters) = sync_channel(converters.len() * BATCHES_AHEAD);
+        let (to_reader, memory) = sync_channel(workers.len() * BATCHES_AHEAD);
         let (mut to_converters, mut lines) = (Vec::new(), Vec::new());
-        for (converter, former) in converters {
+        for Worker { converter, former, inspector } in workers {
             let (to_converter, from_reader) = sync_channel(BATCHES_AHEAD);
-            let (to_backend, from_converter) = sync_channel(BATCHES_AHEAD);
+            let (to_next, from_converter) = sync_channel(BATCHES_AHEAD);
             let (to_former, from_backend) = sync_channel(BATCHES_AHEAD);
             let job = Conversion {
                 converter,
                 former,
                 from_backend,
-                to_backend,
                 read: 0,
                 rejected: 0,
                 rowids: with_rowids.then(Vec::new),
             };
+            let converting = start(scope, "aliaport convert", move || job.run(&from_reader, &to_next))?;
+            let (to_backend, from_worker) = sync_channel(BATCHES_AHEAD);
             let to_reader = to_reader.clone();
-            let thread = start(scope, "aliaport convert", move || job.run(&from_reader, &to_reader))?;
+            let inspecting = start(scope, "aliaport inspect", move || {
+                inspect(inspector, &from_converter, &to_reader, &to_backend)
+            })?;
             to_converters.push(to_converter);
-            lines.push(Line { thread, from_converter, to_former });
+            lines.push(Line { converting, inspecting, from_worker, to_former });
         }
-        let scan = Scan { rows, to_converters, from_converters, budget: &budget };
+        let scan = Scan { rows, to_converters, memory, budget: &budget };
         IS_READING.store(true, SeqCst);
         let reader = start(scope, "aliaport reader", move || {
             scan.run();
@@ -161,12 +178,16 @@ pub fn scan(
         }
         let mut finished: Option<Finished> = None;
         let mut has_panicked = false;
-        for Line { thread, from_converter, to_former } in lines {
-            drop((from_converter, to_former));
-            match (thread.join(), &mut finished) {
-                (Ok(part), Some(whole)) => whole.absorb(&part),
-                (Ok(part), none) => *none = Some(part),
-                (Err(_), _) => has_panicked = true,
+        for Line { converting, inspecting, from_worker, to_former } in lines {
+            drop((from_worker, to_former));
+            let (Ok(mut part), Ok(digest)) = (converting.join(), inspecting.join()) else {
+                has_panicked = true;
+                continue;
+            };
+            part.converter.absorb_digest(&digest);
+            match &mut finished {
+                Some(whole) => whole.absorb(&part),
+                none => *none = Some(part),
             }
         }
         has_panicked |= reader.join().is_err();
@@ -178,10 +199,11 @@ pub fn scan(
     })
 }
 
-/// A converter thread as the backend sees it.
+/// A worker as the backend sees it.
 struct Line<'s> {
-    thread: ScopedJoinHandle<'s, Finished>,
-    from_converter: Receiver<Message>,
+    converting: ScopedJoinHandle<'s, Finished>,
+    inspecting: ScopedJoinHandle<'s, TableDigest>,
+    from_worker: Receiver<Message>,
     /// Memory goes back to be filled again.
     to_former: SyncSender<Images>,
 }
@@ -217,9 +239,9 @@ fn receive(
     budget: &Budget,
     write: &mut impl FnMut(&mut Batch) -> Result<()>,
 ) -> Result<u64> {
-    for Line { from_converter, to_former, .. } in lines.iter().cycle() {
+    for Line { from_worker, to_former, .. } in lines.iter().cycle() {
         let message = loop {
-            match from_converter.recv_timeout(PATIENCE) {
+            match from_worker.recv_timeout(PATIENCE) {
                 Ok(message) => break message,
                 Err(RecvTimeoutError::Timeout) => interrupt::check(),
                 Err(RecvTimeoutError::Disconnected) => return Err(unexpected("end of a thread of the load")),
@@ -273,7 +295,7 @@ struct Scan<'s, 'b> {
     rows: ExclusiveReader<'s>,
     to_converters: Vec<SyncSender<Read>>,
     /// Memory that was used before.
-    from_converters: Receiver<Rows>,
+    memory: Receiver<Rows>,
     budget: &'b Budget,
 }
 
@@ -283,7 +305,7 @@ impl Scan<'_, '_> {
         let to_converters = std::mem::take(&mut self.to_converters);
         let mut read = 0;
         for to_converter in to_converters.iter().cycle() {
-            let mut batch = self.from_converters.try_recv().unwrap_or_default();
+            let mut batch = self.memory.try_recv().unwrap_or_default();
             batch.restart(read + 1);
             let is_last = match self.rows.fill(&mut batch, BATCH_BYTES) {
                 Ok(is_last) => is_last,
@@ -297,6 +319,7 @@ impl Scan<'_, '_> {
                 let _ = to_converter.send(Read::End(Ok(read)));
                 return;
             }
+            batch.check_texts();
             let bytes = batch.size();
             let goes_on = away_from_sqlite(|| {
                 self.budget.take(bytes);
@@ -315,7 +338,6 @@ struct Conversion {
     former: Former,
     /// Memory that was used before.
     from_backend: Receiver<Images>,
-    to_backend: SyncSender<Message>,
     read: u64,
     rejected: u64,
     rowids: Option<Vec<Option<i64>>>,
@@ -323,25 +345,20 @@ struct Conversion {
 
 impl Conversion {
     /// Converts until there is no more, or nobody listens any more.
-    fn run(mut self, from_reader: &Receiver<Read>, to_reader: &SyncSender<Rows>) -> Finished {
+    fn run(mut self, from_reader: &Receiver<Read>, to_next: &SyncSender<(Message, Option<Source>)>) -> Finished {
         while let Ok(read) = from_reader.recv() {
-            let (message, rows) = match read {
-                Read::Rows(mut rows) => {
-                    rows.check_texts();
-                    match self.convert(&rows) {
-                        Ok(batch) => (Message::Batch(batch), Some(rows)),
-                        Err(failure) => (Message::Failed(failure), None),
+            let message = match read {
+                Read::Rows(rows) => match self.convert(&rows) {
+                    Ok(batch) => {
+                        let notes = self.converter.take_notes().unwrap_or_default();
+                        (Message::Batch(batch), Some(Source { rows, notes }))
                     }
-                }
+                    Err(failure) => (Message::Failed(failure), None),
+                },
                 Read::End(Ok(read)) => (Message::Done(read), None),
                 Read::End(Err(error)) => (Message::Failed(Failure::Source(error)), None),
             };
-            if let Some(mut rows) = rows {
-                // What a large value needed must not wait here for the next batch.
-                rows.restart(0);
-                let _ = to_reader.try_send(rows);
-            }
-            if self.to_backend.send(message).is_err() {
+            if to_next.send(message).is_err() {
                 break;
             }
         }
@@ -375,4 +392,38 @@ impl Conversion {
             bytes: rows.size(),
         })
     }
+}
+
+/// What a batch was made of.
+struct Source {
+    rows: Rows,
+    notes: Notes,
+}
+
+/// What an inspector thread does: passes on what a converter says, after a look at it, and gives the memory of the rows back. The digest
+/// of the tuples.
+fn inspect(
+    mut inspector: Option<Inspector>,
+    from_converter: &Receiver<(Message, Option<Source>)>,
+    to_reader: &SyncSender<Rows>,
+    to_backend: &SyncSender<Message>,
+) -> TableDigest {
+    while let Ok((mut message, source)) = from_converter.recv() {
+        if let (Message::Batch(batch), Some(Source { mut rows, notes })) = (&message, source) {
+            let inspected = match &mut inspector {
+                Some(inspector) => inspector.inspect(&rows, &batch.images, &notes),
+                None => Ok(()),
+            };
+            // What a large value needed must not wait here for the next batch.
+            rows.restart(0);
+            let _ = to_reader.try_send(rows);
+            if let Err(error) = inspected {
+                message = Message::Failed(Failure::Row(error));
+            }
+        }
+        if to_backend.send(message).is_err() {
+            break;
+        }
+    }
+    inspector.map_or_else(TableDigest::default, |inspector| inspector.digest())
 }

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod expr;
 pub mod finding;
 pub mod grammar;
+pub mod inspect;
 pub mod mapping;
 pub mod name;
 pub mod option;

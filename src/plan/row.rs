@@ -4,10 +4,10 @@
 //! Knows neither database, so that it can run in a thread beside the backend.
 
 use crate::convert::{Converter, Lossy, Plain, Rules, Scratch, ValueError, Zone, shown};
-use crate::digest::{self, RowHasher, TableDigest, Witness};
+use crate::digest::{RowHasher, TableDigest};
+use crate::inspect::{self, Notes};
 use crate::pg_type::PgType;
 use crate::plan::{ColumnPlan, TablePlan};
-use crate::tuple::deform::{Deformer, Stored};
 use crate::tuple::{Attribute, Writer};
 use crate::value::{Cell, Row, Value};
 use serde_json::{Map, json};
@@ -34,8 +34,8 @@ pub trait CellSink {
     fn begin_row(&mut self);
     /// The next column's cell.
     fn cell(&mut self, column: usize, cell: &Cell<'_>);
-    /// The row is complete. Its heap tuple, from a sink that forms them.
-    fn end_row(&mut self) -> Option<&[u8]>;
+    /// The row is complete.
+    fn end_row(&mut self);
 }
 
 /// A sink that forms heap tuples.
@@ -76,9 +76,8 @@ impl CellSink for Former {
     }
 
     #[inline]
-    fn end_row(&mut self) -> Option<&[u8]> {
+    fn end_row(&mut self) {
         self.writer.end_row();
-        Some(self.writer.last())
     }
 }
 
@@ -130,22 +129,19 @@ struct Lane {
     is_not_null: bool,
 }
 
-/// Takes every formed tuple apart again and holds what is in it against the source, so that what is written is known to be right.
-struct Inspector {
-    deformer: Deformer,
-    witness: Witness,
-    /// The digest takes tuples as they are formed.
-    hashes_tuples: bool,
-    /// Columns of the row at hand whose cells are not the source's values, and known not to be.
-    excused: Vec<usize>,
+/// What messages say of a table's rows.
+#[derive(Debug)]
+pub struct About {
+    table: String,
+    columns: Vec<ColumnPlan>,
+    /// The columns of the source's key.
+    key: Vec<usize>,
 }
 
 /// Converts the rows of one table.
 pub struct RowConverter {
-    table: String,
-    columns: Vec<ColumnPlan>,
+    about: Arc<About>,
     lanes: Vec<Lane>,
-    key: Vec<usize>,
     on_error: OnError,
     /// The number of the row at hand, from 1.
     number: u64,
@@ -153,7 +149,8 @@ pub struct RowConverter {
     scratch: Scratch,
     /// Where rows are hashed cell by cell.
     hasher: Option<RowHasher>,
-    inspector: Option<Inspector>,
+    /// For an inspector of the tuples, where there is one: what it has to know of the rows since it was told last.
+    notes: Option<Notes>,
     digest: TableDigest,
     lossy: Vec<(usize, Lossy, u64)>,
     set_aside: Vec<SetAside>,
@@ -178,16 +175,14 @@ impl RowConverter {
             .filter_map(|name| plan.columns.iter().position(|c| &c.source == name))
             .collect();
         RowConverter {
-            table: plan.source.clone(),
-            columns: plan.columns.clone(),
+            about: Arc::new(About { table: plan.source.clone(), columns: plan.columns.clone(), key }),
             lanes,
-            key,
             on_error,
             number: 0,
             refusals: Arc::default(),
             scratch: Scratch::default(),
             hasher: with_digest.then(|| RowHasher::new(&types).with_zone(zone)),
-            inspector: None,
+            notes: None,
             digest: TableDigest::default(),
             lossy: Vec::new(),
             set_aside: Vec::new(),
@@ -201,31 +196,36 @@ impl RowConverter {
         self
     }
 
-    /// For a sink that forms the tuples of a table with these attributes; the columns are at `positions` in it, as [`Former::new`] has them.
-    /// Where a digest is computed, each tuple is inspected.
+    /// For a sink that forms the tuples of a table with these attributes, the columns at `positions` in it, if an inspector looks at them: it
+    /// hashes them as well, where it can.
     #[must_use]
-    pub fn with_tuples(mut self, attributes: &[Attribute], positions: &[usize], zone: &Zone) -> Self {
-        if self.hasher.is_none() {
-            return self;
-        }
-        let types: Vec<&PgType> = self.columns.iter().map(|c| &c.pg_type).collect();
-        let hashes_tuples = positions.iter().copied().eq(0..attributes.len())
-            && digest::attributes(&types).is_some_and(|hashed| hashed == attributes);
-        if hashes_tuples {
+    pub fn with_inspector(mut self, attributes: &[Attribute], positions: &[usize]) -> Self {
+        if inspect::hashes_tuples(&self.about, attributes, positions) {
             self.hasher = None;
         }
-        self.inspector = Some(Inspector {
-            deformer: Deformer::new(attributes, positions.iter().copied().zip(types.iter().copied())),
-            witness: Witness::new(&types).with_zone(zone),
-            hashes_tuples,
-            excused: Vec::new(),
-        });
+        self.notes = Some(Notes::default());
         self
+    }
+
+    /// What messages say of the rows.
+    #[must_use]
+    pub fn about(&self) -> Arc<About> {
+        Arc::clone(&self.about)
+    }
+
+    /// What an inspector has to know of the rows since the last call; `None` where there is none.
+    pub fn take_notes(&mut self) -> Option<Notes> {
+        self.notes.as_mut().map(std::mem::take)
     }
 
     /// Says that the next row has this number in the scan, from 1.
     pub fn go_to(&mut self, number: u64) {
         self.number = number.saturating_sub(1);
+    }
+
+    /// Takes over the digest of rows that an inspector has hashed.
+    pub fn absorb_digest(&mut self, digest: &TableDigest) {
+        self.digest.merge(digest);
     }
 
     /// Takes over what another converter of the same table has counted.
@@ -239,7 +239,7 @@ impl RowConverter {
     /// Converts one row into `sink`.
     ///
     /// # Errors
-    /// Under [`OnError::Abort`] the first bad value of the row; a tuple that does not hold what the source holds, which is a bug.
+    /// Under [`OnError::Abort`] the first bad value of the row.
     pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
         sink.begin_row();
         self.number += 1;
@@ -302,18 +302,13 @@ impl RowConverter {
                 Ok(converted) => {
                     if !(lane.is_not_null && matches!(converted.cell, Cell::Null)) {
                         if let Some(hasher) = &mut self.hasher {
-                            match &self.inspector {
-                                Some(_) => hasher.read_back(column, &converted.cell),
-                                None => {
-                                    hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
-                                }
-                            }
+                            hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
                         }
                         sink.cell(column, &converted.cell);
                         if let Some(lossy) = converted.lossy {
                             count(&mut self.lossy, column, lossy, 1);
-                            if let Some(inspector) = &mut self.inspector {
-                                inspector.excused.push(column);
+                            if let Some(notes) = &mut self.notes {
+                                notes.excused.insert((self.number, column));
                             }
                         }
                         continue;
@@ -323,35 +318,27 @@ impl RowConverter {
                 Err(error) => Some(error),
             };
             let is_fatal_for_row = match (self.on_error, &bad) {
-                (OnError::Abort, _) => return Err(self.error(row, column, bad.as_ref())),
+                (OnError::Abort, _) => return Err(self.about.error(row, column, bad.as_ref())),
                 (OnError::Reject, _) | (OnError::Null, None) => true,
                 (OnError::Null, Some(_)) => lane.is_not_null,
             };
-            let entry = self.entry(row, column, bad.as_ref(), is_fatal_for_row);
+            let entry = self.about.entry(row, column, bad.as_ref(), is_fatal_for_row);
             self.set_aside.push(entry);
             if is_fatal_for_row {
                 if let Some(hasher) = &mut self.hasher {
                     hasher.abandon_row();
                 }
-                if let Some(inspector) = &mut self.inspector {
-                    inspector.excused.clear();
+                if let Some(notes) = &mut self.notes {
+                    notes.set_aside.push(self.number);
                 }
                 return Ok(Fate::SetAside);
             }
-            if let Some(inspector) = &mut self.inspector {
-                inspector.excused.push(column);
+            if let Some(notes) = &mut self.notes {
+                notes.excused.insert((self.number, column));
             }
             sink.cell(column, &Cell::Null);
         }
-        let image = sink.end_row();
-        if let (Some(inspector), Some(image)) = (&mut self.inspector, image) {
-            if let Err(column) = inspector.inspect(row, image) {
-                return Err(self.misformed(row, column));
-            }
-            if inspector.hashes_tuples {
-                self.digest.add_tuple(image);
-            }
-        }
+        sink.end_row();
         if let Some(hasher) = &mut self.hasher {
             hasher.end_row(&mut self.digest);
         }
@@ -366,12 +353,31 @@ impl RowConverter {
 
     /// Values that landed but are not the same: column, what happened, how often.
     pub fn lossy(&self) -> impl Iterator<Item = (&ColumnPlan, Lossy, u64)> {
-        self.lossy.iter().map(|(column, lossy, n)| (&self.columns[*column], *lossy, *n))
+        self.lossy.iter().map(|(column, lossy, n)| (&self.about.columns[*column], *lossy, *n))
     }
 
     /// Takes what was set aside since the last call.
     pub fn take_set_aside(&mut self) -> Vec<SetAside> {
         std::mem::take(&mut self.set_aside)
+    }
+
+    /// The key as `aliaport.rejected_row` keeps it.
+    #[must_use]
+    pub fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
+        self.about.key_json(row)
+    }
+
+    /// Every column's original value.
+    #[must_use]
+    pub fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
+        self.about.row_json(row)
+    }
+}
+
+impl About {
+    /// The types of the columns.
+    pub(crate) fn types(&self) -> Vec<&PgType> {
+        self.columns.iter().map(|c| &c.pg_type).collect()
     }
 
     fn entry(&self, row: &Row<'_>, column: usize, error: Option<&ValueError>, is_rejected: bool) -> SetAside {
@@ -416,7 +422,7 @@ impl RowConverter {
 
     /// A tuple was formed that does not hold what it should.
     #[cold]
-    fn misformed(&self, row: &Row<'_>, column: Option<usize>) -> RowError {
+    pub(crate) fn misformed(&self, row: &Row<'_>, column: Option<usize>) -> RowError {
         RowError {
             sqlstate: "XX000",
             message: "unexpected content of a formed tuple".to_owned(),
@@ -466,9 +472,7 @@ impl RowConverter {
         }
     }
 
-    /// The key as `aliaport.rejected_row` keeps it.
-    #[must_use]
-    pub fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
+    fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
         let mut map = Map::new();
         if let Some(rowid) = row.rowid() {
             map.insert("rowid".to_owned(), json!(rowid));
@@ -479,35 +483,10 @@ impl RowConverter {
         serde_json::Value::Object(map)
     }
 
-    /// Every column's original value.
-    #[must_use]
-    pub fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
+    fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
         let entries =
             self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
         serde_json::Value::Object(entries.collect())
-    }
-}
-
-impl Inspector {
-    /// Forgets the row that it inspects. Of a tuple that is not what it should be, the column where that shows.
-    #[inline]
-    fn inspect(&mut self, row: &Row<'_>, image: &[u8]) -> Result<(), Option<usize>> {
-        let Inspector { deformer, witness, excused, .. } = self;
-        let mut wrong = None;
-        let deformed = deformer.deform(image, |column, stored| {
-            let agrees = match &stored {
-                Stored::Cell(cell) => witness.agrees(column, row.value(column), cell),
-                Stored::Toasted(_) => false,
-            };
-            if !agrees && !excused.contains(&column) {
-                wrong = wrong.or(Some(column));
-            }
-        });
-        excused.clear();
-        match (wrong, deformed) {
-            (None, Ok(())) => Ok(()),
-            (column, _) => Err(column),
-        }
     }
 }
 

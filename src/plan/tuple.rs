@@ -117,6 +117,11 @@ impl Images {
         &self.spans
     }
 
+    /// The images in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|(start, length)| self.bytes.get(*start..start + length).unwrap_or_default())
+    }
+
     /// Forgets the rows and keeps the memory, unless one huge row made it large.
     pub fn clear(&mut self) {
         /// An ordinary batch is 256 kB; what a large value needed is given back.
