@@ -90,6 +90,7 @@ pub fn unexpected(what: impl std::fmt::Display) -> Error {
 pub fn code(sqlstate: &str) -> PgSqlErrorCode {
     use PgSqlErrorCode as C;
     match sqlstate {
+        "XX000" => C::ERRCODE_INTERNAL_ERROR,
         "22P02" => C::ERRCODE_INVALID_TEXT_REPRESENTATION,
         "22P03" => C::ERRCODE_INVALID_BINARY_REPRESENTATION,
         "22P05" => C::ERRCODE_UNTRANSLATABLE_CHARACTER,

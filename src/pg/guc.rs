@@ -11,10 +11,11 @@ static ALLOWED_DIRECTORIES: GucSetting<Option<CString>> = GucSetting::<Option<CS
 static REPLACE_METHOD: GucSetting<ReplaceMethod> = GucSetting::<ReplaceMethod>::new(ReplaceMethod::Delete);
 static BUSY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5000);
 static TUPLE_IMAGES: GucSetting<bool> = GucSetting::<bool>::new(true);
+static READ_PAGES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static CONVERTERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static MAX_REJECTED_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 
-/// One backend writes what they convert, which takes about half as long; more would wait for it.
+/// One backend writes what they convert, which takes it about half as long: more would wait for it.
 const MOST_CONVERTERS: i32 = 8;
 
 /// The words of `aliaport_import.replace_method`.
@@ -62,10 +63,18 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::empty(),
     );
+    GucRegistry::define_bool_guc(
+        c"aliaport_import.read_pages",
+        c"Read the tables of an import from the pages of the database file.",
+        c"Off, every row comes through SQLite's virtual machine, as it always does of databases with a -wal, of tables without rowid and of filters. The rows are the same; this is for measurements, and for doubts.",
+        &READ_PAGES,
+        GucContext::Userset,
+        GucFlags::empty(),
+    );
     GucRegistry::define_int_guc(
         c"aliaport_import.converters",
         c"Threads that convert rows and form heap tuples, beside the one that reads SQLite.",
-        c"The rows, and their order, are the same with any number.",
+        c"Each has another one that inspects its tuples. More than one helps where there are more than two cores. The rows, and their order, are the same with any number.",
         &CONVERTERS,
         1,
         MOST_CONVERTERS,
@@ -100,6 +109,11 @@ pub fn busy_timeout() -> Duration {
 /// Whether tuples are formed in the reader thread.
 pub fn tuple_images() -> bool {
     TUPLE_IMAGES.get()
+}
+
+/// Whether tables are read from the pages of their file where that is possible.
+pub fn read_pages() -> bool {
+    READ_PAGES.get()
 }
 
 /// How many threads convert rows.

@@ -273,8 +273,7 @@ impl Arrivals {
                         }
                         let main = pg_sys::ForkNumber::MAIN_FORKNUM;
                         let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
-                        let buffer =
-                            pg_sys::ReadBufferExtended(relation, main, block, normal, self.strategy);
+                        let buffer = pg_sys::ReadBufferExtended(relation, main, block, normal, self.strategy);
                         pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as _);
                         open = Some((block, buffer));
                         buffer

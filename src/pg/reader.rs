@@ -195,7 +195,9 @@ pub fn scan(
             return Err(unexpected("panic in a thread of the load"));
         }
         let total = total?;
-        finished.filter(|whole| whole.read == total).ok_or_else(|| unexpected("row that was read and not converted"))
+        finished
+            .filter(|whole| whole.read == total)
+            .ok_or_else(|| unexpected("row that was read and not converted"))
     })
 }
 
@@ -345,7 +347,11 @@ struct Conversion {
 
 impl Conversion {
     /// Converts until there is no more, or nobody listens any more.
-    fn run(mut self, from_reader: &Receiver<Read>, to_next: &SyncSender<(Message, Option<Source>)>) -> Finished {
+    fn run(
+        mut self,
+        from_reader: &Receiver<Read>,
+        to_next: &SyncSender<(Message, Option<Source>)>,
+    ) -> Finished {
         while let Ok(read) = from_reader.recv() {
             let message = match read {
                 Read::Rows(rows) => match self.convert(&rows) {

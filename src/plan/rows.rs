@@ -162,7 +162,10 @@ impl Rows {
     /// Bytes of memory that the rows take.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.texts.len() + self.blobs.len() + size_of_val(self.values.as_slice()) + size_of_val(self.rowids.as_slice())
+        self.texts.len()
+            + self.blobs.len()
+            + size_of_val(self.values.as_slice())
+            + size_of_val(self.rowids.as_slice())
     }
 
     /// The number of the first row in the scan, from 1.

@@ -106,12 +106,7 @@ pub(crate) enum Reading {
 
 /// Reads a record into `rows`. `wanted` is ascending by place.
 #[inline]
-pub(crate) fn record(
-    bytes: &[u8],
-    rowid: i64,
-    wanted: &[Wanted],
-    rows: &mut Rows,
-) -> Result<(), Odd> {
+pub(crate) fn record(bytes: &[u8], rowid: i64, wanted: &[Wanted], rows: &mut Rows) -> Result<(), Odd> {
     let (header, mut at) = varint(bytes, 0)?;
     let header = usize::try_from(header).ok().and_then(|end| bytes.get(..end)).ok_or(Odd)?;
     let mut body = header.len();
@@ -171,7 +166,7 @@ fn value(serial: u64, bytes: &[u8]) -> Value<'_> {
             let unused = 64 - 8 * bytes.len() as u32;
             Value::Integer((word(bytes) << unused) as i64 >> unused)
         }
-        _ if serial % 2 == 0 => Value::Blob(bytes),
+        _ if serial.is_multiple_of(2) => Value::Blob(bytes),
         _ => Value::Text(bytes),
     }
 }

@@ -53,7 +53,11 @@ pub(crate) struct PageScan {
 
 impl PageScan {
     /// A scan of these columns; `None` where the table is read through SQLite.
-    pub(crate) fn open(source: &Source, table: &Table, columns: &[usize]) -> Result<Option<Self>, SourceError> {
+    pub(crate) fn open(
+        source: &Source,
+        table: &Table,
+        columns: &[usize],
+    ) -> Result<Option<Self>, SourceError> {
         let is_plain = source.is_all_in_file()
             && table.has_rowid
             && table.columns.iter().all(|column| column.generated == Generated::No)
@@ -208,7 +212,9 @@ impl File {
             let to = (&raw mut handle).cast::<c_void>();
             ffi::sqlite3_file_control(source.handle(), c"main".as_ptr(), operation, to)
         };
-        let Some(handle) = ptr::NonNull::new(handle).filter(|_| code == ffi::SQLITE_OK) else { return Ok(None) };
+        let Some(handle) = ptr::NonNull::new(handle).filter(|_| code == ffi::SQLITE_OK) else {
+            return Ok(None);
+        };
         let mut file = File { handle, page_size, usable: page_size, page_count };
         let mut header = [0; 100];
         if page_count == 0 || file.read(&mut header, 0).is_err() {
@@ -237,7 +243,9 @@ impl File {
         let code = unsafe {
             let file = self.handle.as_ptr();
             let methods = (*file).pMethods;
-            let Some(read) = (!methods.is_null()).then(|| (*methods).xRead).flatten() else { return Err(Odd) };
+            let Some(read) = (!methods.is_null()).then(|| (*methods).xRead).flatten() else {
+                return Err(Odd);
+            };
             read(file, bytes.as_mut_ptr().cast(), amount, offset)
         };
         if code == ffi::SQLITE_OK { Ok(()) } else { Err(Odd) }

@@ -69,9 +69,10 @@ def run_in_thread(connection, big):
     return thread, result
 
 
-@pytest.mark.parametrize("part", [0.15, 0.6])
-def test_pg_cancel_backend_stops_it_and_the_session_goes_on(cluster, database, connection, big, full_time, part):
+@pytest.mark.parametrize(("part", "converters"), [(0.15, 1), (0.6, 1), (0.1, 4), (0.25, 4)])
+def test_pg_cancel_backend_stops_it_and_the_session_goes_on(cluster, database, connection, big, full_time, part, converters):
     pid = connection.info.backend_pid
+    connection.execute(f"SET aliaport_import.converters = {converters}")
     thread, result = run_in_thread(connection, big)
     time.sleep(full_time * part)
     start = time.monotonic()
@@ -98,9 +99,12 @@ def test_an_index_build_can_be_cancelled(cluster, database, connection, big):
     assert isinstance(result[0], psycopg.errors.QueryCanceled), result
 
 
-@pytest.mark.parametrize("part", [0.15, 0.6])
-def test_pg_terminate_backend_ends_one_session_and_the_server_goes_on(cluster, database, big, full_time, part):
+@pytest.mark.parametrize(("part", "setting"), [
+    (0.15, "converters = 1"), (0.6, "converters = 1"), (0.1, "converters = 4"), (0.2, "converters = 4"), (0.2, "read_pages = off"),
+])
+def test_pg_terminate_backend_ends_one_session_and_the_server_goes_on(cluster, database, big, full_time, part, setting):
     victim, other = cluster.connect(database), cluster.connect(database)
+    victim.execute(f"SET aliaport_import.{setting}")
     started = other.execute("SELECT pg_postmaster_start_time()").fetchone()
     pid = victim.info.backend_pid
     thread, result = run_in_thread(victim, big)
@@ -117,12 +121,16 @@ def test_pg_terminate_backend_ends_one_session_and_the_server_goes_on(cluster, d
     assert other.execute(IMPORT, [big]).fetchone() == (ROWS,)
 
 
-def test_a_thread_reads_while_the_backend_writes(connection, big):
+@pytest.mark.parametrize("converters", [1, 4])
+def test_threads_read_while_the_backend_writes(connection, big, converters):
     """The quick way of loading gives way to a slower one without a word where tuples look different than expected."""
     pid = connection.info.backend_pid
+    connection.execute("SELECT aliaport_import_version()")
+    connection.execute(f"SET aliaport_import.converters = {converters}")
     thread, result = run_in_thread(connection, big)
-    wait_until(lambda: len(os.listdir(f"/proc/{pid}/task")) > 1 or result, 60, "a second thread")
-    assert not result, "the import ended and had one thread only"
+    # The reader, and two for each converter.
+    wait_until(lambda: len(os.listdir(f"/proc/{pid}/task")) == 2 + 2 * converters or result, 60, "the threads")
+    assert not result, "the import ended and had not so many threads"
     thread.join(60)
     assert result == [[(ROWS,)]]
 

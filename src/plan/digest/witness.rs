@@ -82,7 +82,9 @@ impl Witness {
         let Some(kind) = self.kinds.get(column) else { return true };
         match (kind, value, cell) {
             (Kind::Whole, Value::Integer(_), _) | (Kind::Double, Value::Real(_), Cell::Float8(_)) => false,
-            (Kind::Double, Value::Real(v), Cell::Float4(stored)) => f64::from(stored).to_bits() == v.to_bits(),
+            (Kind::Double, Value::Real(v), Cell::Float4(stored)) => {
+                f64::from(stored).to_bits() == v.to_bits()
+            }
             (Kind::Text, Value::Text(text), Cell::Varlena(stored)) => stored == text,
             (Kind::Padded, Value::Text(text), Cell::Varlena(stored)) => {
                 without_blanks(stored) == without_blanks(text)
@@ -162,7 +164,9 @@ fn is_uuid_of(stored: &[u8; 16], text: &[u8]) -> bool {
     let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
     let pairs = digits.as_chunks::<2>().0.iter();
     // To lower case, for what is a hexadecimal digit.
-    pairs.zip(stored).all(|([high, low], byte)| high | 0x20 == digit(byte >> 4) && low | 0x20 == digit(byte & 15))
+    pairs
+        .zip(stored)
+        .all(|([high, low], byte)| high | 0x20 == digit(byte >> 4) && low | 0x20 == digit(byte & 15))
 }
 
 /// Whether a numeric that is stored without loss is the decimal of a double.
@@ -355,4 +359,3 @@ pub(super) fn date_of_days(days: i64) -> PackedDate {
     let month = month - 12 * is_next_year;
     PackedDate(year * 10_000 + (month * 100 + day) as i64)
 }
-

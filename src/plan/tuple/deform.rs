@@ -122,7 +122,8 @@ impl Deformer {
             };
             // Called in one place, so that it is compiled into this loop.
             if let Some((column, form)) = wanted {
-                let stored = if is_null { Stored::Cell(Cell::Null) } else { form.read(bytes).ok_or(Malformed)? };
+                let stored =
+                    if is_null { Stored::Cell(Cell::Null) } else { form.read(bytes).ok_or(Malformed)? };
                 each(*column, stored);
             }
         }

@@ -27,7 +27,13 @@ fn every_file_of_a_folder_is_read_and_left_alone() {
                 let columns: Vec<usize> = (0..table.columns.len()).collect();
                 let path = folder.join(name);
                 let (direct, went_on) = super::pages::read(&path, table, &columns, true);
-                assert_eq!((&direct, profile.rows), (&super::pages::read(&path, table, &columns, false).0, direct.as_ref().unwrap().len() as u64));
+                assert_eq!(
+                    (&direct, profile.rows),
+                    (
+                        &super::pages::read(&path, table, &columns, false).0,
+                        direct.as_ref().unwrap().len() as u64
+                    )
+                );
                 if went_on {
                     eprintln!("{name} {}: through SQLite", table.name);
                 }

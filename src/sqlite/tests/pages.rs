@@ -77,7 +77,16 @@ fn made() -> impl Strategy<Value = Made> {
         2 => size().prop_map(|n| Stored::Text("çğ a".chars().cycle().take(n).collect())),
         1 => (size(), any::<u8>()).prop_map(|(n, byte)| Stored::Blob(vec![byte; n])),
     ];
-    let types = select(vec!["", "INTEGER", "REAL", "DOUBLE PRECISION", "TEXT", "NUMERIC(10,2)", "BLOB", "FLOATING POINT"]);
+    let types = select(vec![
+        "",
+        "INTEGER",
+        "REAL",
+        "DOUBLE PRECISION",
+        "TEXT",
+        "NUMERIC(10,2)",
+        "BLOB",
+        "FLOATING POINT",
+    ]);
     (
         (select(vec![512, 1024, 4096, 65_536]), prop_oneof![3 => Just(0), 1 => 1..32u8], 0..3i64),
         prop::collection::vec(types, 1..6),
@@ -120,7 +129,8 @@ fn build(path: &Path, made: &Made) {
             let names: Vec<String> = (0..types.len()).map(|i| format!("c{i}")).collect();
             let marks = vec!["?"; types.len() + 1].join(", ");
             let sql = format!("INSERT OR REPLACE INTO t (rowid, {}) VALUES ({marks})", names.join(", "));
-            let parameters = std::iter::once(rusqlite::types::Value::Integer(*rowid)).chain(values.iter().take(types.len()).cloned());
+            let parameters = std::iter::once(rusqlite::types::Value::Integer(*rowid))
+                .chain(values.iter().take(types.len()).cloned());
             connection.prepare(&sql).unwrap().execute(rusqlite::params_from_iter(parameters)).unwrap();
         }
     };
@@ -207,7 +217,9 @@ fn a_wal_is_read_through_sqlite() {
     let (_guard, folder) = folder();
     let path = folder.join("a.db");
     let connection = Connection::open(&path).unwrap();
-    connection.execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t(a); INSERT INTO t VALUES (1)").unwrap();
+    connection
+        .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t(a); INSERT INTO t VALUES (1)")
+        .unwrap();
     let table = table(&open(&path), "t");
     let expected = (Ok(vec![(Some(1), vec![Owned::Integer(1)])]), true);
     assert_eq!(read(&path, &table, &[0], true), expected);
