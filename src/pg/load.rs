@@ -64,7 +64,7 @@ pub struct Loaded {
     pub imported_rows: u64,
     /// Rows set aside.
     pub rejected_rows: u64,
-    /// The digest of what is stored, where the load could read it back on the way.
+    /// The digest of the rows that were written, where each was found in the table as it was sent.
     pub stored: Option<TableDigest>,
     /// The converter, with the digest and the lossy counts.
     pub converter: RowConverter,
@@ -155,8 +155,6 @@ struct Heap {
     bulk_insert: pg_sys::BulkInsertState,
     command: pg_sys::CommandId,
     options: i32,
-    /// Made or truncated by this run.
-    is_new: bool,
     /// What a batch allocates in PostgreSQL: formed tuples, TOAST work, values of input functions.
     batch_context: pg_sys::MemoryContext,
     /// Set where the table has CHECK constraints or stored generated columns.
@@ -203,7 +201,6 @@ impl Heap {
                 bulk_insert: pg_sys::GetBulkInsertState(),
                 command: pg_sys::GetCurrentCommandId(true),
                 options,
-                is_new,
                 batch_context,
                 checks: Checks::of(open, is_checked),
             })

@@ -19,6 +19,7 @@ mod input;
 mod inspect;
 mod interrupt;
 mod load;
+mod memory;
 mod original;
 mod orphan;
 mod planning;

@@ -3,7 +3,6 @@
 //! PostgreSQL checks a foreign key row by row, in triggers. Within an import keys are checked set-wise, when every table has its
 //! rows ([`super::reference`]): a cycle cannot be loaded in any other way, and no ON DELETE action may destroy rows that the
 //! source still has.
-#![allow(unsafe_code)] // reads two of the backend's settings
 
 use pgrx::pg_sys;
 
@@ -34,12 +33,4 @@ pub fn is_possible(relation: pg_sys::Oid, triggers: bool) -> Result<bool> {
 /// restoring: the end of the (sub)transaction resets the setting.
 pub fn quietly<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     spi::with_setting(c"session_replication_role", c"replica", f)
-}
-
-/// Runs `f` with as much memory for a hash or a sort as building an index may take.
-pub fn with_maintenance_memory<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    // SAFETY: both are integers of the backend that are always valid to read.
-    let kilobytes = unsafe { pg_sys::work_mem.max(pg_sys::maintenance_work_mem) };
-    let value = std::ffi::CString::new(kilobytes.to_string()).map_err(super::error::unexpected)?;
-    spi::with_setting(c"work_mem", &value, f)
 }

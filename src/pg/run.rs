@@ -27,7 +27,7 @@ use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
-use super::{access, history, orphan, progress, spi, subxact, target};
+use super::{access, history, memory, orphan, progress, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -273,7 +273,11 @@ impl<'a> Import<'a> {
             Some(table) => format!("SQLite table \"{}\", statement: {}.", table.source, step.sql),
             None => format!("Statement: {}.", step.sql),
         };
-        error::located(place, || spi::run(&step.sql))
+        let run = || spi::run(&step.sql);
+        error::located(place, || match step.action {
+            Action::AddPrimaryKey | Action::AddUnique | Action::CreateIndex => memory::for_indexes(run),
+            _ => run(),
+        })
     }
 
     fn complete(mut self) -> Result<Outcome> {

@@ -11,9 +11,8 @@ use aliaport_plan::name::quote;
 use aliaport_plan::plan::{QualifiedName, TablePlan};
 
 use super::error::Result;
-use super::quiet::with_maintenance_memory;
 use super::stage::{self, Stage};
-use super::{spi, unique};
+use super::{memory, spi, unique};
 
 /// What has to be done to one table, row by row, in a temporary table.
 pub struct Difference {
@@ -65,7 +64,7 @@ pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: boo
         on.join(" AND "),
         differ(&stage.each_column("s."), &stage.each_column("t.")),
     );
-    with_maintenance_memory(|| spi::run(&sql))?;
+    memory::as_maintenance(|| spi::run(&sql))?;
     spi::run(&format!("ANALYZE {table}"))?;
     let counts = spi::rows(
         &format!(

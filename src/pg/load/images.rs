@@ -61,7 +61,7 @@ impl Heap {
         // SAFETY: the relation is open.
         let is_stage =
             unsafe { (*(*self.relation).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP };
-        let mut arrivals = if policy.with_digest && self.is_new && !is_stage {
+        let mut arrivals = if policy.with_digest && !is_stage {
             // SAFETY: the relation is open, and the memory context of the call outlives the load.
             Some(unsafe { Arrivals::new(self.relation, plan)? })
         } else {

@@ -314,7 +314,7 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
             loaded
         } else {
             let loaded = load::bulk(reader, &plan, oid, NEW.contains(&table), policy).unwrap();
-            let stored = NEW.contains(&table).then(|| *loaded.converter.digest());
+            let stored = (table != "datums").then(|| *loaded.converter.digest());
             if loaded.stored != stored {
                 return Err(format!("{table}: {stored:?} was sent, {:?} arrived", loaded.stored));
             }
