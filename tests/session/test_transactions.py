@@ -53,6 +53,30 @@ def test_a_snapshot_taken_before_it_sees_none_of_its_rows(cluster, database, con
     assert other.execute('SELECT count(*) FROM "Cari"').fetchone() == (2,)
 
 
+@pytest.mark.parametrize("mode", ["create", "replace"])
+def test_pages_of_new_rows_are_all_visible_and_their_rows_frozen(connection, sample, mode):
+    """The first VACUUM has nothing to do, and an index-only scan looks at no row."""
+    path = str(sample(2000))
+    connection.execute("SELECT aliaport_import(%s)", [path])
+    if mode == "replace":
+        connection.execute("SET aliaport_import.replace_method = truncate")
+        connection.execute("SELECT aliaport_import(%s, mode => 'replace', options => '{\"force\": true}')", [path])
+    connection.execute("CREATE EXTENSION pageinspect")
+    pages = connection.execute("SELECT relpages, relallvisible FROM pg_class WHERE relname = 'work_order_item'").fetchone()
+    assert pages[0] > 10 and pages[0] == pages[1], pages
+    # xmin committed and invalid at once: HEAP_XMIN_FROZEN.
+    frozen = "SELECT count(*) FILTER (WHERE t_infomask & 768 = 768), count(*) FROM heap_page_items(get_raw_page('work_order_item', %s))"
+    for page in (0, pages[0] - 1):
+        found = connection.execute(frozen, [page]).fetchone()
+        assert found[0] == found[1] > 0, (page, found)
+    connection.execute("SET enable_seqscan = off")
+    plan = connection.execute("EXPLAIN (ANALYZE, FORMAT json) SELECT count(id) FROM work_order_item WHERE id > 0").fetchone()[0]
+    node = plan[0]["Plan"]
+    while node["Node Type"] != "Index Only Scan":
+        node = node["Plans"][0]
+    assert node["Heap Fetches"] == 0, node
+
+
 def test_two_imports_into_one_schema_do_not_mix(cluster, database, connection, sample):
     path = str(sample(2000))
     connection.execute("BEGIN")
