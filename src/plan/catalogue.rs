@@ -50,6 +50,8 @@ pub struct Table {
     pub name: String,
     /// The `CREATE TABLE` statement as stored in `sqlite_schema`.
     pub sql: String,
+    /// The page where its b-tree begins, in the snapshot that this was read from.
+    pub root_page: u32,
     /// Columns in declaration order, generated ones included (`PRAGMA table_xinfo`, hidden 0, 2 and 3).
     pub columns: Vec<Column>,
     /// False for `WITHOUT ROWID`.

@@ -3,7 +3,7 @@
 //!
 //! Nothing here decides what to do with a page that is not as it should be: [`Odd`] says that this is for SQLite itself to judge.
 
-use aliaport_plan::rows::{Full, Rows};
+use aliaport_plan::rows::Full;
 use aliaport_plan::value::Value;
 
 /// Bytes that are not what is expected here, damaged or only unusual.
@@ -104,9 +104,14 @@ pub(crate) enum Reading {
     Rowid,
 }
 
-/// Reads a record into `rows`. `wanted` is ascending by place.
+/// Reads a record, and gives the values of the columns in `wanted`, which is ascending by place, to `each`.
 #[inline]
-pub(crate) fn record(bytes: &[u8], rowid: i64, wanted: &[Wanted], rows: &mut Rows) -> Result<(), Odd> {
+pub(crate) fn record<'p>(
+    bytes: &'p [u8],
+    rowid: i64,
+    wanted: &[Wanted],
+    mut each: impl FnMut(Value<'p>) -> Result<(), Full>,
+) -> Result<(), Odd> {
     let (header, mut at) = varint(bytes, 0)?;
     let header = usize::try_from(header).ok().and_then(|end| bytes.get(..end)).ok_or(Odd)?;
     let mut body = header.len();
@@ -126,7 +131,7 @@ pub(crate) fn record(bytes: &[u8], rowid: i64, wanted: &[Wanted], rows: &mut Row
                 break value(serial, stored);
             }
         };
-        rows.put(match (column.reading, value) {
+        each(match (column.reading, value) {
             (Reading::Real, Value::Integer(v)) => Value::Real(v as f64),
             (Reading::Rowid, _) => Value::Integer(rowid),
             (_, value) => value,
@@ -234,8 +239,7 @@ mod tests {
                 .into();
             for index in 0..cells {
                 if let Ok(cell) = cell(&bytes, number, 512, index) {
-                    let mut rows = Rows::default();
-                    let _ = record(cell.local, cell.rowid, &wanted, &mut rows);
+                    let _ = record(cell.local, cell.rowid, &wanted, |_| Ok(()));
                 }
             }
             let _ = overflow(&bytes);

@@ -23,8 +23,8 @@ struct Object {
     name: Result<String, String>,
     table: String,
     sql: String,
-    /// A table without a root page is a virtual one.
-    has_root_page: bool,
+    /// 0 for what has no pages: views, triggers, and virtual tables.
+    root_page: u32,
 }
 
 pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
@@ -47,7 +47,7 @@ pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
         let name = object.lossy_name();
         match object.kind.as_str() {
             "table" if is_internal(&name) => {}
-            "table" if !object.has_root_page => catalogue.others.push(other(OtherKind::VirtualTable, &name)),
+            "table" if object.root_page == 0 => catalogue.others.push(other(OtherKind::VirtualTable, &name)),
             "table" => match shadows.get(&folded(&name)) {
                 Some(owner) => catalogue.others.push(other(OtherKind::ShadowTable, owner)),
                 None => {
@@ -61,6 +61,7 @@ pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
                         continue;
                     };
                     table.sequence = sequences.get(name).copied();
+                    table.root_page = object.root_page;
                     catalogue.others.extend(unnameable.into_iter().map(|index| OtherObject {
                         kind: OtherKind::Unnameable,
                         name: index,
@@ -98,7 +99,8 @@ fn objects(source: &Source) -> Result<Vec<Object>, SourceError> {
             name: exact_text(statement.value(1)),
             table: statement.text(2).unwrap_or_default(),
             sql: statement.text(3).unwrap_or_default(),
-            has_root_page: statement.integer(4) != 0,
+            // What does not fit is damaged; it is no virtual table.
+            root_page: u32::try_from(statement.integer(4)).unwrap_or(u32::MAX),
         });
     }
     Ok(objects)
@@ -107,7 +109,7 @@ fn objects(source: &Source) -> Result<Vec<Object>, SourceError> {
 /// The tables in which virtual tables keep their data: from their names, folded, to the virtual table's.
 fn shadow_tables(objects: &[Object]) -> HashMap<String, String> {
     let mut shadows = HashMap::new();
-    for object in objects.iter().filter(|object| object.kind == "table" && !object.has_root_page) {
+    for object in objects.iter().filter(|object| object.kind == "table" && object.root_page == 0) {
         let name = object.lossy_name();
         for suffix in VirtualTable::parse(&object.sql).suffixes() {
             shadows.insert(folded(&format!("{name}_{suffix}")), name.clone());

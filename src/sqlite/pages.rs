@@ -13,6 +13,7 @@ use std::ptr;
 use aliaport_plan::catalogue::{Generated, Table};
 use aliaport_plan::decl::{Affinity, affinity};
 use aliaport_plan::rows::Rows;
+use aliaport_plan::value::Value;
 use rusqlite::ffi;
 
 use crate::btree::{self, Odd, Page, Reading, Wanted};
@@ -37,7 +38,10 @@ pub(crate) enum Next {
 /// A scan of one table.
 pub(crate) struct PageScan {
     file: File,
+    /// By their place in the record.
     wanted: Vec<Wanted>,
+    /// The order in which they were asked for, where that is another one.
+    order: Vec<usize>,
     /// The children that are still to be read of each interior page on the way down, the next one last.
     path: Vec<Vec<u32>>,
     /// Pages of the b-tree so far: more than the file has would be a circle.
@@ -60,12 +64,24 @@ impl PageScan {
     ) -> Result<Option<Self>, SourceError> {
         let is_plain = source.is_all_in_file()
             && table.has_rowid
-            && table.columns.iter().all(|column| column.generated == Generated::No)
-            && columns.is_sorted_by(|one, other| one < other);
+            && table.columns.iter().all(|column| column.generated == Generated::No);
         if !is_plain || crate::catalogue::encoding(source)? != "UTF-8" {
             return Ok(None);
         }
-        let wanted = columns.iter().filter_map(|&place| {
+        // A record is read from its beginning to its end, once.
+        let mut places: Vec<(usize, usize)> = columns.iter().copied().zip(0..).collect();
+        places.sort_unstable();
+        if !places.is_sorted_by(|one, other| one.0 < other.0) {
+            return Ok(None);
+        }
+        let is_in_order = places.iter().map(|(_, at)| *at).eq(0..columns.len());
+        let mut order = vec![0; if is_in_order { 0 } else { columns.len() }];
+        for ((_, at), nth) in places.iter().zip(0..) {
+            if let Some(of_column) = order.get_mut(*at) {
+                *of_column = nth;
+            }
+        }
+        let wanted = places.iter().filter_map(|&(place, _)| {
             let column = table.columns.get(place)?;
             let reading = match affinity(&column.declared_type) {
                 _ if table.rowid_alias == Some(place) => Reading::Rowid,
@@ -75,12 +91,12 @@ impl PageScan {
             Some(Wanted { place, reading, may_be_missing: column.default.is_none() })
         });
         let wanted: Vec<Wanted> = wanted.collect();
-        let Some(root) = root_page(source, &table.name)? else { return Ok(None) };
         let Some(file) = File::open(source)? else { return Ok(None) };
         Ok((wanted.len() == columns.len()).then(|| PageScan {
             file,
             wanted,
-            path: vec![vec![root]],
+            order,
+            path: vec![vec![table.root_page]],
             visited: 0,
             leaf: (0, 0, 0),
             pages: Window::default(),
@@ -164,7 +180,18 @@ impl PageScan {
                 &self.record
             }
         };
-        btree::record(record, cell.rowid, &self.wanted, rows)?;
+        if self.order.is_empty() {
+            btree::record(record, cell.rowid, &self.wanted, |value| rows.put(value))?;
+        } else {
+            let mut values = Vec::with_capacity(self.order.len());
+            btree::record(record, cell.rowid, &self.wanted, |value| {
+                values.push(value);
+                Ok(())
+            })?;
+            for nth in &self.order {
+                rows.put(values.get(*nth).copied().unwrap_or(Value::Null))?;
+            }
+        }
         let rowid = cell.rowid;
         if self.record.capacity() > KEEP {
             self.record = Vec::new();
@@ -175,16 +202,6 @@ impl PageScan {
 
 /// What a large record needed is given back.
 const KEEP: usize = 1 << 20;
-
-/// Where a table's b-tree begins.
-fn root_page(source: &Source, table: &str) -> Result<Option<u32>, SourceError> {
-    let name = table.replace('\'', "''");
-    let sql = format!("SELECT rootpage FROM main.sqlite_schema WHERE type = 'table' AND name = '{name}'");
-    let mut statement = Statement::prepare(source, &sql)?;
-    // Two of a name are for SQLite to refuse.
-    let root = if statement.step()? { u32::try_from(statement.integer(0)).ok() } else { None };
-    Ok(if statement.step()? { None } else { root })
-}
 
 /// The database file, through SQLite's own handle.
 struct File {
