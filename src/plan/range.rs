@@ -144,16 +144,19 @@ impl Range {
 
 impl Bound {
     fn as_sql(&self, pg_type: &PgType) -> Option<String> {
-        const MICROS_PER_DAY: i64 = 86_400_000_000;
+        const MICROS_PER_SECOND: i64 = 1_000_000;
+        const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
         let of_type = |text: &str, name: &str| format!("'{text}'::pg_catalog.{name}");
         let timestamp = |v: i64| match v {
             i64::MIN => of_type("-infinity", "timestamp"),
             i64::MAX => of_type("infinity", "timestamp"),
-            // Both fields have a sign, because with IntervalStyle sql_standard the first would count for the second.
+            // Both fields have a sign, because with IntervalStyle sql_standard the first would count for the second. PostgreSQL 14 takes no
+            // more than 32 bits of a field.
             v => format!(
-                "('2000-01-01'::pg_catalog.timestamp + '{:+} days {:+} microseconds'::pg_catalog.interval)",
+                "('2000-01-01'::pg_catalog.timestamp + '{:+} days +{}.{:06} seconds'::pg_catalog.interval)",
                 v.div_euclid(MICROS_PER_DAY),
-                v.rem_euclid(MICROS_PER_DAY)
+                v.rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND,
+                v.rem_euclid(MICROS_PER_SECOND)
             ),
         };
         Some(match (pg_type, self) {
@@ -233,11 +236,11 @@ mod tests {
         let (low, high) = range_of(&PgType::Timestamp(None), &values).unwrap();
         assert_eq!(
             low,
-            "('2000-01-01'::pg_catalog.timestamp + '-1 days +86399500000 microseconds'::pg_catalog.interval)"
+            "('2000-01-01'::pg_catalog.timestamp + '-1 days +86399.500000 seconds'::pg_catalog.interval)"
         );
         assert_eq!(
             high,
-            "('2000-01-01'::pg_catalog.timestamp + '+2 days +0 microseconds'::pg_catalog.interval)"
+            "('2000-01-01'::pg_catalog.timestamp + '+2 days +0.000000 seconds'::pg_catalog.interval)"
         );
         assert_eq!(
             range_of(&PgType::Time(None), &[Value::Text(b"24:00:00")]).unwrap().0,
