@@ -315,7 +315,9 @@ fn time_of_day(text: &[u8]) -> Option<i64> {
     }
     let micros = match fraction {
         [] => 0,
-        [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => {
+        // Six digits are what most programs write: with two zeros before them they are a number of eight.
+        [b'.', a, b, c, d, e, f] => eight_digits(u64::from_le_bytes([b'0', b'0', *a, *b, *c, *d, *e, *f]))?,
+        [b'.', digits @ ..] if (1..6).contains(&digits.len()) => {
             let mut padded = [b'0'; 8];
             let (_, places) = padded.split_at_mut(2);
             places.iter_mut().zip(digits).for_each(|(place, digit)| *place = *digit);
