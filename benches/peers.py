@@ -21,16 +21,38 @@ FINISH = {"indexed": ["ALTER TABLE {} ADD PRIMARY KEY (id)", "CREATE UNIQUE INDE
                       "CREATE INDEX ON {} (created_at)"]}
 
 
+def pgloader(cluster, dbname, path):
+    """With its 100,000 rows ahead it runs out of its heap of 1 GB on a million wide rows."""
+    return tools.pgloader(cluster, dbname, path, "--with", "prefetch rows = 10000")
+
+
+def columns_of(definitions):
+    return ", ".join(f"{name} {type_}{' NOT NULL' if required else ''}" for name, type_, required in definitions)
+
+
+def table_of(path):
+    return path.stem if path.stem in ("narrow", "blobs") else "wide"
+
+
+def duckdb_with_types(definitions):
+    """Into a table with the types that aliaport_import gives it: what DuckDB makes of a SQLite file by itself are texts and numbers."""
+
+    def run(cluster, dbname, path):
+        cluster.psql(f"CREATE TABLE {table_of(path)} ({columns_of(definitions)})", dbname)
+        return tools.duckdb(cluster, dbname, path, "existing")
+
+    return run
+
+
 def csv_through_psql(definitions):
     """sqlite3 writes CSV, psql copies it into a table of texts, INSERT casts them."""
 
     def run(cluster, dbname, path):
-        table = path.stem if path.stem in ("narrow", "blobs") else "wide"
+        table = table_of(path)
         names = [name for name, *_ in definitions]
         # CSV holds no bytes.
         picked = ", ".join(f"'\\x' || hex({name}) AS {name}" if type_ == "bytea" else name for name, type_, _ in definitions)
-        columns = ", ".join(f"{name} {type_}{' NOT NULL' if required else ''}" for name, type_, required in definitions)
-        cluster.psql(f"CREATE TABLE {table} ({columns}); CREATE UNLOGGED TABLE staging ({', '.join(f'{n} text' for n in names)})", dbname)
+        cluster.psql(f"CREATE TABLE {table} ({columns_of(definitions)}); CREATE UNLOGGED TABLE staging ({', '.join(f'{n} text' for n in names)})", dbname)
         reader = subprocess.Popen(["sqlite3", "-readonly", "-csv", str(path), f"SELECT {picked} FROM {table}"], stdout=subprocess.PIPE)
         cluster.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", dbname, "-c", "COPY staging FROM STDIN (FORMAT csv)", stdin=reader.stdout)
         if reader.wait():
@@ -48,6 +70,10 @@ def measure(cluster, connection, shape, source, table, rows, rounds):
         [f"ref.{table}"]).fetchall()
     chosen, absent = tools.available(cluster)
     chosen.pop(tools.LENIENT, None)
+    if "pgloader" in chosen:
+        chosen["pgloader"] = pgloader
+    if "DuckDB" in chosen:
+        chosen["DuckDB, the same types"] = duckdb_with_types(definitions)
     if shutil.which("sqlite3"):
         chosen["CSV through psql, casts"] = csv_through_psql(definitions)
     else:
@@ -92,7 +118,7 @@ def one(cluster, name, tool, shape, source, table, rows):
     try:
         said = tool(cluster, "peer", source)
         if said and said.exit:
-            return " ".join(said.messages)[:120] or f"exit status {said.exit}"
+            return " ".join(" ".join(said.messages).split())[:300] or f"exit status {said.exit}"
         finish = [] if name in ("aliaport_import", "pgloader") else FINISH.get(shape, [])
         # aliaport_import has done its own ANALYZE.
         finish = [*finish, *([] if name == "aliaport_import" else ["ANALYZE {}"])]

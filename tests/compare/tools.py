@@ -52,11 +52,11 @@ def aliaport_reject(cluster, dbname, path):
     return aliaport(cluster, dbname, path, ", on_error => 'reject', orphans => 'reject'")
 
 
-def pgloader(cluster, dbname, path):
+def pgloader(cluster, dbname, path, *options):
     """As its manual begins: pgloader SOURCE TARGET."""
     work = cluster.directory / f"pgloader-{dbname}"
     target = f"pgsql://postgres@unix:{cluster.directory}:{PORT}/{dbname}"
-    done = subprocess.run(["pgloader", "--root-dir", str(work), f"sqlite://{path}", target], env=cluster.client_environment(),
+    done = subprocess.run(["pgloader", "--root-dir", str(work), *options, f"sqlite://{path}", target], env=cluster.client_environment(),
                           capture_output=True, text=True, errors="backslashreplace", stdin=subprocess.DEVNULL, timeout=LIMIT)
     shutil.rmtree(work, ignore_errors=True)
     output = done.stdout + done.stderr
@@ -76,11 +76,11 @@ def pgloader(cluster, dbname, path):
     return said
 
 
-def duckdb(cluster, dbname, path):
+def duckdb(cluster, dbname, path, *what):
     """CREATE TABLE AS for each table: COPY FROM DATABASE stops at the first index. The exit status is that of the script below."""
     script = pathlib.Path(__file__).with_name("duckdb_copy.py")
-    done = subprocess.run([sys.executable, script, path, f"host={cluster.directory} user=postgres dbname={dbname}"], capture_output=True, text=True,
-                          timeout=LIMIT, check=False)
+    done = subprocess.run([sys.executable, script, path, f"host={cluster.directory} user=postgres dbname={dbname}", *what],
+                          capture_output=True, text=True, timeout=LIMIT, check=False)
     return Said(exit=done.returncode, messages=done.stderr.splitlines())
 
 
