@@ -199,4 +199,4 @@ impl Term {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -189,27 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[derive(Clone, Debug)]
-    enum Owned {
-        Null,
-        Integer(i64),
-        Real(f64),
-        Text(Vec<u8>),
-        Blob(Vec<u8>),
-    }
-
-    impl Owned {
-        fn value(&self) -> Value<'_> {
-            match self {
-                Owned::Null => Value::Null,
-                Owned::Integer(v) => Value::Integer(*v),
-                Owned::Real(v) => Value::Real(*v),
-                Owned::Text(bytes) => Value::Text(bytes),
-                Owned::Blob(bytes) => Value::Blob(bytes),
-            }
-        }
-    }
+    use crate::digest::tests::Owned;
 
     fn value() -> impl Strategy<Value = Owned> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..40);

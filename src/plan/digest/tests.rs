@@ -41,7 +41,7 @@ fn types() -> Vec<PgType> {
 
 /// A value that owns its bytes.
 #[derive(Clone, Debug)]
-enum Owned {
+pub(crate) enum Owned {
     Null,
     Integer(i64),
     Real(f64),
@@ -50,7 +50,7 @@ enum Owned {
 }
 
 impl Owned {
-    fn value(&self) -> Value<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Owned::Null => Value::Null,
             Owned::Integer(v) => Value::Integer(*v),

@@ -1,0 +1,174 @@
+//! What is said of a row: where it is, what it holds, and why it cannot be stored.
+
+use serde_json::{Map, json};
+
+use super::{RowError, SetAside};
+use crate::convert::{ValueError, shown};
+use crate::pg_type::PgType;
+use crate::plan::ColumnPlan;
+use crate::value::{Row, Value};
+
+/// What messages say of a table's rows.
+#[derive(Debug)]
+pub struct About {
+    pub(super) table: String,
+    pub(super) columns: Vec<ColumnPlan>,
+    /// The columns of the source's key.
+    pub(super) key: Vec<usize>,
+}
+
+impl About {
+    /// The types of the columns.
+    pub(crate) fn types(&self) -> Vec<&PgType> {
+        self.columns.iter().map(|c| &c.pg_type).collect()
+    }
+
+    pub(super) fn entry(
+        &self,
+        row: &Row<'_>,
+        column: usize,
+        error: Option<&ValueError>,
+        is_rejected: bool,
+    ) -> SetAside {
+        let (sqlstate, reason) = self.reason(column, error);
+        SetAside {
+            source_key: self.key_json(row),
+            column: Some(self.columns[column].source.clone()),
+            storage_class: Some(row.value(column).storage_class().as_str()),
+            sqlstate: sqlstate.to_owned(),
+            reason,
+            is_rejected,
+            row_data: self.row_json(row),
+        }
+    }
+
+    fn reason(&self, column: usize, error: Option<&ValueError>) -> (&'static str, String) {
+        match error {
+            Some(error) => (error.sqlstate(), error.to_string()),
+            None => (
+                "23502",
+                format!(
+                    "null value in column \"{}\" violates not-null constraint",
+                    self.columns[column].target
+                ),
+            ),
+        }
+    }
+
+    pub(super) fn error(&self, row: &Row<'_>, column: usize, error: Option<&ValueError>) -> RowError {
+        let (sqlstate, message) = self.reason(column, error);
+        let mut detail = self.held(row, column);
+        if let Some(more) = error.and_then(ValueError::detail) {
+            detail.push(' ');
+            detail.push_str(&more);
+        }
+        let hint = match error {
+            Some(error) => error.hint().to_owned(),
+            None => "Repair the row in SQLite, or import with on_error => 'reject' to set it aside in aliaport.rejected_row.".to_owned(),
+        };
+        RowError { sqlstate, message, detail, hint }
+    }
+
+    /// A tuple was formed that does not hold what it should.
+    #[cold]
+    pub(crate) fn misformed(&self, row: &Row<'_>, column: Option<usize>) -> RowError {
+        RowError {
+            sqlstate: "XX000",
+            message: "unexpected content of a formed tuple".to_owned(),
+            detail: match column {
+                Some(column) => self.held(row, column),
+                None => format!("SQLite table \"{}\", {}.", self.table, self.place(row)),
+            },
+            hint: "This is a bug in aliaport_import; nothing was imported. aliaport_import.tuple_images = off lets PostgreSQL form the tuples."
+                .to_owned(),
+        }
+    }
+
+    /// Where a value is, what it is, and where it should go.
+    fn held(&self, row: &Row<'_>, column: usize) -> String {
+        let plan = &self.columns[column];
+        let value = row.value(column);
+        let declared = if plan.declared_type.is_empty() {
+            "without a declared type".to_owned()
+        } else {
+            format!("declared {}", plan.declared_type)
+        };
+        let held = match value {
+            Value::Null => "NULL".to_owned(),
+            other => format!("{} {}", other.storage_class().as_str(), quoted(&other)),
+        };
+        format!(
+            "SQLite table \"{}\", {}, column \"{}\" ({declared}) holds {held}; the target type is {}.",
+            self.table,
+            self.place(row),
+            plan.source,
+            plan.pg_type
+        )
+    }
+
+    /// `rowid 12`, `rowid 12 (id = 12)` or `key (a, b) = (1, x)`.
+    fn place(&self, row: &Row<'_>) -> String {
+        let key = || {
+            let names: Vec<&str> = self.key.iter().map(|i| self.columns[*i].source.as_str()).collect();
+            let values: Vec<String> = self.key.iter().map(|i| shown(row.value(*i))).collect();
+            format!("({}) = ({})", names.join(", "), values.join(", "))
+        };
+        match (row.rowid(), self.key.is_empty()) {
+            (Some(rowid), true) => format!("rowid {rowid}"),
+            (Some(rowid), false) => format!("rowid {rowid}, key {}", key()),
+            (None, false) => format!("key {}", key()),
+            (None, true) => "a row without a key".to_owned(),
+        }
+    }
+
+    pub(super) fn key_json(&self, row: &Row<'_>) -> serde_json::Value {
+        let mut map = Map::new();
+        if let Some(rowid) = row.rowid() {
+            map.insert("rowid".to_owned(), json!(rowid));
+        }
+        for i in &self.key {
+            map.insert(self.columns[*i].source.clone(), value_json(row.value(*i)));
+        }
+        serde_json::Value::Object(map)
+    }
+
+    pub(super) fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
+        let entries =
+            self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
+        serde_json::Value::Object(entries.collect())
+    }
+}
+
+fn quoted(value: &Value<'_>) -> String {
+    match value {
+        Value::Text(_) => format!("\"{}\"", shown(*value)),
+        other => shown(*other),
+    }
+}
+
+/// A value as `aliaport.rejected_row` keeps it: texts as they are, blobs and texts that jsonb cannot hold as hex.
+#[must_use]
+pub fn value_json(value: Value<'_>) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Integer(i) => json!(i),
+        // JSON has no infinities; SQLite's own spelling is kept as text.
+        Value::Real(r) if r.is_infinite() => json!(if r > 0.0 { "Inf" } else { "-Inf" }),
+        Value::Real(r) => json!(r),
+        Value::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => json!(text),
+            _ => json!({ "hex": hex(bytes) }),
+        },
+        Value::Blob(bytes) => json!({ "hex": hex(bytes) }),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
