@@ -2,7 +2,7 @@
 
 use aliaport_plan::catalogue::Table;
 
-use crate::rows::{Statement, quoted};
+use crate::rows::{Statement, quoted, rowid_name};
 use crate::source::Source;
 
 impl Source {
@@ -13,12 +13,8 @@ impl Source {
     #[must_use]
     pub fn estimated_rows(&self, table: &Table) -> Option<u64> {
         let name = quoted(self, &table.name).ok()?;
-        let is_free = |name: &&str| !table.columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
         let sql = if table.has_rowid {
-            let rowid = match table.rowid_alias.and_then(|alias| table.columns.get(alias)) {
-                Some(alias) => quoted(self, &alias.name).ok()?,
-                None => (*["rowid", "_rowid_", "oid"].iter().find(|name| is_free(name))?).to_owned(),
-            };
+            let rowid = rowid_name(self, table).ok()??;
             // Each subquery alone is one step to the first or the last entry.
             format!(
                 "SELECT coalesce((SELECT max({rowid}) FROM main.{name}) - (SELECT min({rowid}) FROM main.{name}) + 1, 0)"

@@ -18,11 +18,13 @@ use rusqlite::ffi;
 
 use crate::btree::{self, Odd, Page, Reading, Wanted};
 use crate::error::SourceError;
-use crate::rows::Statement;
 use crate::source::Source;
 
 /// Pages that are read at once where a table's leaves follow one another in the file: 64 kB of the usual size.
 const AT_ONCE: u32 = 16;
+
+/// How deep a b-tree may be: SQLite's own limit (`BTCURSOR_MAX_DEPTH`). More is a circle, or made to take memory.
+const MAX_DEPTH: usize = 20;
 
 /// What comes next of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +148,9 @@ impl PageScan {
             }
             match btree::page(self.pages.page(&self.file, number)?, number)? {
                 Page::Interior(mut children) => {
+                    if self.path.len() > MAX_DEPTH {
+                        return Err(Odd);
+                    }
                     children.reverse();
                     self.path.push(children);
                 }
@@ -166,8 +171,12 @@ impl PageScan {
         let record = match cell.overflow {
             None => cell.local,
             Some((missing, first)) => {
+                // A damaged length must not ask for more memory than the file could fill.
+                if missing > self.file.page_count as usize * self.file.usable {
+                    return Err(Odd);
+                }
                 self.record.clear();
-                self.record.reserve_exact(cell.local.len() + missing);
+                self.record.try_reserve_exact(cell.local.len() + missing).map_err(|_| Odd)?;
                 self.record.extend_from_slice(cell.local);
                 let (mut missing, mut number) = (missing, first);
                 while missing > 0 {
@@ -215,13 +224,8 @@ struct File {
 
 impl File {
     fn open(source: &Source) -> Result<Option<File>, SourceError> {
-        let number = |pragma: &str| -> Result<i64, SourceError> {
-            let mut statement = Statement::prepare(source, pragma)?;
-            statement.step()?;
-            Ok(statement.integer(0))
-        };
-        let page_size = usize::try_from(number("PRAGMA page_size")?).unwrap_or(0);
-        let page_count = u32::try_from(number("PRAGMA page_count")?).unwrap_or(0);
+        let page_size = usize::try_from(source.number("PRAGMA page_size")?).unwrap_or(0);
+        let page_count = u32::try_from(source.number("PRAGMA page_count")?).unwrap_or(0);
         let mut handle: *mut ffi::sqlite3_file = ptr::null_mut();
         // SAFETY: the connection is open, and the operation writes one pointer to its argument.
         let code = unsafe {

@@ -288,11 +288,13 @@ impl<'s> RowReader<'s> {
         columns: &[usize],
         after: Option<i64>,
     ) -> Result<Self, SourceError> {
-        let filter = match (after, rowid_name(source, table)?) {
-            (Some(rowid), Some(name)) => Some(format!("{name} > {rowid}")),
-            _ => None,
+        let Some(after) = after else { return Self::open(source, table, columns, None) };
+        let Some(name) = rowid_name(source, table)? else {
+            return Err(SourceError::new(SourceErrorKind::Unexpected, source.path()));
         };
-        Self::open(source, table, columns, filter.as_deref())
+        let (sql, rowid) = select(source, table, columns)?;
+        let statement = Statement::prepare_rows(source, &format!("{sql} WHERE {name} > {after}"))?;
+        Ok(Self { statement, rowid, width: columns.len(), has_filter: false })
     }
 
     /// The table has rowids that can be asked for, and rows come in their order.
@@ -306,21 +308,7 @@ impl<'s> RowReader<'s> {
         columns: &[usize],
         filter: Option<&str>,
     ) -> Result<Self, SourceError> {
-        let mut terms = Vec::with_capacity(columns.len() + 1);
-        for &index in columns {
-            let Some(column) = table.columns.get(index) else {
-                let message = format!("SQLite table \"{}\" has no column number {index}", table.name);
-                return Err(SourceError::with_message(SourceErrorKind::InvalidName, source.path(), message));
-            };
-            terms.push(quoted(source, &column.name)?);
-        }
-        let rowid = rowid_of(source, table, columns, &mut terms)?;
-        let mut sql = format!(
-            "SELECT {} FROM main.{} {}",
-            terms.join(", "),
-            quoted(source, &table.name)?,
-            own_order(source, table)?
-        );
+        let (mut sql, rowid) = select(source, table, columns)?;
         let Some(filter) = filter else {
             return Ok(Self {
                 statement: Statement::prepare_rows(source, &sql)?,
@@ -384,6 +372,26 @@ impl RowReader<'_> {
     }
 }
 
+/// The statement that reads these columns of all rows, and where the rowid is in its result.
+fn select(source: &Source, table: &Table, columns: &[usize]) -> Result<(String, Rowid), SourceError> {
+    let mut terms = Vec::with_capacity(columns.len() + 1);
+    for &index in columns {
+        let Some(column) = table.columns.get(index) else {
+            let message = format!("SQLite table \"{}\" has no column number {index}", table.name);
+            return Err(SourceError::with_message(SourceErrorKind::InvalidName, source.path(), message));
+        };
+        terms.push(quoted(source, &column.name)?);
+    }
+    let rowid = rowid_of(source, table, columns, &mut terms)?;
+    let sql = format!(
+        "SELECT {} FROM main.{} {}",
+        terms.join(", "),
+        quoted(source, &table.name)?,
+        own_order(source, table)?
+    );
+    Ok((sql, rowid))
+}
+
 /// What keeps SQLite from reading an index that holds all of the columns, in its order. Without a rowid the table is an
 /// index itself, and `NOT INDEXED` does not keep the others away.
 fn own_order(source: &Source, table: &Table) -> Result<String, SourceError> {
@@ -420,7 +428,7 @@ fn rowid_of(
 }
 
 /// What the rowid is asked for by; `None` where columns have all the names it could have.
-fn rowid_name(source: &Source, table: &Table) -> Result<Option<String>, SourceError> {
+pub(crate) fn rowid_name(source: &Source, table: &Table) -> Result<Option<String>, SourceError> {
     let is_free = |name: &&str| !table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
     Ok(match table.rowid_alias.and_then(|alias| table.columns.get(alias)) {
         Some(alias) => Some(quoted(source, &alias.name)?),

@@ -213,13 +213,16 @@ impl Source {
     /// The size of the database in this snapshot, in bytes; 0 where SQLite cannot tell.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        let number = |pragma: &str| {
-            let mut statement = Statement::prepare(self, pragma).ok()?;
-            statement.step().ok()?;
-            u64::try_from(statement.integer(0)).ok()
-        };
-        let pages = number("PRAGMA page_count").unwrap_or(0);
-        pages.saturating_mul(number("PRAGMA page_size").unwrap_or(0))
+        let number =
+            |pragma| self.number(pragma).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+        number("PRAGMA page_count").saturating_mul(number("PRAGMA page_size"))
+    }
+
+    /// The number that a PRAGMA gives.
+    pub(crate) fn number(&self, pragma: &str) -> Result<i64, SourceError> {
+        let mut statement = Statement::prepare(self, pragma)?;
+        statement.step()?;
+        Ok(statement.integer(0))
     }
 
     /// Makes sure, after the last row, that all rows came from one snapshot.
