@@ -253,7 +253,8 @@ fn receive(
             Message::Batch(mut batch) => {
                 interrupt::check();
                 write(&mut batch)?;
-                // If the thread has ended, the memory is not needed.
+                // What a large value needed must not wait for the next batch; if the thread has ended, none of it is needed.
+                batch.images.clear();
                 let _ = to_former.try_send(batch.images);
                 budget.give_back(batch.bytes);
             }

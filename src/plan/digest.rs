@@ -109,8 +109,7 @@ pub struct RowHasher {
 #[derive(Clone, Debug)]
 enum Term {
     Cell,
-    /// Labels by OID, sorted.
-    Label(Vec<(u32, Box<[u8]>)>),
+    Label(Labels),
     Presence,
 }
 
@@ -148,9 +147,8 @@ impl RowHasher {
             (_, Cell::Null) => true,
             (Some(Term::Cell), cell) => writer.cell(column, cell),
             (Some(Term::Label(labels)), Cell::Enum(oid)) => {
-                let found = labels.binary_search_by_key(oid, |(known, _)| *known).ok();
-                match found.and_then(|at| labels.get(at)) {
-                    Some((_, label)) => writer.cell(column, &Cell::Varlena(label)),
+                match labels.of(*oid) {
+                    Some(label) => writer.cell(column, &Cell::Varlena(label)),
                     None => {
                         // No label has a NUL byte.
                         let [a, b, c, d] = oid.to_be_bytes();
@@ -186,15 +184,31 @@ impl RowHasher {
 impl Term {
     fn of(pg_type: &PgType) -> Term {
         match pg_type {
-            PgType::Enum { labels, .. } => {
-                let mut by_oid: Vec<(u32, Box<[u8]>)> =
-                    labels.iter().map(|(label, oid)| (*oid, label.as_bytes().into())).collect();
-                by_oid.sort_unstable_by_key(|(oid, _)| *oid);
-                Term::Label(by_oid)
-            }
+            PgType::Enum { labels, .. } => Term::Label(Labels::new(labels)),
             PgType::Other { .. } => Term::Presence,
             _ => Term::Cell,
         }
+    }
+}
+
+/// The labels of an enum.
+#[derive(Clone, Debug)]
+struct Labels {
+    /// Sorted.
+    by_oid: Vec<(u32, Box<[u8]>)>,
+}
+
+impl Labels {
+    fn new(labels: &[(String, u32)]) -> Self {
+        let mut by_oid: Vec<(u32, Box<[u8]>)> =
+            labels.iter().map(|(label, oid)| (*oid, label.as_bytes().into())).collect();
+        by_oid.sort_unstable_by_key(|(oid, _)| *oid);
+        Labels { by_oid }
+    }
+
+    fn of(&self, oid: u32) -> Option<&[u8]> {
+        let at = self.by_oid.binary_search_by_key(&oid, |(known, _)| *known).ok()?;
+        self.by_oid.get(at).map(|(_, label)| &**label)
     }
 }
 

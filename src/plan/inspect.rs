@@ -76,10 +76,12 @@ impl Inspector {
                 self.digest.add_tuple(image);
             }
         }
-        match (tuples.next(), rows.iter().last()) {
-            (Some(_), Some(row)) => Err(self.about.misformed(&row, None)),
-            _ => Ok(()),
+        if tuples.next().is_some()
+            && let Some(row) = rows.iter().last()
+        {
+            return Err(self.about.misformed(&row, None));
         }
+        Ok(())
     }
 
     /// Of a tuple that is not what it should be, the column where that shows.

@@ -243,43 +243,23 @@ impl RowConverter {
             // Most values of many tables need no conversion; each arm is compiled for its own kind of cell.
             match (lane.plain, value) {
                 (Plain::Int8, Value::Integer(v)) => {
-                    let cell = Cell::Int8(v);
-                    if let Some(hasher) = &mut self.hasher {
-                        hasher.read_back(column, &cell);
-                    }
-                    sink.cell(column, &cell);
+                    plain(&mut self.hasher, sink, column, &Cell::Int8(v));
                     continue;
                 }
                 (Plain::Int4, Value::Integer(v)) if i32::try_from(v).is_ok() => {
-                    let cell = Cell::Int4(v as i32);
-                    if let Some(hasher) = &mut self.hasher {
-                        hasher.read_back(column, &cell);
-                    }
-                    sink.cell(column, &cell);
+                    plain(&mut self.hasher, sink, column, &Cell::Int4(v as i32));
                     continue;
                 }
                 (Plain::Boolean, Value::Integer(v @ (0 | 1))) => {
-                    let cell = Cell::Bool(v == 1);
-                    if let Some(hasher) = &mut self.hasher {
-                        hasher.read_back(column, &cell);
-                    }
-                    sink.cell(column, &cell);
+                    plain(&mut self.hasher, sink, column, &Cell::Bool(v == 1));
                     continue;
                 }
                 (Plain::Float8, Value::Real(v)) => {
-                    let cell = Cell::Float8(v);
-                    if let Some(hasher) = &mut self.hasher {
-                        hasher.read_back(column, &cell);
-                    }
-                    sink.cell(column, &cell);
+                    plain(&mut self.hasher, sink, column, &Cell::Float8(v));
                     continue;
                 }
                 (_, Value::Null) if !lane.is_not_null => {
-                    let cell = Cell::Null;
-                    if let Some(hasher) = &mut self.hasher {
-                        hasher.read_back(column, &cell);
-                    }
-                    sink.cell(column, &cell);
+                    plain(&mut self.hasher, sink, column, &Cell::Null);
                     continue;
                 }
                 _ => {}
@@ -366,6 +346,15 @@ impl RowConverter {
     pub fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
         self.about.row_json(row)
     }
+}
+
+/// Passes on a cell that is the source's value.
+#[inline(always)] // each caller knows the kind of cell
+fn plain(hasher: &mut Option<RowHasher>, sink: &mut impl CellSink, column: usize, cell: &Cell<'_>) {
+    if let Some(hasher) = hasher {
+        hasher.read_back(column, cell);
+    }
+    sink.cell(column, cell);
 }
 
 fn count(counts: &mut Vec<(usize, Lossy, u64)>, column: usize, lossy: Lossy, n: u64) {

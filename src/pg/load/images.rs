@@ -124,10 +124,7 @@ impl Heap {
                 pg_sys::MemoryContextSwitchTo(outer);
                 let theirs =
                     std::slice::from_raw_parts((*formed).t_data.cast::<u8>(), (*formed).t_len as usize);
-                let images = writer.images();
-                let Some((start, length)) = images.spans().last().copied() else { return false };
-                let ours = &images.bytes()[start..start + length];
-                if !is_same_tuple(ours, theirs) {
+                if !is_same_tuple(writer.last(), theirs) {
                     return false;
                 }
             }

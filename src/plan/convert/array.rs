@@ -38,7 +38,7 @@ pub(super) fn convert<'a>(
     scratch: &'a mut Scratch,
 ) -> Result<Converted<'a>, ValueError> {
     let Value::Text(bytes) = value else { return Err(ValueError::class(&target.name, false, value)) };
-    text::check(bytes)?;
+    scratch.check_text(bytes)?;
     let is_list = bytes.trim_ascii_start().first() == Some(&b'[');
     let root = if is_list { scratch.document.parse(bytes).ok() } else { None };
     let Some(Node::Array { first, count }) = root else { return Ok(Converted::exact(Cell::Input(bytes))) };

@@ -12,7 +12,7 @@ use std::io::Write as _;
 
 use super::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use super::datetime::{self, Reading};
-use super::{Converted, Lossy, NumberUnit, Scratch, ValueError, text};
+use super::{Converted, Lossy, NumberUnit, Scratch, ValueError};
 use crate::value::{Cell, Value};
 
 /// Microseconds from 1970-01-01 to 2000-01-01.
@@ -48,7 +48,7 @@ pub(super) fn convert<'a>(
     let refused = || ValueError::class(&target.name, true, value);
     let (micros, lossy) = match value {
         Value::Text(bytes) => {
-            text::check(bytes)?;
+            scratch.check_text(bytes)?;
             match since_epoch(bytes) {
                 Some(since) => since,
                 None => return Ok(Converted::exact(Cell::Input(bytes))),

@@ -23,9 +23,7 @@ const KEPT_ITEMS: usize = 1 << 16;
 pub(super) fn convert<'a>(value: Value<'a>, scratch: &'a mut Scratch) -> Result<Converted<'a>, ValueError> {
     match value {
         Value::Text(bytes) => {
-            if !scratch.has_valid_texts {
-                text::check(bytes)?;
-            }
+            scratch.check_text(bytes)?;
             scratch.document.check(bytes)?;
             Ok(Converted::exact(Cell::Varlena(bytes)))
         }

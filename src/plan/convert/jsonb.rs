@@ -5,7 +5,7 @@
 //! begin at multiples of four; the padding counts as theirs.
 
 use super::json::{self, Document, Node, size};
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, numeric, shown, text};
+use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, numeric, shown};
 use crate::value::{Cell, Value};
 
 const SCALAR: u32 = 0x1000_0000;
@@ -31,9 +31,7 @@ pub(super) fn convert<'a>(value: Value<'a>, scratch: &'a mut Scratch) -> Result<
     let mut number = [0u8; 32];
     let text = match value {
         Value::Text(bytes) => {
-            if !scratch.has_valid_texts {
-                text::check(bytes)?;
-            }
+            scratch.check_text(bytes)?;
             bytes
         }
         Value::Integer(_) | Value::Real(_) => {

@@ -115,6 +115,14 @@ pub struct Converted<'a> {
     pub lossy: Option<Lossy>,
 }
 
+impl Scratch {
+    /// Checks that a text of the source is valid UTF-8 and holds no NUL, where that is not known already.
+    #[inline]
+    fn check_text(&self, text: &[u8]) -> Result<(), ValueError> {
+        if self.has_valid_texts { Ok(()) } else { text::check(text) }
+    }
+}
+
 impl<'a> Converted<'a> {
     fn exact(cell: Cell<'a>) -> Self {
         Converted { cell, lossy: None }

@@ -39,7 +39,7 @@ pub(super) fn convert<'a>(
 ) -> Result<Converted<'a>, ValueError> {
     match value {
         Value::Text(bytes) => {
-            text::check(bytes)?;
+            scratch.check_text(bytes)?;
             target.input(bytes)
         }
         Value::Integer(v) => {

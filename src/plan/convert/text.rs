@@ -41,9 +41,7 @@ pub(super) fn convert<'a>(
 ) -> Result<Converted<'a>, ValueError> {
     match value {
         Value::Text(bytes) => {
-            if !scratch.has_valid_texts {
-                check(bytes)?;
-            }
+            scratch.check_text(bytes)?;
             // A text has at most as many characters as bytes.
             if bytes.len() <= target.limit as usize && !target.is_padded {
                 return Ok(Converted::exact(Cell::Varlena(bytes)));

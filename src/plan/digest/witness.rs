@@ -14,6 +14,7 @@
 //! | uuid | BLOB, and TEXT of 32 or 36 characters |
 //! | date, time, timestamps | TEXT in the usual ISO form, without offset or with `Z`, where no time zone comes in between |
 
+use super::Labels;
 use crate::convert::{EXACT_POWERS, Zone};
 use crate::pg_type::PgType;
 use crate::value::{Cell, Value};
@@ -37,12 +38,9 @@ enum Kind {
     Bytea,
     Date,
     Time,
-    Timestamp {
-        has_zone: bool,
-    },
+    Timestamp { has_zone: bool },
     Uuid,
-    /// The OIDs of the labels.
-    Enum(Vec<(Box<[u8]>, u32)>),
+    Enum(Labels),
     Other,
 }
 
@@ -110,9 +108,7 @@ impl Witness {
             }
             (Kind::Uuid, Value::Blob(blob), Cell::Uuid(stored)) => blob == stored,
             (Kind::Uuid, Value::Text(text), Cell::Uuid(stored)) => is_uuid_of(&stored, text),
-            (Kind::Enum(labels), Value::Text(text), Cell::Enum(oid)) => {
-                labels.iter().any(|(label, of_label)| **label == *text && *of_label == oid)
-            }
+            (Kind::Enum(labels), Value::Text(text), Cell::Enum(oid)) => labels.of(oid) == Some(text),
             _ => true,
         }
     }
@@ -132,9 +128,7 @@ impl Kind {
             PgType::Timestamp(_) => Kind::Timestamp { has_zone: false },
             PgType::TimestampTz(_) => Kind::Timestamp { has_zone: true },
             PgType::Uuid => Kind::Uuid,
-            PgType::Enum { labels, .. } => {
-                Kind::Enum(labels.iter().map(|(label, oid)| (label.as_bytes().into(), *oid)).collect())
-            }
+            PgType::Enum { labels, .. } => Kind::Enum(Labels::new(labels)),
             PgType::Jsonb | PgType::Other { .. } => Kind::Other,
         }
     }
