@@ -151,7 +151,7 @@ fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Table> {
 }
 
 fn obstacle(obstacle: &Obstacle) -> Observation {
-    let Finding { severity, code, table, column, message, count } = obstacle.finding.clone();
+    let Finding { severity, code, table, column, message, count, about: _ } = obstacle.finding.clone();
     Observation {
         severity,
         code,

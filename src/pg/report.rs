@@ -132,6 +132,7 @@ fn noted(table: &str, detail: &serde_json::Value) -> Vec<Noted> {
                 table_name: table.to_owned(),
                 column_name: text(w, "column"),
                 message: text(w, "message").unwrap_or_default(),
+                sql: text(w, "sql"),
                 count: w.get("count").and_then(serde_json::Value::as_i64),
             },
         })

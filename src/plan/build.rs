@@ -17,7 +17,7 @@ mod table;
 use std::collections::HashMap;
 
 use crate::catalogue::{Catalogue, OtherKind, Table};
-use crate::finding::{Finding, Severity};
+use crate::finding::{About, Finding};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::order::load_order;
@@ -354,14 +354,11 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
         if !options.exclude.is_empty() && !options.includes(&other.table) {
             continue;
         }
-        let sql = if other.sql.is_empty() { String::new() } else { format!(": {}", shown(&other.sql)) };
-        findings.push(Finding {
-            severity: Severity::Warning,
-            code: "not_carried",
-            table: Some(other.table.clone()),
-            column: None,
-            message: format!("{what} \"{}\"{more} is not carried over{sql}", other.name),
-            count: None,
+        let said = format!("{what} \"{}\"{more} is not carried over", other.name);
+        let finding = |message| Finding::warning("not_carried", &other.table, message);
+        findings.push(match shown(&other.sql) {
+            sql if sql.is_empty() => finding(said),
+            sql => finding(format!("{said}: {sql}")).about(About::Statement(sql)),
         });
     }
     // What is left belongs to a virtual table that is not declared any more.

@@ -23,6 +23,37 @@ impl Severity {
     }
 }
 
+/// What a finding is about, in a form that programs decide by: nothing reads a message to learn it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum About {
+    /// What table and column say already.
+    #[default]
+    Table,
+    /// A CHECK constraint, by its place among [`crate::grammar::TableSql::checks`].
+    Check(usize),
+    /// An index, by its name in the source.
+    Index(String),
+    /// A foreign key, by its place among [`crate::catalogue::Table::foreign_keys`], and why it is not made.
+    ForeignKey(usize, NotReferring),
+    /// An object of the schema that is not carried over, with its statement as the message ends in it.
+    Statement(String),
+}
+
+/// Why a foreign key of the source is not made as it is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReferring {
+    /// An equal one is made already.
+    DeclaredTwice,
+    /// The source has no such parent.
+    ParentMissing,
+    /// The import leaves the parent out, and the target does not have it.
+    ParentLeftOut,
+    /// No key of the parent covers the referenced columns.
+    NoUniqueKey,
+    /// PostgreSQL has no such foreign key: types, limits, or columns that are left out.
+    Unsupported,
+}
+
 /// One thing found while planning or loading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -30,6 +61,8 @@ pub struct Finding {
     pub severity: Severity,
     /// The code of INTERFACE (`not_carried`, `type_mismatch`, ...), stable and greppable.
     pub code: &'static str,
+    /// What exactly it is about.
+    pub about: About,
     /// The SQLite table it is about, where there is one.
     pub table: Option<String>,
     /// The SQLite column it is about, where there is one.
@@ -47,6 +80,7 @@ impl Finding {
         Finding {
             severity: Severity::Warning,
             code,
+            about: About::Table,
             table: Some(table.to_owned()),
             column: None,
             message,
@@ -58,6 +92,13 @@ impl Finding {
     #[must_use]
     pub fn in_column(mut self, column: &str) -> Self {
         self.column = Some(column.to_owned());
+        self
+    }
+
+    /// The same finding, about one object.
+    #[must_use]
+    pub fn about(mut self, about: About) -> Self {
+        self.about = about;
         self
     }
 }

@@ -151,6 +151,9 @@ pub struct Warning {
     pub column_name: Option<String>,
     /// One sentence without a full stop.
     pub message: String,
+    /// The statement of an object that is not carried over, with which the message ends.
+    #[serde(skip)]
+    pub sql: Option<String>,
     /// Rows, values or objects concerned, where counted.
     pub count: Option<i64>,
 }
@@ -238,7 +241,7 @@ impl Report {
             .collect();
         Report {
             warnings: group(noted),
-            not_carried: lost.into_iter().map(|n| not_carried(&n.warning.message)).collect(),
+            not_carried: lost.into_iter().map(|n| not_carried(n.warning)).collect(),
             going_back: undo::going_back(&run, &tables),
             run,
             tables,
@@ -288,15 +291,11 @@ fn group(noted: Vec<Noted>) -> Vec<WarningGroup> {
     groups
 }
 
-/// The message of a schema object ends in its SQL.
-fn not_carried(message: &str) -> NotCarried {
-    match message.find(": CREATE ") {
-        Some(at) => NotCarried {
-            message: message.get(..at).unwrap_or_default().to_owned(),
-            sql: message.get(at + 2..).map(str::to_owned),
-        },
-        None => NotCarried { message: message.to_owned(), sql: None },
-    }
+/// The message of a schema object ends in its SQL, which stands apart in a report.
+fn not_carried(warning: Warning) -> NotCarried {
+    let Warning { message, sql, .. } = warning;
+    let before = sql.as_ref().and_then(|sql| message.strip_suffix(sql.as_str())?.strip_suffix(": "));
+    NotCarried { message: before.unwrap_or(&message).to_owned(), sql }
 }
 
 #[cfg(test)]

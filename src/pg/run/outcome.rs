@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aliaport_plan::digest::TableDigest;
-use aliaport_plan::finding::{Finding, Severity};
+use aliaport_plan::finding::{About, Finding, Severity};
 use aliaport_plan::plan::{Action, TablePlan};
 use serde_json::json;
 
@@ -106,6 +106,7 @@ impl TableRow {
             self.warnings.push(Finding {
                 severity: Severity::Warning,
                 code,
+                about: About::Table,
                 table: None,
                 column: None,
                 message: message.to_owned(),
@@ -174,13 +175,17 @@ impl TableRow {
 }
 
 fn finding_json(finding: &Finding) -> serde_json::Value {
-    json!({
+    let mut json = json!({
         "code": finding.code,
         "severity": finding.severity.as_str(),
         "message": finding.message,
         "column": finding.column,
         "count": finding.count,
-    })
+    });
+    if let (About::Statement(sql), Some(json)) = (&finding.about, json.as_object_mut()) {
+        json.insert("sql".to_owned(), json!(sql));
+    }
+    json
 }
 
 /// What a run came to.

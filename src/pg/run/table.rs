@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aliaport_plan::build::Mode;
 use aliaport_plan::convert::shown;
 use aliaport_plan::digest::TableDigest;
-use aliaport_plan::finding::{Finding, Severity};
+use aliaport_plan::finding::{About, Finding, Severity};
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::value::Value;
@@ -181,6 +181,7 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
         row.warnings.push(Finding {
             severity: Severity::Warning,
             code: lossy.code(),
+            about: About::Table,
             table: None,
             column: Some(column.source.clone()),
             message: lossy.message().to_owned(),

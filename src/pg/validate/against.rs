@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use aliaport_plan::build::{self, Mode, PlanErrorKind, Request};
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::finding::Finding;
+use aliaport_plan::finding::{About, Finding};
 use aliaport_plan::option::{Options, TableOption};
 use aliaport_plan::plan::{Plan, QualifiedName};
 use aliaport_plan::profile::Profiles;
@@ -137,11 +137,11 @@ impl Against {
         found.ok_or_else(|| unexpected("table that the source does not have"))
     }
 
-    /// Why an object of a source table is not carried over, if it is not.
-    pub fn refusal(&self, table: &str, object: &str) -> Option<&str> {
+    /// Why an index of a source table is not carried over, if it is not.
+    pub fn refusal(&self, table: &str, index: &str) -> Option<&str> {
         let plan = self.fresh.tables.iter().find(|t| t.source == table)?;
-        let findings = plan.findings.iter().filter(|f| f.code == "not_carried");
-        findings.map(|f| f.message.as_str()).find(|m| m.contains(object))
+        let is_it = |f: &&Finding| matches!(&f.about, About::Index(name) if name == index);
+        plan.findings.iter().filter(|f| f.code == "not_carried").find(is_it).map(|f| f.message.as_str())
     }
 
     /// The target's table of this name, quoted; else one whose name differs in case only.

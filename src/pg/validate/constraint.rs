@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aliaport_plan::catalogue::{ForeignKey, Index, IndexOrigin};
+use aliaport_plan::finding::{About, Finding, NotReferring};
 use aliaport_plan::name::{clip, quote, quote_list, spell};
 use aliaport_plan::option::Options;
 use aliaport_plan::pg_type::PgType;
@@ -73,7 +74,7 @@ fn unique_check(
         }
         (Some(_), _) => None,
         (None, None) => {
-            let refusal = against.refusal(&subject.table.name, &format!("index \"{}\"", key.name));
+            let refusal = against.refusal(&subject.table.name, &key.name);
             Some(refusal.unwrap_or("the target has no unique index of this name").to_owned())
         }
         (None, Some(columns)) => {
@@ -232,7 +233,7 @@ pub fn foreign_keys(against: &Against, subject: &Subject<'_>) -> Result<Vec<Chec
     let references = references(subject.oid)?;
     let mut checks = Vec::new();
     let mut seen: Vec<&ForeignKeyPlan> = Vec::new();
-    for key in &subject.table.foreign_keys {
+    for (place, key) in subject.table.foreign_keys.iter().enumerate() {
         let names: Vec<&str> = key
             .columns
             .iter()
@@ -250,7 +251,7 @@ pub fn foreign_keys(against: &Against, subject: &Subject<'_>) -> Result<Vec<Chec
                 seen.push(plan);
                 checks.push(foreign_key(against, subject, plan, source, &references)?);
             }
-            None => checks.extend(not_carried(against, subject, key, &names, source)),
+            None => checks.extend(not_carried(against, subject, place, &names, source)),
         }
     }
     Ok(checks)
@@ -296,10 +297,11 @@ fn foreign_key(
 fn not_carried(
     against: &Against,
     subject: &Subject<'_>,
-    key: &ForeignKey,
+    place: usize,
     names: &[&str],
     source: Option<u64>,
 ) -> Option<Check> {
+    let key = subject.table.foreign_keys.get(place)?;
     let options = &against.opened.options;
     let is_skipped = |c: &usize| subject.column(*c).is_none() && subject.lost(*c).is_none();
     let is_left_out = key.columns.iter().any(is_skipped) || !options.includes(&key.parent);
@@ -307,12 +309,15 @@ fn not_carried(
         return None;
     }
     let label = format!("{}.{}", subject.table.name, names.join(","));
-    let start = format!("foreign key {label} ");
-    let finding = subject.plan.findings.iter().find(|f| f.message.starts_with(&start));
+    let why = |f: &Finding| match f.about {
+        About::ForeignKey(of, why) if of == place => Some(why),
+        _ => None,
+    };
+    let finding = subject.plan.findings.iter().find(|f| why(f).is_some());
     Some(Check {
         source: source.map(|n| n.to_string()),
         target: None,
-        ok: finding.is_some_and(|f| f.message.contains("is declared twice")),
+        ok: finding.and_then(why) == Some(NotReferring::DeclaredTwice),
         detail: Some(
             finding.map_or_else(|| format!("foreign key {label} is not carried over"), |f| f.message.clone()),
         ),

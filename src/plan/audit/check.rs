@@ -6,12 +6,9 @@
 
 use crate::catalogue::Table;
 use crate::expr::{is_boolean_check, is_json_check};
+use crate::finding::About;
 use crate::grammar;
-use crate::option::shorten;
 use crate::plan::TablePlan;
-
-/// Characters of a text that are enough to recognise it in a finding.
-const COMPARED: usize = 100;
 
 /// A CHECK constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,27 +26,15 @@ pub fn carried_checks(table: &Table, plan: &TablePlan) -> Vec<Check> {
     if !plan.is_created {
         return Vec::new();
     }
-    let refused: Vec<String> = plan
-        .findings
-        .iter()
-        .filter(|f| f.code == "not_carried" && f.message.starts_with("check"))
-        .map(|f| in_one_line(&f.message))
-        .collect();
-    let is_refused = |text: &str| {
-        let text = in_one_line(text);
-        let head = shorten(&text, COMPARED);
-        refused.iter().any(|message| message.contains(&format!(": {}", head.trim_end_matches("..."))))
-    };
+    let is_refused = |place: usize| plan.findings.iter().any(|f| f.about == About::Check(place));
     sql.checks
-        .iter()
-        .filter(|check| is_boolean_check(check).is_none() && is_json_check(check).is_none())
-        .filter(|check| !is_refused(&check.text))
-        .map(|check| Check { text: check.text.clone(), column: check.column.clone() })
+        .into_iter()
+        .enumerate()
+        .filter(|(place, check)| {
+            is_boolean_check(check).is_none() && is_json_check(check).is_none() && !is_refused(*place)
+        })
+        .map(|(_, check)| Check { text: check.text, column: check.column })
         .collect()
-}
-
-fn in_one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -68,7 +53,8 @@ mod tests {
             declared_type: "INTEGER".to_owned(),
             ..Column::default()
         };
-        let sql = "CREATE TABLE t (a INTEGER CHECK (a >\n 0), b INTEGER CHECK (b IN (0, 1)), CHECK (soundex(a) <> ''))";
+        // The text of a check that is made begins one that is not.
+        let sql = "CREATE TABLE t (a INTEGER CHECK (a >\n 0), b INTEGER CHECK (b IN (0, 1)), CHECK (a > 0 AND soundex(a) <> ''))";
         let table = Table {
             name: "t".to_owned(),
             sql: sql.to_owned(),

@@ -4,8 +4,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::catalogue::{Catalogue, ForeignKey, Table};
-use crate::finding::{Finding, Severity};
+use crate::catalogue::{Catalogue, Table};
+use crate::finding::{About, Finding, NotReferring, Severity};
 use crate::name::quote_literal;
 use crate::pg_type::PgType;
 use crate::plan::QualifiedName;
@@ -218,8 +218,8 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
                 .to_owned(),
         ),
         "unindexed_parent" => {
-            let child = find(catalogue, table)?;
-            let key = child.foreign_keys.iter().find(|k| finding.message.contains(&label(child, k)))?;
+            let About::ForeignKey(place, _) = finding.about else { return None };
+            let key = find(catalogue, table)?.foreign_keys.get(place)?;
             let parent = find(catalogue, &key.parent)?;
             let is_known = |n: &String| parent.columns.iter().any(|c| c.name.eq_ignore_ascii_case(n));
             if key.parent_columns.is_empty() || !key.parent_columns.iter().all(is_known) {
@@ -234,9 +234,11 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
                 columns.join(", ")
             ))
         }
-        "missing_parent_table" => Some(match finding.message.contains("left out") {
-            true => "include the parent in this import, or import it first".to_owned(),
-            false => "restore the parent table in SQLite, or drop the foreign key there".to_owned(),
+        "missing_parent_table" => Some(match finding.about {
+            About::ForeignKey(_, NotReferring::ParentLeftOut) => {
+                "include the parent in this import, or import it first".to_owned()
+            }
+            _ => "restore the parent table in SQLite, or drop the foreign key there".to_owned(),
         }),
         "bookkeeping" => Some("nothing: the target's own stays as it is".to_owned()),
         _ => None,
@@ -245,13 +247,6 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
 
 fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Table> {
     catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
-}
-
-/// As findings write it, with the blank that follows.
-fn label(table: &Table, key: &ForeignKey) -> String {
-    let columns: Vec<&str> =
-        key.columns.iter().filter_map(|&i| table.columns.get(i)).map(|c| c.name.as_str()).collect();
-    format!("{}.{} ", table.name, columns.join(","))
 }
 
 /// A query that shows the rows.

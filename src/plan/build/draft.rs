@@ -7,7 +7,7 @@ use crate::catalogue::{Column, Generated, Table};
 use crate::convert::NumberUnit;
 use crate::decl::DeclType;
 use crate::expr::{self, Scope};
-use crate::finding::{Finding, Severity};
+use crate::finding::{About, Finding, Severity};
 use crate::grammar::{self, TableSql};
 use crate::mapping::{self, Facts, Reason};
 use crate::name::{Change, Names, quote, spell};
@@ -90,8 +90,20 @@ impl<'a> Draft<'a> {
         self.findings.push(Finding::warning(code, &self.table.name, message).in_column(column));
     }
 
+    /// Warns of an object of the table, which belongs to one column or to none.
+    pub fn warn_about(&mut self, code: &'static str, about: About, column: Option<&str>, message: String) {
+        let mut finding = Finding::warning(code, &self.table.name, message).about(about);
+        finding.column = column.map(str::to_owned);
+        self.findings.push(finding);
+    }
+
     pub fn note(&mut self, code: &'static str, message: String) {
-        let mut finding = Finding::warning(code, &self.table.name, message);
+        self.note_about(code, About::Table, message);
+    }
+
+    /// Says of an object of the table what is only worth knowing.
+    pub fn note_about(&mut self, code: &'static str, about: About, message: String) {
+        let mut finding = Finding::warning(code, &self.table.name, message).about(about);
         finding.severity = Severity::Info;
         self.findings.push(finding);
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{About, Finding, Severity};
 
 /// The kinds of [`PlanError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,7 @@ impl PlanError {
         let findings = self.items.iter().map(|(table, column, message)| Finding {
             severity: Severity::Error,
             code: self.kind.code(),
+            about: About::Table,
             table: (!table.is_empty()).then(|| table.clone()),
             column: column.clone(),
             message: message.clone(),

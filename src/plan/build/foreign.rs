@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::catalogue::{Catalogue, ForeignKey, Table};
+use crate::finding::{About, NotReferring};
 use crate::grammar::{Deferrable, ForeignKeySql};
 use crate::mapping::Reason;
 use crate::option::Options;
@@ -61,6 +62,8 @@ enum Parent<'a> {
 /// A foreign key as found in the catalogue, before it is known whether it can be made.
 struct Found<'a> {
     child: usize,
+    /// Its place among the child's foreign keys.
+    place: usize,
     key: &'a ForeignKey,
     parent: Parent<'a>,
     parent_table: &'a Table,
@@ -91,7 +94,7 @@ pub(super) fn find<'a>(
     let mut found = Vec::new();
     for child in 0..drafts.len() {
         let Some(table) = drafts.get(child).map(|d| d.table) else { continue };
-        for key in &table.foreign_keys {
+        for (place, key) in table.foreign_keys.iter().enumerate() {
             let parent_name = key.parent.to_ascii_lowercase();
             let parent = match (drafted.get(&parent_name), declared.get(&parent_name)) {
                 (Some(&i), _) => {
@@ -100,20 +103,24 @@ pub(super) fn find<'a>(
                 }
                 (None, Some(&parent)) => match relations.of_table(parent, target, options) {
                     Some(relation) if is_table(relation) => Ok((Parent::Existing(parent, relation), parent)),
-                    _ => Err("is left out of this import and not in the target"),
+                    _ => {
+                        Err((NotReferring::ParentLeftOut, "is left out of this import and not in the target"))
+                    }
                 },
-                (None, None) => Err("does not exist in the source"),
+                (None, None) => Err((NotReferring::ParentMissing, "does not exist in the source")),
             };
             match parent {
                 Ok((parent, parent_table)) => match parent_columns(key, parent_table) {
                     Ok(parent_columns) => {
-                        found.push(Found { child, key, parent, parent_table, parent_columns });
+                        found.push(Found { child, place, key, parent, parent_table, parent_columns });
                     }
-                    Err(why) => refuse(&mut drafts[child], key, "unindexed_parent", &why),
+                    Err(words) => {
+                        refuse(&mut drafts[child], place, Refusal { why: NotReferring::NoUniqueKey, words });
+                    }
                 },
-                Err(why) => {
-                    let why = format!("its parent \"{}\" {why}", key.parent);
-                    refuse(&mut drafts[child], key, "missing_parent_table", &why);
+                Err((why, words)) => {
+                    let words = format!("its parent \"{}\" {words}", key.parent);
+                    refuse(&mut drafts[child], place, Refusal { why, words });
                 }
             }
         }
@@ -136,7 +143,8 @@ pub(super) fn decide(search: Search<'_>, options: &Options, drafts: &mut [Draft<
         );
         if !seen.insert(identity) {
             let message = format!("foreign key {} is declared twice and made once", labelled(drafts, found));
-            drafts[found.child].note("not_carried", message);
+            let about = About::ForeignKey(found.place, NotReferring::DeclaredTwice);
+            drafts[found.child].note_about("not_carried", about, message);
             continue;
         }
         match key(drafts, found, options) {
@@ -148,7 +156,7 @@ pub(super) fn decide(search: Search<'_>, options: &Options, drafts: &mut [Draft<
                 }
                 foreign.keys.push(draft);
             }
-            Err((code, why)) => refuse(&mut drafts[found.child], found.key, code, &why),
+            Err(refusal) => refuse(&mut drafts[found.child], found.place, refusal),
         }
     }
     foreign
@@ -158,15 +166,33 @@ fn labelled(drafts: &[Draft<'_>], found: &Found<'_>) -> String {
     drafts.get(found.child).map(|d| label(d.table, found.key)).unwrap_or_default()
 }
 
-fn refuse(draft: &mut Draft<'_>, key: &ForeignKey, code: &'static str, why: &str) {
-    let message = format!("foreign key {} is not carried over: {why}", label(draft.table, key));
-    match key.columns.as_slice() {
-        &[column] => {
-            let column = draft.table.columns.get(column).map(|c| c.name.clone()).unwrap_or_default();
-            draft.warn_column(code, &column, message);
-        }
-        _ => draft.warn(code, message),
+/// Why a foreign key cannot be made.
+struct Refusal {
+    why: NotReferring,
+    /// The same as the end of a sentence.
+    words: String,
+}
+
+impl Refusal {
+    fn unsupported(words: impl Into<String>) -> Self {
+        Refusal { why: NotReferring::Unsupported, words: words.into() }
     }
+}
+
+fn refuse(draft: &mut Draft<'_>, place: usize, Refusal { why, words }: Refusal) {
+    let table = draft.table;
+    let Some(key) = table.foreign_keys.get(place) else { return };
+    let code = match why {
+        NotReferring::ParentMissing | NotReferring::ParentLeftOut => "missing_parent_table",
+        NotReferring::NoUniqueKey => "unindexed_parent",
+        NotReferring::DeclaredTwice | NotReferring::Unsupported => "not_carried",
+    };
+    let column = match key.columns.as_slice() {
+        &[column] => table.columns.get(column).map(|c| c.name.as_str()),
+        _ => None,
+    };
+    let message = format!("foreign key {} is not carried over: {words}", label(table, key));
+    draft.warn_about(code, About::ForeignKey(place, why), column, message);
 }
 
 /// The referenced columns' positions; the parent's primary key where none are named.
@@ -226,12 +252,8 @@ fn adopt_types(drafts: &mut [Draft<'_>], found: &[Found<'_>], options: &Options)
     }
 }
 
-fn key(
-    drafts: &[Draft<'_>],
-    found: &Found<'_>,
-    options: &Options,
-) -> Result<ForeignDraft, (&'static str, String)> {
-    let child = drafts.get(found.child).ok_or(("not_carried", String::new()))?;
+fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<ForeignDraft, Refusal> {
+    let child = drafts.get(found.child).ok_or_else(|| Refusal::unsupported(""))?;
     let key = found.key;
     let label = label(child.table, key);
     let asked = options.foreign_key(&label);
@@ -243,12 +265,12 @@ fn key(
     let mut source_columns = Vec::new();
     let mut parent_source_columns = Vec::new();
     if key.columns.len() > MAX_KEY_COLUMNS {
-        return Err(("not_carried", format!("it has more than {MAX_KEY_COLUMNS} columns")));
+        return Err(Refusal::unsupported(format!("it has more than {MAX_KEY_COLUMNS} columns")));
     }
     for (&from, &to) in key.columns.iter().zip(&found.parent_columns) {
         let left_out = |table: &Table, column: usize| {
             let name = table.columns.get(column).map_or("", |c| c.name.as_str());
-            ("not_carried", format!("column \"{name}\" of \"{}\" is left out", table.name))
+            Refusal::unsupported(format!("column \"{name}\" of \"{}\" is left out", table.name))
         };
         let column = child.attribute(from).ok_or_else(|| left_out(child.table, from))?;
         let (parent_name, parent_type) = match &found.parent {
@@ -261,20 +283,17 @@ fn key(
                 .ok_or_else(|| left_out(found.parent_table, to))?,
         };
         if !can_refer(&column.pg_type, &parent_type) {
-            return Err((
-                "not_carried",
-                format!(
-                    "column \"{}\" of type {} cannot refer to \"{}\" of type {parent_type}",
-                    column.column.name, column.pg_type, found.parent_table.name
-                ),
-            ));
+            return Err(Refusal::unsupported(format!(
+                "column \"{}\" of type {} cannot refer to \"{}\" of type {parent_type}",
+                column.column.name, column.pg_type, found.parent_table.name
+            )));
         }
         let writes_child =
             matches!(on_delete, "SET NULL" | "SET DEFAULT") || !matches!(on_update, "NO ACTION" | "RESTRICT");
         if writes_child && matches!(column.role, Role::Generated(_)) {
             let why =
                 format!("column \"{}\" is generated and its actions would write to it", column.column.name);
-            return Err(("not_carried", why));
+            return Err(Refusal::unsupported(why));
         }
         columns.push(column.target.clone());
         parent_columns.push(parent_name);
@@ -285,14 +304,14 @@ fn key(
     let is_created = options.foreign_key_constraints && child.is_created();
     // Where no constraint is made the key still says which rows are orphans.
     if is_created && !is_unique(drafts, found, &parent_columns) {
-        return Err((
-            "unindexed_parent",
-            format!(
+        return Err(Refusal {
+            why: NotReferring::NoUniqueKey,
+            words: format!(
                 "no primary key or unique constraint of \"{}\" covers exactly {}",
                 found.parent_table.name,
                 parent_source_columns.join(", ")
             ),
-        ));
+        });
     }
     let parent = match &found.parent {
         Parent::Drafted(i) => drafts.get(*i).map(|d| d.target.clone()),
@@ -313,7 +332,7 @@ fn key(
         plan: ForeignKeyPlan {
             name: String::new(),
             columns,
-            parent: parent.ok_or(("not_carried", String::new()))?,
+            parent: parent.ok_or_else(|| Refusal::unsupported(""))?,
             parent_columns,
             label,
             parent_source: found.parent_table.name.clone(),

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use crate::catalogue::{Index, IndexOrigin};
 use crate::ddl::{self, IndexDefinition};
 use crate::expr;
+use crate::finding::About;
 use crate::grammar::{self, IndexSql};
 use crate::name::{Change, Names, join_columns, quote, spell};
 use crate::option::{NoCase, Options};
@@ -157,9 +158,9 @@ impl OfTable<'_, '_> {
         });
     }
 
-    fn refuse(&mut self, what: &str, why: &str) {
+    fn refuse(&mut self, about: About, what: &str, why: &str) {
         let message = format!("{what} of table \"{}\" is not carried over: {why}", self.draft.table.name);
-        self.draft.warn("not_carried", message);
+        self.draft.warn_about("not_carried", about, None, message);
     }
 
     /// The attributes of a key, or why there cannot be one.
@@ -203,7 +204,7 @@ impl OfTable<'_, '_> {
         }
         let columns = match self.attributes(&table.primary_key) {
             Ok(columns) => columns,
-            Err(why) => return self.refuse("primary key", &why),
+            Err(why) => return self.refuse(About::Table, "primary key", &why),
         };
         let declared = self.draft.sql.primary_key.as_ref().and_then(|k| k.name.clone());
         let joined = join_columns(columns.iter().map(String::as_str));
@@ -263,7 +264,7 @@ impl OfTable<'_, '_> {
                     .map(|c| c.name.as_str())
                     .collect();
                 let what = format!("unique constraint on {}", names.join(", "));
-                return self.refuse(&what, &why);
+                return self.refuse(About::Index(index.name.clone()), &what, &why);
             }
         };
         let declared = self.draft.sql.uniques.iter().find(|k| {
@@ -309,7 +310,8 @@ impl OfTable<'_, '_> {
             }
             Err(why) => {
                 let sql = index.sql.as_deref().map(shown).unwrap_or_default();
-                self.refuse(&format!("index \"{}\"", index.name), &format!("{why}: {sql}"));
+                let about = About::Index(index.name.clone());
+                self.refuse(about, &format!("index \"{}\"", index.name), &format!("{why}: {sql}"));
             }
         }
     }
@@ -351,22 +353,22 @@ impl OfTable<'_, '_> {
 
     /// What is said of collations that PostgreSQL compares differently.
     fn collations(&mut self) {
-        let mut found: Vec<(String, String)> = Vec::new();
+        let mut found: Vec<(String, &'static str, String)> = Vec::new();
         for column in self.draft.columns.iter().filter(|c| c.role != super::draft::Role::Skipped) {
             let Some(collation) = column.collation.as_deref().filter(|_| is_text(&column.pg_type)) else {
                 continue;
             };
-            let what = match (collation, self.options.nocase) {
-                ("NOCASE", NoCase::LowerIndex) => {
-                    "is COLLATE NOCASE and becomes case-sensitive; its indexes are on lower()".to_owned()
-                }
-                ("NOCASE", _) => "is COLLATE NOCASE and becomes case-sensitive".to_owned(),
-                _ => format!("is COLLATE {collation}, which is not carried over"),
+            let (code, what) = match (collation, self.options.nocase) {
+                ("NOCASE", NoCase::LowerIndex) => (
+                    "nocase",
+                    "is COLLATE NOCASE and becomes case-sensitive; its indexes are on lower()".to_owned(),
+                ),
+                ("NOCASE", _) => ("nocase", "is COLLATE NOCASE and becomes case-sensitive".to_owned()),
+                _ => ("not_carried", format!("is COLLATE {collation}, which is not carried over")),
             };
-            found.push((column.column.name.clone(), what));
+            found.push((column.column.name.clone(), code, what));
         }
-        for (column, what) in found {
-            let code = if what.contains("NOCASE") { "nocase" } else { "not_carried" };
+        for (column, code, what) in found {
             let message = format!("column \"{column}\" of table \"{}\" {what}", self.draft.table.name);
             self.draft.warn_column(code, &column, message);
         }

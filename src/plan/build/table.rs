@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::catalogue::Generated;
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
+use crate::finding::About;
 use crate::name::{Names, join_columns, quote, quote_literal, spell};
 use crate::option::{Options, SearchOption};
 use crate::pg_type::PgType;
@@ -194,7 +195,7 @@ pub(super) fn create(
 fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(String, String)> {
     let mut carried: Vec<(Option<String>, String, String)> = Vec::new();
     let mut refused = Vec::new();
-    for check in &draft.sql.checks {
+    for (place, check) in draft.sql.checks.iter().enumerate() {
         let scope = Columns::all(draft);
         match expr::check(&check.expr, &scope) {
             // Never false, as 0 or 1 is of a boolean: the type says it better.
@@ -209,6 +210,7 @@ fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(S
                 carried.push((check.name.clone(), column, expression));
             }
             Err(why) => refused.push((
+                place,
                 check.column.clone(),
                 format!(
                     "check{} of table \"{}\" is not carried over: {why}: {}",
@@ -219,11 +221,8 @@ fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(S
             )),
         }
     }
-    for (column, message) in refused {
-        match column {
-            Some(column) => draft.warn_column("not_carried", &column, message),
-            None => draft.warn("not_carried", message),
-        }
+    for (place, column, message) in refused {
+        draft.warn_about("not_carried", About::Check(place), column.as_deref(), message);
     }
     // Declared names first, so that none of them is taken by a made one.
     let mut named: Vec<Option<String>> = carried

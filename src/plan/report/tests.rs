@@ -85,6 +85,7 @@ fn report_of(texts: &[String]) -> Report {
                 table_name: text(),
                 column_name: Some(text()),
                 message: format!("{}: CREATE {}", text(), text()),
+                sql: Some(text()),
                 count: Some(3),
             },
         })
@@ -277,6 +278,10 @@ fn warnings_are_grouped_and_objects_lose_their_sql_to_a_field_of_its_own() {
         severity: "warning".to_owned(),
         warning: Warning { message: message.to_owned(), count, ..Warning::default() },
     };
+    // A name may hold anything, also what looks like a statement.
+    let mut object =
+        noted("not_carried", "view \"a: CREATE b\" is not carried over: CREATE VIEW v AS SELECT 1", None);
+    object.warning.sql = Some("CREATE VIEW v AS SELECT 1".to_owned());
     let report = Report::new(
         plain().run,
         vec![],
@@ -284,7 +289,8 @@ fn warnings_are_grouped_and_objects_lose_their_sql_to_a_field_of_its_own() {
         vec![
             noted("nocase", "a", None),
             noted("nulled", "b", Some(2)),
-            noted("not_carried", "view \"v\" is not carried over: CREATE VIEW v AS SELECT 1", None),
+            object,
+            noted("not_carried", "collation X of index \"a: CREATE b\" is not carried over", None),
             noted("nulled", "c", Some(3)),
         ],
         vec![],
@@ -292,8 +298,10 @@ fn warnings_are_grouped_and_objects_lose_their_sql_to_a_field_of_its_own() {
     let groups: Vec<(&str, Option<i64>, usize)> =
         report.warnings.iter().map(|g| (g.code.as_str(), g.count, g.entries.len())).collect();
     assert_eq!(groups, [("nocase", None, 1), ("nulled", Some(5), 2)]);
-    assert_eq!(report.not_carried[0].message, "view \"v\" is not carried over");
+    assert_eq!(report.not_carried[0].message, "view \"a: CREATE b\" is not carried over");
     assert_eq!(report.not_carried[0].sql.as_deref(), Some("CREATE VIEW v AS SELECT 1"));
+    assert_eq!(report.not_carried[1].message, "collation X of index \"a: CREATE b\" is not carried over");
+    assert_eq!(report.not_carried[1].sql, None);
 }
 
 proptest! {
