@@ -12,6 +12,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/access.rs",
     "src/pg/compat.rs",
     "src/pg/datum.rs",
+    "src/pg/encoding.rs",
     "src/pg/failure.rs",
     "src/pg/failure/worker.rs",
     "src/pg/guard.rs",

@@ -9,6 +9,7 @@ use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::encoding::{self, Argument};
 use super::error::{Error, Result};
 use super::inspect;
 use super::planning::{self, bad_argument};
@@ -19,13 +20,13 @@ use super::{progress, report, target, validate};
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
 fn aliaport_import(
-    path: Option<&str>,
-    target_schema: Option<&CStr>,
-    mode: Option<&str>,
+    path: Argument<Option<&str>>,
+    target_schema: Argument<Option<&CStr>>,
+    mode: Argument<Option<&str>>,
     dry_run: Option<bool>,
-    on_error: Option<&str>,
-    orphans: Option<&str>,
-    options: Option<JsonB>,
+    on_error: Argument<Option<&str>>,
+    orphans: Argument<Option<&str>>,
+    options: Argument<Option<JsonB>>,
 ) -> std::result::Result<
     TableIterator<
         'static,
@@ -47,15 +48,16 @@ fn aliaport_import(
     ErrorReport,
 > {
     let import = || -> Result<_> {
-        let schema = schema_argument(target_schema)?;
-        let options = options.map_or_else(empty_object, |o| o.0);
+        let path = required_path(path.read()?)?;
+        let schema = schema_argument(target_schema.read()?)?;
+        let options = options.read()?.map_or_else(empty_object, |o| o.0);
         let rows = run::import(&Request {
-            path: required_path(path)?,
+            path,
             target_schema: schema,
-            mode: planning::mode(mode.unwrap_or("create"))?,
+            mode: planning::mode(mode.read()?.unwrap_or("create"))?,
             dry_run: dry_run.unwrap_or(false),
-            on_error: on_error_argument(on_error.unwrap_or("abort"))?,
-            orphans: orphans_argument(orphans.unwrap_or("abort"))?,
+            on_error: on_error_argument(on_error.read()?.unwrap_or("abort"))?,
+            orphans: orphans_argument(orphans.read()?.unwrap_or("abort"))?,
             options: &options,
         })?;
         rows.into_iter()
@@ -85,10 +87,10 @@ fn aliaport_import(
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
 fn aliaport_plan(
-    path: Option<&str>,
-    target_schema: Option<&CStr>,
-    mode: Option<&str>,
-    options: Option<JsonB>,
+    path: Argument<Option<&str>>,
+    target_schema: Argument<Option<&CStr>>,
+    mode: Argument<Option<&str>>,
+    options: Argument<Option<JsonB>>,
 ) -> std::result::Result<
     TableIterator<
         'static,
@@ -103,14 +105,11 @@ fn aliaport_plan(
     ErrorReport,
 > {
     let plan = || -> Result<_> {
-        let schema = target::schema(schema_argument(target_schema)?)?;
-        let options = options.map_or_else(empty_object, |o| o.0);
-        let planned = planning::plan(
-            required_path(path)?,
-            &schema,
-            planning::mode(mode.unwrap_or("create"))?,
-            &options,
-        )?;
+        let path = required_path(path.read()?)?;
+        let schema = target::schema(schema_argument(target_schema.read()?)?)?;
+        let options = options.read()?.map_or_else(empty_object, |o| o.0);
+        let planned =
+            planning::plan(path, &schema, planning::mode(mode.read()?.unwrap_or("create"))?, &options)?;
         Ok(planned
             .plan
             .steps
@@ -125,9 +124,9 @@ fn aliaport_plan(
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
 fn aliaport_inspect(
-    path: Option<&str>,
-    target_schema: Option<&CStr>,
-    options: Option<JsonB>,
+    path: Argument<Option<&str>>,
+    target_schema: Argument<Option<&CStr>>,
+    options: Argument<Option<JsonB>>,
 ) -> std::result::Result<
     TableIterator<
         'static,
@@ -145,9 +144,16 @@ fn aliaport_inspect(
     ErrorReport,
 > {
     let inspect = || -> Result<_> {
-        let schema = target::schema(schema_argument(target_schema)?)?;
-        let options = options.map_or_else(empty_object, |o| o.0);
-        Ok(inspect::inspect(required_path(path)?, &schema, &options)?
+        let found = if encoding::is_utf8() {
+            let path = required_path(path.read()?)?;
+            let schema = target::schema(schema_argument(target_schema.read()?)?)?;
+            let options = options.read()?.map_or_else(empty_object, |o| o.0);
+            inspect::inspect(path, &schema, &options)?
+        } else {
+            // Neither the names nor the values of the source have a form in this database.
+            vec![inspect::wrong_encoding()?]
+        };
+        Ok(found
             .into_iter()
             .map(|f| {
                 (
@@ -169,9 +175,9 @@ fn aliaport_inspect(
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
 fn aliaport_validate(
-    path: Option<&str>,
-    target_schema: Option<&CStr>,
-    options: Option<JsonB>,
+    path: Argument<Option<&str>>,
+    target_schema: Argument<Option<&CStr>>,
+    options: Argument<Option<JsonB>>,
 ) -> std::result::Result<
     TableIterator<
         'static,
@@ -187,9 +193,10 @@ fn aliaport_validate(
     ErrorReport,
 > {
     let validate = || -> Result<_> {
-        let schema = target::schema(schema_argument(target_schema)?)?;
-        let options = options.map_or_else(empty_object, |o| o.0);
-        Ok(validate::validate(required_path(path)?, &schema, &options)?
+        let path = required_path(path.read()?)?;
+        let schema = target::schema(schema_argument(target_schema.read()?)?)?;
+        let options = options.read()?.map_or_else(empty_object, |o| o.0);
+        Ok(validate::validate(path, &schema, &options)?
             .into_iter()
             .map(|c| (c.table, c.check.to_owned(), c.source, c.target, c.ok, c.detail))
             .collect::<Vec<_>>())
@@ -232,8 +239,12 @@ fn look_at_run(
 }
 
 #[pg_extern(sql = false)]
-fn aliaport_report(run_id: Option<i64>, format: Option<&str>) -> std::result::Result<String, ErrorReport> {
-    report::report(run_id, format.unwrap_or("markdown")).map_err(Error::into_report)
+fn aliaport_report(
+    run_id: Option<i64>,
+    format: Argument<Option<&str>>,
+) -> std::result::Result<String, ErrorReport> {
+    let report = || report::report(run_id, format.read()?.unwrap_or("markdown"));
+    report().map_err(Error::into_report)
 }
 
 #[pg_extern(sql = false)]

@@ -43,10 +43,16 @@ pub unsafe fn reset_per_tuple(estate: *mut pg_sys::EState) {
     }
 }
 
-/// Raises 25006 in a read-only transaction, naming `command`.
-pub fn prevent_if_read_only(command: &'static std::ffi::CStr) {
-    // SAFETY: the string is static; the call raises or returns.
-    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) }
+/// True in a transaction that may not write, as every one on a standby.
+pub fn is_read_only() -> bool {
+    // SAFETY: a global of the backend that is always valid to read.
+    unsafe { pg_sys::XactReadOnly }
+}
+
+/// True on a server that follows another.
+pub fn is_standby() -> bool {
+    // SAFETY: reads shared memory that every backend is attached to.
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 /// Makes what this command wrote visible to the next one.

@@ -14,6 +14,8 @@ mod keys;
 mod sample;
 mod server;
 
+pub use server::wrong_encoding;
+
 use aliaport_plan::audit::{self, Obstacle, interface_code};
 use aliaport_plan::build;
 use aliaport_plan::catalogue::{Catalogue, Table};

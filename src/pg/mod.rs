@@ -10,6 +10,7 @@ mod access;
 mod check;
 mod compat;
 mod datum;
+mod encoding;
 mod error;
 mod failure;
 mod finish;

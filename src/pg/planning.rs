@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use aliaport_plan::build::{self, Mode, Request};
 use aliaport_plan::catalogue::Catalogue;
 use aliaport_plan::name::spell;
-use aliaport_plan::option::Options;
+use aliaport_plan::option::{Options, nearest};
 use aliaport_plan::plan::Plan;
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
@@ -58,6 +58,7 @@ pub fn target(catalogue: &Catalogue, options: &Options, schema: &str) -> Result<
     wanted.extend(catalogue.tables.iter().map(|t| spell(&t.name, options.identifiers).to_lowercase()));
     wanted.extend(options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase())));
     let mut schemas = options.target_schemas();
+    schemas.iter().try_for_each(|schema| target::require_schema(schema))?;
     schemas.push(schema.to_owned());
     target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))
 }
@@ -78,7 +79,13 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
 
 /// The mode's word, checked.
 pub fn mode(word: &str) -> Result<Mode> {
-    Mode::parse(word).ok_or_else(|| bad_argument("mode", word, &["create", "append", "replace", "sync"]))
+    Mode::parse(word).ok_or_else(|| match bad_argument("mode", word, Mode::WORDS) {
+        error if nearest(word, Mode::WORDS.iter().copied()).is_some() => error,
+        error => error.hint(
+            "Write 'create' to fill new and empty tables, 'append' to add rows, 'replace' to put the source's rows in the place of those \
+             that are there, or 'sync' to make the tables equal to the source.",
+        ),
+    })
 }
 
 /// A word that an argument does not take.
@@ -88,5 +95,11 @@ pub fn bad_argument(name: &str, word: &str, allowed: &[&str]) -> Error {
         format!("invalid value for {name}: \"{word}\""),
     )
     .detail(format!("Allowed are {}.", allowed.join(", ")))
-    .hint(format!("Write {name} => '{}', or leave it out.", allowed.first().copied().unwrap_or_default()))
+    .hint(match nearest(word, allowed.iter().copied()) {
+        Some(near) => format!("Perhaps you meant {name} => '{near}'."),
+        None => format!(
+            "Write one of these words, or leave {name} out: it is '{}' by default.",
+            allowed.first().copied().unwrap_or_default()
+        ),
+    })
 }

@@ -27,7 +27,7 @@ use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
-use super::{access, history, memory, orphan, progress, spi, subxact, target};
+use super::{access, compat, history, memory, orphan, progress, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -49,7 +49,7 @@ pub struct Request<'a> {
 
 /// Runs one import.
 pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
-    super::compat::prevent_if_read_only(c"aliaport_import()");
+    require_writable()?;
     // The role comes first: without the right to read files, nothing else is answered and no run begins.
     access::require_read_server_files()?;
     let schema = target::schema(request.target_schema)?;
@@ -66,6 +66,30 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
         Ok(outcome.rows)
     };
     error::observed(whole, |error| run.fail(error))
+}
+
+/// Refuses a transaction that may not write.
+fn require_writable() -> Result<()> {
+    if !compat::is_read_only() {
+        return Ok(());
+    }
+    let (detail, hint) = if compat::is_standby() {
+        (
+            "This server is a standby, and takes no writes of its own.",
+            "Connect to the primary server and import there.",
+        )
+    } else {
+        (
+            "The import writes tables and its history, also in a dry run.",
+            "Begin the transaction with BEGIN READ WRITE;, or look at default_transaction_read_only; aliaport_inspect() and aliaport_plan() work here.",
+        )
+    };
+    Err(Error::new(
+        pgrx::PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+        "cannot execute aliaport_import() in a read-only transaction",
+    )
+    .detail(detail)
+    .hint(hint))
 }
 
 /// From here on a failure leaves a row in `aliaport.run`.

@@ -8,8 +8,9 @@
 use aliaport_plan::name::quote;
 use aliaport_plan::plan::{QualifiedName, TablePlan};
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 
-use super::error::{Result, unexpected};
+use super::error::{Error, Result, unexpected};
 use super::{spi, target};
 
 /// A stage. It lives until [`Stage::drop`], or until its (sub)transaction fails.
@@ -27,6 +28,7 @@ pub struct Stage {
 impl Stage {
     /// Makes the stage of a table. `number` tells the stages of one import apart.
     pub fn create(plan: &TablePlan, target: pg_sys::Oid, number: usize) -> Result<Self> {
+        require_temporary()?;
         let table =
             QualifiedName { schema: "pg_temp".to_owned(), name: format!("aliaport_import_stage_{number}") };
         let names: Vec<String> = plan.columns.iter().map(|c| c.target.clone()).collect();
@@ -101,6 +103,26 @@ impl Stage {
     pub fn drop(self) -> Result<()> {
         spi::run(&format!("DROP TABLE {}", self.table))
     }
+}
+
+/// Refuses a caller who may not make temporary tables, with the statement that lets him.
+fn require_temporary() -> Result<()> {
+    let lacking = spi::one::<String>(
+        "SELECT pg_catalog.current_database()::text \
+         WHERE NOT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')",
+        &[],
+    )?;
+    let Some(database) = lacking else { return Ok(()) };
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied to create temporary tables in database \"{database}\""),
+    )
+    .detail("Rows for a table that has rows already, or that needs what only an INSERT does, wait in a temporary table.")
+    .hint(format!(
+        "As the database's owner, run GRANT TEMPORARY ON DATABASE {} TO {};",
+        quote(&database),
+        target::caller()?
+    )))
 }
 
 /// A relation as a FROM item or the object of a statement: with its partitions, without tables that inherit from it.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::content::Content;
 use super::{Observation, counted};
+use crate::pg::encoding::Unfit;
 use crate::pg::error::Result;
 use crate::pg::spi;
 
@@ -19,15 +20,8 @@ const MAX_OVERFLOW: i64 = 10;
 /// `contents` has one entry a table of the plan.
 pub fn observe(audited: &Audited, contents: &[Content]) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
-    let encoding = spi::one::<String>("SELECT pg_catalog.current_setting('server_encoding')", &[])?;
-    let is_utf8 = encoding.as_deref() == Some("UTF8");
-    if !is_utf8 {
-        out.push(wrong_encoding(&encoding.unwrap_or_default())?);
-    }
     out.extend(timezone(audited)?);
-    if is_utf8 {
-        out.extend(collation(audited, contents)?);
-    }
+    out.extend(collation(audited, contents)?);
     out.push(connections()?);
     Ok(out)
 }
@@ -36,15 +30,16 @@ fn database() -> Result<String> {
     Ok(spi::one::<String>("SELECT pg_catalog.current_database()::text", &[])?.unwrap_or_default())
 }
 
-fn wrong_encoding(encoding: &str) -> Result<Observation> {
+/// All that can be said in a database that is not in UTF-8.
+pub fn wrong_encoding() -> Result<Observation> {
+    let Unfit { encoding, remedy, .. } = Unfit::find()?;
     Ok(Observation::of_all(
         Severity::Error,
         "server_encoding",
         format!(
-            "the encoding of database \"{}\" is {encoding}, which does not hold every text of SQLite",
-            database()?
+            "the encoding of this database is {encoding}, and an import needs UTF-8; the file was not looked at"
         ),
-        Some("CREATE DATABASE another_name TEMPLATE template0 ENCODING 'UTF8';".to_owned()),
+        Some(format!("{remedy} -- then connect to it and run CREATE EXTENSION aliaport_import;")),
     ))
 }
 

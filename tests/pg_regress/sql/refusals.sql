@@ -18,6 +18,8 @@ SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('cut.db'))
 
 -- The arguments
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), mode => 'merge')$$);
+SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), mode => 'overwrite')$$);
+SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), mode => 'REPLACE')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), on_error => 'ignore')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), orphans => 'drop')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), options => '{"timezon": "UTC"}')$$);
@@ -25,6 +27,10 @@ SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.d
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), options => '[]')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), options => '{"tables": {"work_ordr": {}}}')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), target_schema => 'regress_nowhere')$$);
+SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), target_schema => 'pg_temp')$$);
+SELECT s, r.code, r.message FROM unnest('{pg_catalog,pg_toast,information_schema,aliaport}'::text[]) AS s,
+    LATERAL regress.refusal(format('SELECT aliaport_import(regress.source(%L), %L)', 'harbour.db', s)) AS r;
+SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('migration.db'), options => '{"tables": {"users": {"target": "pg_catalog.users"}}}')$$);
 
 -- The rows
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('orphans.db'))$$);
