@@ -27,6 +27,7 @@ pub mod range;
 pub mod report;
 pub mod row;
 pub mod rows;
+pub mod sequence;
 pub mod target;
 pub mod tuple;
 pub mod value;

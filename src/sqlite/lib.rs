@@ -17,6 +17,7 @@ mod exclusive;
 pub mod fixture;
 mod harden;
 mod interrupt;
+mod key_range;
 mod orphan;
 mod pages;
 mod profile;
