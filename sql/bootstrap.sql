@@ -1,3 +1,6 @@
+-- Operators, functions and types of this script are PostgreSQL's own, whatever stands in the schema that the extension is made in.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- The history of imports. Kept by pg_dump, readable by roles that are granted it, written only by the extension.
 CREATE SCHEMA aliaport;
 

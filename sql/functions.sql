@@ -1,3 +1,6 @@
+-- What the scripts before needed is over: the functions go to the schema that was asked for.
+SET LOCAL search_path = @extschema@, pg_temp;
+
 -- The SQL surface. Written by hand, because names, argument names, defaults and column names are the contract.
 CREATE FUNCTION aliaport_import(
     path          text,

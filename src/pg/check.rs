@@ -165,8 +165,9 @@ pub fn unwanted(
         first_broken(&rules),
         rows
     );
-    let found =
-        spi::rows(&sql, &[], |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<i32>(2)?)))?;
+    let found = spi::rows_by_expressions(&sql, |row| {
+        Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<i32>(2)?))
+    })?;
     Ok(found
         .into_iter()
         .filter_map(|(ctid, broken)| {

@@ -3,6 +3,8 @@
 
 use pgrx::pg_sys;
 
+use super::error::{Result, unexpected};
+
 /// `MarkGUCPrefixReserved`: an unknown `aliaport_import.*` setting is an error from PostgreSQL 15 on, a warning before.
 pub fn reserve_guc_prefix() {
     let prefix = c"aliaport_import".as_ptr();
@@ -53,6 +55,20 @@ pub fn is_read_only() -> bool {
 pub fn is_standby() -> bool {
     // SAFETY: reads shared memory that every backend is attached to.
     unsafe { pg_sys::RecoveryInProgress() }
+}
+
+/// The type that a text names, and its modifier, as the parser finds it under the search_path. Raises where there is none.
+pub fn parse_type(name: &str) -> Result<(pg_sys::Oid, i32)> {
+    let name = std::ffi::CString::new(name).map_err(|_| unexpected("NUL byte in the name of a type"))?;
+    let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1);
+    // SAFETY: the string and both out-pointers are valid; without a place for soft errors the call raises.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        pg_sys::parseTypeString(name.as_ptr(), &mut oid, &mut typmod, false);
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        pg_sys::parseTypeString(name.as_ptr(), &mut oid, &mut typmod, std::ptr::null_mut());
+    }
+    Ok((oid, typmod))
 }
 
 /// Makes what this command wrote visible to the next one.

@@ -74,6 +74,12 @@ pub fn next_value(table: &TablePlan, plan: &SequencePlan) -> Result<Option<i64>>
     Ok(next)
 }
 
+/// A relation's name with its schema.
+pub fn qualified_name(relation: pg_sys::Oid) -> Result<String> {
+    let name = spi::one::<String>("SELECT $1::regclass::text", &[relation.into()])?;
+    Ok(name.unwrap_or_default())
+}
+
 /// The sequence of a serial or identity column, or the one that its default takes from.
 pub fn sequence_of(relation: &str, column: &str) -> Result<Option<pg_sys::Oid>> {
     let found = spi::rows_often(
@@ -100,7 +106,7 @@ pub fn row_at(plan: &TablePlan, ctid: &str) -> Result<Option<String>> {
         .map(|c| {
             let name = aliaport_plan::name::quote_literal(&c.target);
             format!(
-                "pg_catalog.format('%s = %s', {name}, pg_catalog.left({}::pg_catalog.text, 60))",
+                "pg_catalog.format('%s = %s', {name}, pg_catalog.left(pg_catalog.concat({}), 60))",
                 quoted(&c.target)
             )
         })

@@ -21,6 +21,7 @@ mod inspect;
 mod interrupt;
 mod load;
 mod memory;
+mod operator;
 mod original;
 mod orphan;
 mod planning;

@@ -9,7 +9,7 @@ use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::{interrupt, spi, target};
+use super::{interrupt, operator, spi, target};
 
 /// Where the rows of one table of a run are at this moment, and the rows that they may point at when the run has ended.
 pub struct View<'a> {
@@ -24,22 +24,27 @@ pub struct View<'a> {
 /// The condition that a row `c` of the child has no parent by this key.
 ///
 /// A row with a NULL among the referencing columns points nowhere (MATCH SIMPLE, the only kind SQLite has).
-fn condition(key: &ForeignKeyPlan, parent: &str) -> String {
+fn condition(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> Result<String> {
     let mut terms: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quoted(c))).collect();
-    let equal: Vec<String> = key
-        .columns
-        .iter()
-        .zip(&key.parent_columns)
-        .map(|(c, p)| format!("p.{} = c.{}", quoted(p), quoted(c)))
-        .collect();
-    terms.push(format!("NOT EXISTS (SELECT FROM {parent} p WHERE {})", equal.join(" AND ")));
-    format!("({})", terms.join(" AND "))
+    terms.push(format!("NOT EXISTS (SELECT FROM {parent} p WHERE {})", same_key(child, key, "p", "c")?));
+    Ok(format!("({})", terms.join(" AND ")))
 }
 
-/// How many rows of `child` point at a missing parent by this key.
-pub fn count(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> Result<i64> {
-    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {child} c WHERE {}", condition(key, parent));
-    Ok(spi::one::<i64>(&sql, &[])?.unwrap_or(0))
+/// The condition that a row of the parent has the key that a row of the table `child` points at, under these names.
+pub fn same_key(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str, row: &str) -> Result<String> {
+    let equal = |(c, p): (&String, &String)| {
+        let operator = operator::equal((&key.parent, p), (child, c))?;
+        Ok(format!("{parent}.{} {operator} {row}.{}", quoted(p), quoted(c)))
+    };
+    let terms: Vec<String> = key.columns.iter().zip(&key.parent_columns).map(equal).collect::<Result<_>>()?;
+    Ok(terms.join(" AND "))
+}
+
+/// How many rows of a table point at a missing parent by this key.
+pub fn count(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<i64> {
+    let condition = condition(&view.table.target, key, parent)?;
+    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {} c WHERE {condition}", view.rows);
+    Ok(spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0))
 }
 
 /// The error of `orphans => 'abort'`, and of 'keep' where a constraint is there already: every foreign key with its count.
@@ -49,7 +54,7 @@ pub fn abort_error(views: &[View<'_>], default: Orphans) -> Result<Error> {
     let mut total = 0;
     for view in views {
         for (key, parent) in &view.keys {
-            let rows = count(&view.rows, key, parent)?;
+            let rows = count(view, key, parent)?;
             if rows > 0 {
                 total += rows;
                 if !view.table.is_created
@@ -110,8 +115,8 @@ fn examples(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<Vec<S
         .map(|c| c.target.as_str())
         .collect();
     let text = |columns: &[&str]| {
-        let parts: Vec<String> =
-            columns.iter().map(|c| format!("c.{}::pg_catalog.text", quoted(c))).collect();
+        // Through the types' own output functions: a cast to text may be somebody's.
+        let parts: Vec<String> = columns.iter().map(|c| format!("c.{}", quoted(c))).collect();
         format!("pg_catalog.concat_ws(', ', {})", parts.join(", "))
     };
     let points_at = text(&key.columns.iter().map(String::as_str).collect::<Vec<_>>());
@@ -124,9 +129,9 @@ fn examples(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<Vec<S
     let sql = format!(
         "SELECT pg_catalog.left({shown}, 100) FROM ONLY {} c WHERE {} LIMIT 3",
         view.rows,
-        condition(key, parent)
+        condition(&table.target, key, parent)?
     );
-    spi::rows(&sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))
+    spi::rows_for_caller(&sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))
 }
 
 /// What is to be done with one row that is not wanted as it is.
@@ -153,7 +158,7 @@ pub fn unwanted(view: &View<'_>, default: Orphans) -> Result<Vec<Unwanted>> {
     for (key, parent) in &view.keys {
         let policy = key.orphans.unwrap_or(default);
         if matches!(policy, Orphans::Reject | Orphans::Null) {
-            tests.push(condition(key, parent));
+            tests.push(condition(&table.target, key, parent)?);
             keys.push((key, policy));
         }
     }
@@ -166,7 +171,7 @@ pub fn unwanted(view: &View<'_>, default: Orphans) -> Result<Vec<Unwanted>> {
         view.rows,
         tests.join(" OR ")
     );
-    let found = spi::rows(&sql, &[], |row| {
+    let found = spi::rows_for_caller(&sql, &[], |row| {
         Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<Vec<bool>>(2)?.unwrap_or_default()))
     })?;
     interrupt::check();
@@ -221,15 +226,16 @@ pub fn apply(rows: &QualifiedName, unwanted: &[Unwanted]) -> Result<i64> {
     for (columns, ctids) in groups {
         let assignments: Vec<String> = columns.iter().map(|c| format!("{} = NULL", quoted(c))).collect();
         let sql = format!(
-            "UPDATE ONLY {rows} SET {} WHERE ctid = ANY ($1::pg_catalog.tid[])",
+            "UPDATE ONLY {rows} SET {} WHERE ctid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.tid[])",
             assignments.join(", ")
         );
-        spi::run_with(&sql, &[ctids.into()])?;
+        spi::run_for_caller_with(&sql, &[ctids.into()])?;
     }
     let count = rejected.len();
     if count > 0 {
-        let sql = format!("DELETE FROM ONLY {rows} WHERE ctid = ANY ($1::pg_catalog.tid[])");
-        spi::run_with(&sql, &[rejected.into()])?;
+        let sql =
+            format!("DELETE FROM ONLY {rows} WHERE ctid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.tid[])");
+        spi::run_for_caller_with(&sql, &[rejected.into()])?;
     }
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }

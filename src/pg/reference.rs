@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::spi;
+use super::{spi, target};
 
 /// One foreign key constraint.
 pub struct Reference {
@@ -27,7 +27,7 @@ pub struct Reference {
     /// Rows that broke it before the run: a constraint that is NOT VALID may have some.
     before: i64,
     /// Row security hides rows of one of the two tables from the caller.
-    is_hidden: Option<String>,
+    is_hidden: Option<pg_sys::Oid>,
 }
 
 /// The foreign keys of and to any of `relations`.
@@ -40,9 +40,9 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
              WHERE contype = 'f' AND (conrelid = ANY ($1) OR confrelid = ANY ($1)) \
            UNION \
              SELECT k.oid, k.conparentid FROM top JOIN pg_catalog.pg_constraint k ON k.oid = top.conparentid) \
-         SELECT k.conname::text, k.conrelid, k.conrelid::pg_catalog.regclass::text, \
+         SELECT k.conname::text, k.conrelid, \
                 pg_catalog.format('%s%I.%I', CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, cn.nspname, c.relname), \
-                k.confrelid, k.confrelid::pg_catalog.regclass::text, \
+                k.confrelid, \
                 pg_catalog.format('%s%I.%I', CASE p.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, pn.nspname, p.relname), \
                 ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
                       JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
@@ -53,8 +53,8 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
                       JOIN pg_catalog.pg_operator o ON o.oid = u.oid JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
                       ORDER BY u.n), \
                 k.confmatchtype = 'f', k.convalidated, \
-                CASE WHEN pg_catalog.row_security_active(c.oid) THEN k.conrelid::pg_catalog.regclass::text \
-                     WHEN pg_catalog.row_security_active(p.oid) THEN k.confrelid::pg_catalog.regclass::text END \
+                CASE WHEN pg_catalog.row_security_active(c.oid) THEN c.oid \
+                     WHEN pg_catalog.row_security_active(p.oid) THEN p.oid END \
          FROM top JOIN pg_catalog.pg_constraint k ON k.oid = top.oid \
          JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
          JOIN pg_catalog.pg_class p ON p.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
@@ -64,26 +64,28 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
         &[relations.to_vec().into()],
         |row| {
             Ok((
-                row.get::<bool>(12)?.unwrap_or(true),
+                row.get::<bool>(10)?.unwrap_or(true),
                 Reference {
                     name: row.get::<String>(1)?.unwrap_or_default(),
                     child: row.get::<pg_sys::Oid>(2)?.unwrap_or(pg_sys::InvalidOid),
-                    child_name: row.get::<String>(3)?.unwrap_or_default(),
-                    child_from: row.get::<String>(4)?.unwrap_or_default(),
-                    parent: row.get::<pg_sys::Oid>(5)?.unwrap_or(pg_sys::InvalidOid),
-                    parent_name: row.get::<String>(6)?.unwrap_or_default(),
-                    parent_from: row.get::<String>(7)?.unwrap_or_default(),
-                    columns: row.get::<Vec<String>>(8)?.unwrap_or_default(),
-                    parent_columns: row.get::<Vec<String>>(9)?.unwrap_or_default(),
-                    operators: row.get::<Vec<String>>(10)?.unwrap_or_default(),
-                    is_match_full: row.get::<bool>(11)?.unwrap_or(false),
+                    child_name: String::new(),
+                    child_from: row.get::<String>(3)?.unwrap_or_default(),
+                    parent: row.get::<pg_sys::Oid>(4)?.unwrap_or(pg_sys::InvalidOid),
+                    parent_name: String::new(),
+                    parent_from: row.get::<String>(5)?.unwrap_or_default(),
+                    columns: row.get::<Vec<String>>(6)?.unwrap_or_default(),
+                    parent_columns: row.get::<Vec<String>>(7)?.unwrap_or_default(),
+                    operators: row.get::<Vec<String>>(8)?.unwrap_or_default(),
+                    is_match_full: row.get::<bool>(9)?.unwrap_or(false),
                     before: 0,
-                    is_hidden: row.get::<String>(13)?,
+                    is_hidden: row.get::<pg_sys::Oid>(11)?,
                 },
             ))
         },
     )?;
     for (is_valid, reference) in &mut found {
+        reference.child_name = target::regclass(reference.child)?;
+        reference.parent_name = target::regclass(reference.parent)?;
         if !*is_valid && reference.is_hidden.is_none() {
             reference.before = reference.count()?;
         }
@@ -128,7 +130,8 @@ impl Reference {
 
     /// The error of a key that cannot be checked, because row security hides rows of one of its tables.
     pub fn refuse_hidden(&self) -> Result<()> {
-        let Some(table) = &self.is_hidden else { return Ok(()) };
+        let Some(table) = self.is_hidden else { return Ok(()) };
+        let table = target::regclass(table)?;
         Err(Error::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             format!("foreign key \"{}\" cannot be checked by this role", self.name),
@@ -166,7 +169,7 @@ impl Reference {
 
     fn count(&self) -> Result<i64> {
         let sql = format!("SELECT pg_catalog.count(*) FROM {} c WHERE {}", self.child_from, self.broken());
-        Ok(spi::one::<i64>(&sql, &[])?.unwrap_or(0))
+        Ok(spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0))
     }
 
     /// Raises 23503 where rows break the key that did not before the run. In a table that was emptied none may.
@@ -177,7 +180,7 @@ impl Reference {
             return Ok(());
         }
         let shown: Vec<String> = self.columns.iter().map(|c| format!("c.{}", quote(c))).collect();
-        let examples = spi::rows(
+        let examples = spi::rows_for_caller(
             &format!(
                 "SELECT DISTINCT pg_catalog.left(pg_catalog.concat_ws(', ', {}), 100) FROM {} c WHERE {} LIMIT 3",
                 shown.join(", "),

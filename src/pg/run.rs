@@ -297,7 +297,12 @@ impl<'a> Import<'a> {
             Some(table) => format!("SQLite table \"{}\", statement: {}.", table.source, step.sql),
             None => format!("Statement: {}.", step.sql),
         };
-        let run = || spi::run(&step.sql);
+        // TRUNCATE fires triggers and ANALYZE evaluates the indexes of the caller's tables. The rest makes objects of names that
+        // are written in full, and of expressions that must not find their operators anywhere else.
+        let run = || match step.action {
+            Action::Truncate | Action::Analyze => spi::run_for_caller(&step.sql),
+            _ => spi::run(&step.sql),
+        };
         error::located(place, || match step.action {
             Action::AddPrimaryKey | Action::AddUnique | Action::CreateIndex => memory::for_indexes(run),
             _ => run(),

@@ -1,9 +1,18 @@
 //! The only file that calls SPI. SQL errors do not come back as `Err` from SPI: they unwind to the caller's caller and end
 //! the statement, which is what an import wants.
-#![allow(unsafe_code)] // switches the current role for the history tables
+//!
+//! Statements of ours find functions, operators and types in pg_catalog and nowhere else ([`run`], [`rows`], [`one`] and their like): what
+//! somebody has put into a schema of the caller's search_path must not be called by them, and less so with the caller's rights. Everything
+//! that they name in another schema is written with that schema.
+//!
+//! What touches the caller's own tables may run code that belongs to those (defaults, checks, triggers, policies), and that finds its names
+//! by the caller's search_path, as it does in a statement typed by hand: [`run_for_caller`] and its like. Such a statement says
+//! `OPERATOR(pg_catalog.=)` and `pg_catalog.text` itself; tests/layering.rs looks at each of them.
+#![allow(unsafe_code)] // switches the current role and settings for a while
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
@@ -13,6 +22,16 @@ use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData, SpiTupleTable};
 
 use super::error::{Result, unexpected};
 
+/// What the rows of a statement of ours see of names. pg_temp comes last, as it would come first where nobody names it.
+const SEARCH_PATH: &std::ffi::CStr = c"pg_catalog, pg_temp";
+
+type SpiResult<T> = std::result::Result<T, pgrx::spi::Error>;
+
+/// Runs `f` with names found in pg_catalog only.
+fn ours<R>(f: impl FnOnce() -> SpiResult<R>) -> Result<R> {
+    with_setting(c"search_path", SEARCH_PATH, || f().map_err(unexpected))
+}
+
 /// Runs one statement that returns nothing of interest.
 pub fn run(sql: &str) -> Result<()> {
     run_with(sql, &[])
@@ -20,32 +39,16 @@ pub fn run(sql: &str) -> Result<()> {
 
 /// Runs one statement with parameters.
 pub fn run_with(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
-    Spi::connect_mut(|client| client.update(sql, None, args).map(drop)).map_err(unexpected)
-}
-
-/// Runs one statement that writes; the number of rows it wrote.
-pub fn run_counted(sql: &str) -> Result<i64> {
-    Spi::connect_mut(|client| {
-        client.update(sql, None, &[]).map(|rows| i64::try_from(rows.len()).unwrap_or(i64::MAX))
-    })
-    .map_err(unexpected)
+    ours(|| Spi::connect_mut(|client| client.update(sql, None, args).map(drop)))
 }
 
 /// Reads rows without marking the transaction as writing; `row` turns each into a value of ours.
 pub fn rows<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
-    mut row: impl FnMut(&SpiHeapTupleData<'_>) -> std::result::Result<T, pgrx::spi::Error>,
+    row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
 ) -> Result<Vec<T>> {
-    Spi::connect(|client| {
-        let table = client.select(sql, None, args)?;
-        let mut out = Vec::with_capacity(table.len());
-        for tuple in table {
-            out.push(row(&tuple)?);
-        }
-        Ok(out)
-    })
-    .map_err(|e: pgrx::spi::Error| unexpected(e))
+    ours(|| Spi::connect(|client| collect(client.select(sql, None, args)?, row)))
 }
 
 /// The same as [`rows`] for a query that is run for table after table: it is planned once a session. `sql` names no object of
@@ -53,48 +56,112 @@ pub fn rows<T>(
 pub fn rows_often<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],
-    mut row: impl FnMut(&SpiHeapTupleData<'_>) -> std::result::Result<T, pgrx::spi::Error>,
+    row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
 ) -> Result<Vec<T>> {
-    Spi::connect(|client| {
-        let plan = PLANS.with_borrow(|plans| plans.get(sql).cloned());
-        let plan = match plan {
-            Some(plan) => plan,
-            None => {
-                let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
-                let plan = Rc::new(client.prepare(sql, &types)?.keep());
-                PLANS.with_borrow_mut(|plans| plans.insert(sql, Rc::clone(&plan)));
-                plan
-            }
-        };
-        let table = client.select(&*plan, None, args)?;
-        let mut out = Vec::with_capacity(table.len());
-        for tuple in table {
-            out.push(row(&tuple)?);
-        }
-        Ok(out)
+    ours(|| {
+        Spi::connect(|client| {
+            let plan = PLANS.with_borrow(|plans| plans.get(sql).cloned());
+            let plan = match plan {
+                Some(plan) => plan,
+                None => {
+                    let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
+                    let plan = Rc::new(client.prepare(sql, &types)?.keep());
+                    PLANS.with_borrow_mut(|plans| plans.insert(sql, Rc::clone(&plan)));
+                    plan
+                }
+            };
+            collect(client.select(&*plan, None, args)?, row)
+        })
     })
-    .map_err(|e: pgrx::spi::Error| unexpected(e))
-}
-
-thread_local! {
-    /// The plans of [`rows_often`]. PostgreSQL replans where an object or the search_path has changed.
-    static PLANS: RefCell<HashMap<&'static str, Rc<OwnedPreparedStatement>>> = RefCell::default();
 }
 
 /// The first column of the first row.
 pub fn one<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Option<T>> {
-    Spi::connect(|client| first(client.select(sql, Some(1), args)?)).map_err(unexpected)
+    ours(|| Spi::connect(|client| first(client.select(sql, Some(1), args)?)))
 }
 
 /// The same for a statement that writes (INSERT ... RETURNING, setval).
 pub fn one_mut<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Option<T>> {
-    Spi::connect_mut(|client| first(client.update(sql, Some(1), args)?)).map_err(unexpected)
+    ours(|| Spi::connect_mut(|client| first(client.update(sql, Some(1), args)?)))
 }
 
-fn first<T: FromDatum + IntoDatum>(
+/// Runs one statement on the caller's tables, with his search_path for the code that belongs to them.
+pub fn run_for_caller(sql: &str) -> Result<()> {
+    run_for_caller_with(sql, &[])
+}
+
+/// The same with parameters.
+pub fn run_for_caller_with(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
+    Spi::connect_mut(|client| client.update(sql, None, args).map(drop)).map_err(unexpected)
+}
+
+/// The same; the number of rows that it wrote.
+pub fn count_for_caller(sql: &str) -> Result<i64> {
+    Spi::connect_mut(|client| {
+        client.update(sql, None, &[]).map(|rows| i64::try_from(rows.len()).unwrap_or(i64::MAX))
+    })
+    .map_err(unexpected)
+}
+
+/// Reads rows of the caller's tables, with his search_path for the policies that belong to them.
+pub fn rows_for_caller<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
+) -> Result<Vec<T>> {
+    Spi::connect(|client| collect(client.select(sql, None, args)?, row)).map_err(unexpected)
+}
+
+/// The first column of the first row.
+pub fn one_for_caller<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Option<T>> {
+    Spi::connect(|client| first(client.select(sql, Some(1), args)?)).map_err(unexpected)
+}
+
+/// Rows that are asked for with expressions as PostgreSQL prints them under the search_path of [`rows`]. So they are read back under that
+/// one, and functions in them find their names by the caller's.
+pub fn rows_by_expressions<T>(
+    sql: &str,
+    mut row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
+) -> Result<Vec<T>> {
+    const ROWS_AT_ONCE: i64 = 10_000;
+    let name = ours(|| Spi::connect(|client| Ok(client.try_open_cursor(sql, &[])?.detach_into_name())))?;
+    Spi::connect(|client| {
+        // An error that a function raises leaves the cursor to the end of the (sub)transaction.
+        let mut cursor = ManuallyDrop::new(client.find_cursor(&name)?);
+        let mut out = Vec::new();
+        loop {
+            let before = out.len();
+            for tuple in cursor.fetch(ROWS_AT_ONCE)? {
+                out.push(row(&tuple)?);
+            }
+            if out.len() == before {
+                drop(ManuallyDrop::into_inner(cursor));
+                return Ok(out);
+            }
+        }
+    })
+    .map_err(|e: pgrx::spi::Error| unexpected(e))
+}
+
+fn collect<T>(
     table: SpiTupleTable<'_>,
-) -> std::result::Result<Option<T>, pgrx::spi::Error> {
+    mut row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
+) -> SpiResult<Vec<T>> {
+    let mut out = Vec::with_capacity(table.len());
+    for tuple in table {
+        out.push(row(&tuple)?);
+    }
+    Ok(out)
+}
+
+fn first<T: FromDatum + IntoDatum>(table: SpiTupleTable<'_>) -> SpiResult<Option<T>> {
     if table.is_empty() { Ok(None) } else { table.first().get_one() }
+}
+
+thread_local! {
+    /// The plans of [`rows_often`]. They are always run under the same search_path: under another one
+    /// PostgreSQL would plan them again.
+    static PLANS: RefCell<HashMap<&'static str, Rc<OwnedPreparedStatement>>> = RefCell::default();
 }
 
 /// Runs `f` as the owner of the history tables, so that a role with EXECUTE alone can import and yet cannot write history
@@ -119,7 +186,7 @@ pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
             context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | pg_sys::SECURITY_NOFORCE_RLS as i32,
         );
     }
-    let result = with_setting(c"search_path", c"pg_catalog, pg_temp", f);
+    let result = with_setting(c"search_path", SEARCH_PATH, f);
     // SAFETY: puts back what was read above.
     unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
     result

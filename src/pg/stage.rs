@@ -93,7 +93,7 @@ impl Stage {
     pub fn insert_all(&self, target: &QualifiedName) -> Result<i64> {
         let columns = self.columns();
         // OVERRIDING SYSTEM VALUE: keys are kept, also where the target's identity is GENERATED ALWAYS.
-        spi::run_counted(&format!(
+        spi::count_for_caller(&format!(
             "INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}",
             self.table
         ))

@@ -12,7 +12,7 @@ use aliaport_plan::plan::{QualifiedName, TablePlan};
 
 use super::error::Result;
 use super::stage::{self, Stage};
-use super::{memory, spi, unique};
+use super::{memory, operator, spi, unique};
 
 /// What has to be done to one table, row by row, in a temporary table.
 pub struct Difference {
@@ -51,7 +51,7 @@ pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: boo
         };
         format!("s.ctid IS NOT NULL AND t.old_row IS NOT NULL AND {}", differ(&list("s"), &list("t")))
     };
-    let on: Vec<String> = plan.sync_key.iter().map(|k| format!("t.{0} = s.{0}", quote(k))).collect();
+    let on = same_key(plan, "t", "s")?;
     let table = temporary("difference", number);
     let sql = format!(
         "CREATE TEMPORARY TABLE {table} AS \
@@ -61,7 +61,7 @@ pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: boo
         stage.table,
         if with_deletes { "FULL" } else { "LEFT" },
         stage.target_columns(""),
-        on.join(" AND "),
+        on,
         differ(&stage.each_column("s."), &stage.each_column("t.")),
     );
     memory::as_maintenance(|| spi::run(&sql))?;
@@ -106,7 +106,7 @@ impl Difference {
         if self.only_target + self.moved == 0 {
             return Ok(0);
         }
-        let deleted = spi::run_counted(&format!(
+        let deleted = spi::count_for_caller(&format!(
             "DELETE FROM {} t USING {} d WHERE {SAME} AND (d.new_row IS NULL OR d.is_moved)",
             self.target, self.table
         ))?;
@@ -118,8 +118,8 @@ impl Difference {
         let (mut inserted, mut updated) = (0, 0);
         if self.changed > 0 {
             let set: Vec<String> = self.settable.iter().map(|c| format!("{0} = s.{0}", quote(c))).collect();
-            updated += spi::run_counted(&format!(
-                "UPDATE {} t SET {} FROM {} d JOIN {} s ON s.ctid = d.new_row WHERE {SAME} AND NOT d.is_moved",
+            updated += spi::count_for_caller(&format!(
+                "UPDATE {} t SET {} FROM {} d JOIN {} s ON s.ctid OPERATOR(pg_catalog.=) d.new_row WHERE {SAME} AND NOT d.is_moved",
                 self.target,
                 set.join(", "),
                 self.table,
@@ -127,9 +127,9 @@ impl Difference {
             ))?;
         }
         let insert = |more: &str, values: &str, join: &str, condition: &str| {
-            spi::run_counted(&format!(
+            spi::count_for_caller(&format!(
                 "INSERT INTO {name} ({}{more}) OVERRIDING SYSTEM VALUE SELECT {}{values} \
-                 FROM {} d JOIN {} s ON s.ctid = d.new_row {join} WHERE {condition}",
+                 FROM {} d JOIN {} s ON s.ctid OPERATOR(pg_catalog.=) d.new_row {join} WHERE {condition}",
                 stage.columns(),
                 stage.each_column("s."),
                 self.table,
@@ -142,7 +142,7 @@ impl Difference {
                     let list = |prefix: &str| {
                         columns.iter().map(|c| format!(", {prefix}{}", quote(c))).collect::<String>()
                     };
-                    let join = format!("JOIN {kept} k ON k.new_row = d.new_row");
+                    let join = format!("JOIN {kept} k ON k.new_row OPERATOR(pg_catalog.=) d.new_row");
                     insert(&list(""), &list("k."), &join, "d.is_moved")?
                 }
                 None => insert("", "", "", "d.is_moved")?,
@@ -164,11 +164,21 @@ impl Difference {
 }
 
 /// The rows `t` of the table and `d` of the difference that are one row. Only its own partition knows a row by its ctid.
-const SAME: &str = "t.ctid = d.old_row AND t.tableoid = d.old_table";
+const SAME: &str =
+    "t.ctid OPERATOR(pg_catalog.=) d.old_row AND t.tableoid OPERATOR(pg_catalog.=) d.old_table";
 
 /// That two lists of columns do not have the same stored image. Without the cast this would be SQL's row comparison.
 fn differ(one: &str, other: &str) -> String {
-    format!("ROW({one})::record OPERATOR(pg_catalog.*<>) ROW({other})::record")
+    format!("ROW({one})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({other})::pg_catalog.record")
+}
+
+/// The condition that rows of a table and of its stage, under these names, have the same key.
+pub fn same_key(plan: &TablePlan, one: &str, other: &str) -> Result<String> {
+    let equal = |k: &String| {
+        let operator = operator::equal((&plan.target, k), (&plan.target, k))?;
+        Ok(format!("{one}.{0} {operator} {other}.{0}", quote(k)))
+    };
+    Ok(plan.sync_key.iter().map(equal).collect::<Result<Vec<_>>>()?.join(" AND "))
 }
 
 fn temporary(what: &str, number: usize) -> QualifiedName {

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::{guc, spi};
+use super::{compat, guc, spi};
 
 /// The schema an import goes to: the argument, else `current_schema()`.
 ///
@@ -16,14 +16,15 @@ use super::{guc, spi};
 pub fn schema(argument: Option<&str>) -> Result<String> {
     let name = match argument {
         Some(name) => name.to_owned(),
-        None => spi::one::<String>("SELECT pg_catalog.current_schema()::text", &[])?.ok_or_else(|| {
-            Error::new(
-                PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
-                "no schema has been selected to import into",
-            )
-            .detail("No schema of the search_path exists.")
-            .hint("Name one with target_schema, or set the search_path.")
-        })?,
+        None => spi::one_for_caller::<String>("SELECT pg_catalog.current_schema()::pg_catalog.text", &[])?
+            .ok_or_else(|| {
+                Error::new(
+                    PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
+                    "no schema has been selected to import into",
+                )
+                .detail("No schema of the search_path exists.")
+                .hint("Name one with target_schema, or set the search_path.")
+            })?,
     };
     require_schema(&name)?;
     Ok(name)
@@ -95,19 +96,44 @@ pub fn relation_oid(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>> {
 /// A table's name as regclass will print it, whether or not the table is there yet: qualified where no schema of the
 /// search_path shows it, or another one hides it.
 pub fn printed_name(table: &QualifiedName) -> Result<String> {
+    let path = spi::one_for_caller::<Vec<String>>(
+        "SELECT pg_catalog.current_schemas(true)::pg_catalog.text[]",
+        &[],
+    )?
+    .unwrap_or_default();
     let is_visible = spi::one::<bool>(
-        "SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest(p.schemas) WITH ORDINALITY AS u(schema, n) \
+        "SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest($3) WITH ORDINALITY AS u(schema, n) \
                             JOIN pg_catalog.pg_namespace s ON s.nspname = u.schema \
                             JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = $2 \
-                            WHERE u.n < pg_catalog.array_position(p.schemas, $1)) \
-         FROM (SELECT pg_catalog.current_schemas(true) AS schemas) AS p WHERE $1 = ANY (p.schemas)",
-        &[table.schema.clone().into(), table.name.clone().into()],
+                            WHERE u.n < pg_catalog.array_position($3, $1)) \
+         WHERE $1 = ANY ($3)",
+        &[table.schema.clone().into(), table.name.clone().into(), path.into()],
     )?;
     Ok(if is_visible == Some(true) {
         quote_as_needed(&table.name)?
     } else {
         format!("{}.{}", quote_as_needed(&table.schema)?, quote_as_needed(&table.name)?)
     })
+}
+
+/// A relation's name as regclass prints it for the caller.
+pub fn regclass(relation: pg_sys::Oid) -> Result<String> {
+    let printed =
+        spi::one_for_caller::<String>("SELECT $1::pg_catalog.regclass::pg_catalog.text", &[relation.into()])?;
+    Ok(printed.unwrap_or_default())
+}
+
+/// The name, with its schema, of a type that the caller names and that is not PostgreSQL's own; `None` where there is no such type. The
+/// caller's search_path finds it, as in a CREATE TABLE of his; statements of ours would not.
+pub fn type_of_caller(name: &str) -> Result<Option<String>> {
+    let args = || [name.to_owned().into()];
+    if spi::one::<bool>("SELECT pg_catalog.to_regtype($1) IS NOT NULL", &args())? == Some(true)
+        || spi::one_for_caller::<bool>("SELECT pg_catalog.to_regtype($1) IS NOT NULL", &args())? != Some(true)
+    {
+        return Ok(None);
+    }
+    let (oid, typmod) = compat::parse_type(name)?;
+    spi::one::<String>("SELECT pg_catalog.format_type($1, $2)", &[oid.into(), typmod.into()])
 }
 
 fn quote_as_needed(name: &str) -> Result<String> {
@@ -172,7 +198,7 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
 
 /// Whether a table holds no row that this transaction sees.
 fn is_empty(name: &QualifiedName) -> Result<bool> {
-    Ok(spi::one::<bool>(&format!("SELECT NOT EXISTS (SELECT FROM {name})"), &[])?.unwrap_or(false))
+    Ok(spi::one_for_caller::<bool>(&format!("SELECT NOT EXISTS (SELECT FROM {name})"), &[])?.unwrap_or(false))
 }
 
 /// Whether a DELETE of the caller's takes every row of a table with it. TRUNCATE needs a privilege of its own instead, knows no

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use super::error::Result;
 use super::orphan::Unwanted;
-use super::spi;
+use super::{operator, spi};
 
 /// One unique index of a table.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct UniqueIndex {
     pub unique: UniqueTerms,
     /// NULLS NOT DISTINCT: two rows with NULL are duplicates.
     pub nulls_are_equal: bool,
+    /// Of each term, the operator of its class that says that two keys are equal, as `OPERATOR(schema.=)`.
+    pub operators: Vec<String>,
     /// Every attribute that a term or the condition names.
     pub columns: Vec<String>,
 }
@@ -33,7 +35,14 @@ pub fn indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
                       AND (a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]) \
                            OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
                                       AND d.objid = i.indexrelid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                                      AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))) \
+                                      AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))), \
+                ARRAY(SELECT pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname) \
+                      FROM pg_catalog.unnest(i.indclass::pg_catalog.oid[]) WITH ORDINALITY AS u(class, n) \
+                      JOIN pg_catalog.pg_opclass k ON k.oid = u.class \
+                      JOIN pg_catalog.pg_amop m ON m.amopfamily = k.opcfamily AND m.amoplefttype = k.opcintype \
+                        AND m.amoprighttype = k.opcintype AND m.amopstrategy = 3 \
+                      JOIN pg_catalog.pg_operator o ON o.oid = m.amopopr JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
+                      ORDER BY u.n) \
          FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
          WHERE i.indrelid = $1 AND i.indisunique AND i.indislive ORDER BY i.indisprimary DESC, i.indexrelid",
         &[relation.into()],
@@ -46,6 +55,7 @@ pub fn indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
                 },
                 nulls_are_equal: row.get::<bool>(4)?.unwrap_or(false),
                 columns: row.get::<Vec<String>>(5)?.unwrap_or_default(),
+                operators: row.get::<Vec<String>>(6)?.unwrap_or_default(),
             })
         },
     )
@@ -83,9 +93,15 @@ impl UniqueIndex {
         let named: Vec<String> =
             self.unique.terms.iter().enumerate().map(|(i, t)| format!("{t} AS k{i}")).collect();
         let named = named.join(", ");
-        let equal = if self.nulls_are_equal { "IS NOT DISTINCT FROM" } else { "=" };
-        let equal: Vec<String> =
-            (0..self.unique.terms.len()).map(|i| format!("o.k{i} {equal} s.k{i}")).collect();
+        let equal: Vec<String> = (0..self.unique.terms.len())
+            .map(|i| {
+                let operator = self.operators.get(i).map_or(operator::OWN, String::as_str);
+                match self.nulls_are_equal {
+                    true => format!("(o.k{i} {operator} s.k{i} OR o.k{i} IS NULL AND s.k{i} IS NULL)"),
+                    false => format!("o.k{i} {operator} s.k{i}"),
+                }
+            })
+            .collect();
         places(&format!(
             "SELECT s.place::pg_catalog.text FROM (SELECT ctid AS place, {named} FROM ONLY {rows} WHERE {condition}) AS s \
              WHERE EXISTS (SELECT FROM (SELECT {named} FROM {others} WHERE {condition}) AS o WHERE {})",

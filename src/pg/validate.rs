@@ -153,7 +153,9 @@ fn skipped(against: &Against, schema: &str, source: &str, reason: &str) -> Resul
     let rows = against.opened.source.count_rows(source)?;
     let relation = against.relation(schema, source);
     let target = match &relation {
-        Some(relation) => spi::one::<i64>(&format!("SELECT pg_catalog.count(*) FROM {relation}"), &[])?,
+        Some(relation) => {
+            spi::one_for_caller::<i64>(&format!("SELECT pg_catalog.count(*) FROM {relation}"), &[])?
+        }
         None => None,
     };
     let table = match relation {
@@ -186,7 +188,7 @@ fn count(against: &Against, table: &Table, plan: &TablePlan) -> Result<u64> {
 
 /// A relation as regclass prints it.
 fn regclass(relation: &str) -> Result<String> {
-    let printed = spi::one::<String>(
+    let printed = spi::one_for_caller::<String>(
         "SELECT pg_catalog.to_regclass($1)::pg_catalog.text",
         &[relation.to_owned().into()],
     )?;

@@ -335,6 +335,15 @@ impl Options {
         found.map(|(_, v)| v)
     }
 
+    /// The names of types that options give and that this crate does not know.
+    pub fn other_types(&mut self) -> impl Iterator<Item = &mut String> {
+        let columns = self.tables.values_mut().flat_map(|t| t.columns.values_mut());
+        columns.filter_map(|c| match &mut c.pg_type {
+            Some(PgType::Other { name }) => Some(name),
+            _ => None,
+        })
+    }
+
     /// Schemas that options name as targets, so that the target catalogue is read there too.
     #[must_use]
     pub fn target_schemas(&self) -> Vec<String> {

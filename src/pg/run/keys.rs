@@ -25,6 +25,7 @@ impl Import<'_> {
             name: step.object.clone(),
             unique: unique.clone(),
             nulls_are_equal: false,
+            operators: Vec::new(),
             columns: Vec::new(),
         };
         let unwanted = demand.unwanted(demand.repeated(&table.target.to_string())?);
@@ -93,7 +94,7 @@ impl Import<'_> {
             .iter()
             .find(|k| quote(&k.name) == step.object)
             .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
-        let count = orphan::count(&table.target, key, &self.parent_of(key))?;
+        let count = orphan::count(&self.view(index)?, key, &self.parent_of(key)?)?;
         if key.orphans.unwrap_or(self.request.orphans) != Orphans::Keep {
             self.has_orphans = true;
             if let Some(row) = self.rows.get_mut(index) {

@@ -4,14 +4,14 @@
 //! stage or in a table that was empty.
 
 use aliaport_plan::build::Mode;
-use aliaport_plan::name::{quote, quote_list};
+use aliaport_plan::name::quote_list;
 use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 
 use super::{Import, Subject};
 use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
-use crate::pg::{original, orphan, target};
+use crate::pg::{original, orphan, sync, target};
 
 impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
@@ -57,8 +57,8 @@ impl<'a> Import<'a> {
             .iter()
             .filter(is_here)
             .filter(|key| self.is_known(key))
-            .map(|key| (key, self.parent_of(key)))
-            .collect();
+            .map(|key| Ok((key, self.parent_of(key)?)))
+            .collect::<Result<_>>()?;
         Ok(orphan::View { table, rows, keys })
     }
 
@@ -74,22 +74,22 @@ impl<'a> Import<'a> {
     }
 
     /// The rows that a key may point at when the run has ended, as a FROM item.
-    pub(super) fn parent_of(&self, key: &ForeignKeyPlan) -> String {
-        let Some((parent, stage)) = self.staged_parent(key) else { return key.parent.to_string() };
+    pub(super) fn parent_of(&self, key: &ForeignKeyPlan) -> Result<String> {
+        let Some((parent, stage)) = self.staged_parent(key) else { return Ok(key.parent.to_string()) };
         let columns = quote_list(key.parent_columns.iter().map(String::as_str));
-        match self.request.mode {
+        Ok(match self.request.mode {
             Mode::Append => {
                 format!("(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})", parent.target)
             }
             Mode::Sync if !self.options.sync_delete => {
                 format!(
                     "(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})",
-                    staying(parent, stage)
+                    staying(parent, stage)?
                 )
             }
             // In mode create the table was empty, in mode replace it is by now.
             Mode::Create | Mode::Replace | Mode::Sync => stage.to_string(),
-        }
+        })
     }
 
     /// Treats orphans as the policies say, once, when every table is loaded and has its keys; then moves the rows that wait in
@@ -130,7 +130,7 @@ impl<'a> Import<'a> {
             let view = self.view(index)?;
             for (key, parent) in view.keys.iter().filter(|(k, _)| !k.is_created) {
                 let policy = key.orphans.unwrap_or(self.request.orphans);
-                let count = orphan::count(&view.rows, key, parent)?;
+                let count = orphan::count(&view, key, parent)?;
                 if count > 0 {
                     // Without constraints an orphan harms nothing; it is only counted.
                     let is_fatal = match (policy, table.is_created) {
@@ -159,7 +159,7 @@ fn is_written(table: &TablePlan, column: &str) -> bool {
 }
 
 /// The rows of a table that mode sync leaves there although the source does not have them, as a FROM item.
-pub(super) fn staying(table: &TablePlan, stage: &QualifiedName) -> String {
-    let equal: Vec<String> = table.sync_key.iter().map(|k| format!("n.{0} = o.{0}", quote(k))).collect();
-    format!("{} o WHERE NOT EXISTS (SELECT FROM {stage} n WHERE {})", table.target, equal.join(" AND "))
+pub(super) fn staying(table: &TablePlan, stage: &QualifiedName) -> Result<String> {
+    let is_same = sync::same_key(table, "n", "o")?;
+    Ok(format!("{} o WHERE NOT EXISTS (SELECT FROM {stage} n WHERE {is_same})", table.target))
 }

@@ -122,7 +122,7 @@ impl Import<'_> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         let place = || format!("SQLite table \"{}\", statement: {}.", plan.source, step.sql);
         let deleted =
-            error::located(place, || self.on_table(plan, relation, || spi::run_counted(&step.sql)))?;
+            error::located(place, || self.on_table(plan, relation, || spi::count_for_caller(&step.sql)))?;
         compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
             row.deleted = Some(deleted);
@@ -176,7 +176,7 @@ impl Import<'_> {
         let others = match self.request.mode {
             Mode::Append => Some(plan.target.to_string()),
             Mode::Sync if !self.options.sync_delete && !is_key(demand, plan) => {
-                Some(format!("(SELECT o.* FROM {}) AS r", staying(plan, table)))
+                Some(format!("(SELECT o.* FROM {}) AS r", staying(plan, table)?))
             }
             Mode::Create | Mode::Replace | Mode::Sync => None,
         };

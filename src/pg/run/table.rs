@@ -81,7 +81,7 @@ impl Import<'_> {
             progress::phase(Phase::Index);
             // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
             let place = || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
-            let reindex = || spi::run(&format!("REINDEX TABLE {}", plan.target));
+            let reindex = || spi::run_for_caller(&format!("REINDEX TABLE {}", plan.target));
             error::located(place, || memory::for_indexes(reindex))?;
             compat::command_counter_increment();
         }
@@ -162,7 +162,7 @@ impl Import<'_> {
             return Err(unexpected("table number in a step"));
         };
         let sql = format!("SELECT pg_catalog.count(*) FROM {}", plan.target);
-        row.target_rows = spi::one::<i64>(&sql, &[])?.unwrap_or(0);
+        row.target_rows = spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0);
         Ok(())
     }
 }
@@ -170,7 +170,7 @@ impl Import<'_> {
 /// Whether a table holds so many rows.
 fn holds(plan: &TablePlan, rows: u64) -> Result<bool> {
     let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {}", plan.target);
-    Ok(spi::one::<i64>(&sql, &[])? == Some(signed(rows)))
+    Ok(spi::one_for_caller::<i64>(&sql, &[])? == Some(signed(rows)))
 }
 
 fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {

@@ -135,7 +135,7 @@ struct Zoned {
 
 impl Zoned {
     fn new(zone: &'static str) -> Self {
-        spi::run(&format!("SET LOCAL TimeZone = '{zone}'")).unwrap();
+        spi::run_for_caller(&format!("SET LOCAL TimeZone = '{zone}'")).unwrap();
         let rules = rules(zone);
         Zoned {
             zone,
@@ -205,7 +205,7 @@ mod tests {
             (PgType::TimestampTz(Some(6)), 500),
         ] {
             let mut oracle = Oracle::new(pg_type.clone(), &rules("UTC"));
-            spi::run("SET LOCAL TimeZone = 'UTC'").unwrap();
+            spi::run_for_caller("SET LOCAL TimeZone = 'UTC'").unwrap();
             for_all(cases, form(), |form| {
                 let case = case(&mut oracle, &pg_type, &form.text);
                 // PostgreSQL does not look closely at a date where only the time is kept: mistakes in it have another code, or none.
@@ -224,7 +224,7 @@ mod tests {
         for precision in [None, Some(0), Some(1), Some(4)] {
             let mut oracle = Oracle::new(PgType::Timestamp(precision), &rules("Asia/Kathmandu"));
             // The session's zone must not matter.
-            spi::run("SET LOCAL TimeZone = 'America/New_York'").unwrap();
+            spi::run_for_caller("SET LOCAL TimeZone = 'America/New_York'").unwrap();
             for_all(1500, form().prop_filter("naive", |form| !form.has_offset), |form| {
                 let case = oracle.case(&form.text);
                 verdict(&oracle, &form.text, &case, case.is_equal())
@@ -275,7 +275,7 @@ mod tests {
     /// What is beside the forms may be refused, but never read otherwise than PostgreSQL reads it.
     #[pg_test]
     fn oracle_datetime_other_texts() {
-        spi::run("SET LOCAL TimeZone = 'UTC'").unwrap();
+        spi::run_for_caller("SET LOCAL TimeZone = 'UTC'").unwrap();
         let mut stamps = Oracle::new(PgType::Timestamp(None), &rules("UTC"));
         for pg_type in [PgType::Date, PgType::Time(None), PgType::TimestampTz(None)] {
             let mut oracle = Oracle::new(pg_type.clone(), &rules("UTC"));

@@ -31,16 +31,16 @@ fn surroundings() -> (pg_sys::MemoryContext, pg_sys::ResourceOwner, i32) {
 }
 
 fn count_of_rows() -> i64 {
-    spi::one::<i64>("SELECT count(*) FROM trace", &[]).unwrap().unwrap()
+    spi::one_for_caller::<i64>("SELECT count(*) FROM trace", &[]).unwrap().unwrap()
 }
 
 fn insert() -> Result<()> {
-    spi::run("INSERT INTO trace VALUES (1)")
+    spi::run_for_caller("INSERT INTO trace VALUES (1)")
 }
 
 fn fail() -> Result<()> {
     insert()?;
-    spi::run("SELECT 1 / 0")
+    spi::run_for_caller("SELECT 1 / 0")
 }
 
 /// What pg_cancel_backend() makes the signal handler do.
@@ -68,7 +68,7 @@ mod tests {
 
         let error = within(Outcome::Keep, || {
             let _held = Held::new(Counted(Rc::clone(&drops)));
-            spi::run("SELECT 1 / 0")
+            spi::run_for_caller("SELECT 1 / 0")
         });
         assert!(error.is_err());
         assert_eq!(drops.get(), 2, "when a PostgreSQL error unwinds");
@@ -87,7 +87,7 @@ mod tests {
 
     #[pg_test]
     fn a_subtransaction_leaves_its_surroundings_as_they_were() {
-        spi::run("CREATE TEMPORARY TABLE trace (n int)").unwrap();
+        spi::run_for_caller("CREATE TEMPORARY TABLE trace (n int)").unwrap();
         let before = surroundings();
         within(Outcome::Keep, insert).unwrap();
         assert_eq!((surroundings(), count_of_rows()), (before, 1), "kept");
@@ -113,7 +113,7 @@ mod tests {
         let place = || "SQLite table \"t\", rowid 7.".to_owned();
         let raise = |using: &str| {
             let sql = format!("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514' {using}; END $$");
-            within(Outcome::Undo, || error::located(place, || spi::run(&sql))).unwrap_err()
+            within(Outcome::Undo, || error::located(place, || spi::run_for_caller(&sql))).unwrap_err()
         };
         let full = raise(", DETAIL = 'Why.', HINT = 'What to do.'");
         assert_eq!(full.code(), PgSqlErrorCode::ERRCODE_CHECK_VIOLATION);

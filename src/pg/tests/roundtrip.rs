@@ -232,7 +232,7 @@ fn make_tables() {
     let columns: Vec<String> = COLUMNS.iter().map(|(name, pg_type)| format!("{name} {pg_type}")).collect();
     let plain = columns[..columns.len() - 1].join(", ");
     let columns = columns.join(", ");
-    spi::run(&format!(
+    spi::run_for_caller(&format!(
         "CREATE SCHEMA {SCHEMA}; CREATE TYPE {SCHEMA}.state AS ENUM ('DRAFT', 'CLOSED', 'çekek'); \
          CREATE TABLE {SCHEMA}.images ({columns}); CREATE TABLE {SCHEMA}.executed ({columns}); \
          CREATE TABLE {SCHEMA}.arrived ({columns}); CREATE TABLE {SCHEMA}.plain ({plain}); \
@@ -242,7 +242,8 @@ fn make_tables() {
 }
 
 fn empty_tables() {
-    spi::run("TRUNCATE round.images, round.arrived, round.plain, round.executed, round.datums").unwrap();
+    spi::run_for_caller("TRUNCATE round.images, round.arrived, round.plain, round.executed, round.datums")
+        .unwrap();
 }
 
 /// A table and the plan that fills all its columns.
@@ -347,7 +348,7 @@ fn different(one: &str, other: &str) -> Vec<String> {
         "SELECT one::text || ' / ' || other::text FROM (SELECT {columns} FROM {SCHEMA}.{one}) one \
          FULL JOIN (SELECT {columns} FROM {SCHEMA}.{other}) other USING (k) WHERE (one *= other) IS NOT TRUE LIMIT 3"
     );
-    spi::rows(&sql, &[], |row| row.get::<String>(1))
+    spi::rows_for_caller(&sql, &[], |row| row.get::<String>(1))
         .unwrap()
         .into_iter()
         .map(|text| format!("{text:?}"))
@@ -360,11 +361,11 @@ fn all_ways_agree(rows: &[Vec<Stored>], copies: usize) -> std::result::Result<()
     let images = load(&database, "images")?;
     let datums = load(&database, "datums")?;
     let executed = load(&database, "executed")?;
-    spi::run("SET aliaport_import.converters = 3").unwrap();
+    spi::run_for_caller("SET aliaport_import.converters = 3").unwrap();
     let arrived = load(&database, "arrived")?;
-    spi::run("SET aliaport_import.read_pages = off").unwrap();
+    spi::run_for_caller("SET aliaport_import.read_pages = off").unwrap();
     let plain = load(&database, "plain")?;
-    spi::run("RESET aliaport_import.converters; RESET aliaport_import.read_pages").unwrap();
+    spi::run_for_caller("RESET aliaport_import.converters; RESET aliaport_import.read_pages").unwrap();
     if plain.written < arrived.written || plain.read != arrived.read {
         return Err(format!("plain {plain:?}, arrived {arrived:?}"));
     }
@@ -377,7 +378,7 @@ fn all_ways_agree(rows: &[Vec<Stored>], copies: usize) -> std::result::Result<()
         ));
     }
     let in_order = "SELECT count(*) = 0 FROM (SELECT k, lag(k) OVER (ORDER BY ctid) AS before FROM round.arrived) AS a WHERE k < before";
-    if spi::one::<bool>(in_order, &[]).unwrap() != Some(true) {
+    if spi::one_for_caller::<bool>(in_order, &[]).unwrap() != Some(true) {
         return Err("rows are not in the order of the source".to_owned());
     }
     for (one, other) in [("images", "datums"), ("images", "executed"), ("images", "arrived")] {
@@ -472,10 +473,11 @@ mod tests {
             compat::command_counter_increment();
             readback::digest(oid, &plan).unwrap()
         };
-        spi::run("INSERT INTO round.images (k) VALUES (1), (2)").unwrap();
+        spi::run_for_caller("INSERT INTO round.images (k) VALUES (1), (2)").unwrap();
         for (column, one, other) in CHANGES {
             let set = |value: &str| {
-                spi::run(&format!("UPDATE round.images SET {column} = {value} WHERE k = 1")).unwrap()
+                spi::run_for_caller(&format!("UPDATE round.images SET {column} = {value} WHERE k = 1"))
+                    .unwrap()
             };
             set(one);
             let before = digest();
@@ -491,9 +493,9 @@ mod tests {
         }
         // A value in the wrong column or the wrong row.
         let moved = |before: &str, after: &str| {
-            spi::run(before).unwrap();
+            spi::run_for_caller(before).unwrap();
             let digest_before = digest();
-            spi::run(after).unwrap();
+            spi::run_for_caller(after).unwrap();
             assert_ne!(digest(), digest_before, "{after}");
         };
         moved("UPDATE round.images SET i4 = 5, i8 = 7", "UPDATE round.images SET i4 = 7, i8 = 5");
@@ -506,7 +508,7 @@ mod tests {
     #[pg_test]
     fn a_value_that_a_trigger_changes_is_reported() {
         make_tables();
-        spi::run(
+        spi::run_for_caller(
             "CREATE FUNCTION round.shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.s := upper(NEW.s); RETURN NEW; END $$; \
              CREATE TRIGGER shout BEFORE INSERT ON round.executed FOR EACH ROW EXECUTE FUNCTION round.shout()",
         )
@@ -528,6 +530,6 @@ mod tests {
              options => '{{\"triggers\": \"on\", \"tables\": {{\"t\": {{\"target\": \"{SCHEMA}.executed\", \"columns\": {{\"interval\": {{\"skip\": true}}}}}}}}}}')",
             database.path.display()
         );
-        assert_eq!(spi::one::<String>(&sql, &[]).unwrap().as_deref(), Some("failed false"));
+        assert_eq!(spi::one_for_caller::<String>(&sql, &[]).unwrap().as_deref(), Some("failed false"));
     }
 }

@@ -211,7 +211,9 @@ mod tests {
             ]
         };
         assert_eq!(
-            spi::one::<String>("SELECT current_setting('server_encoding')", &[]).unwrap().as_deref(),
+            spi::one_for_caller::<String>("SELECT current_setting('server_encoding')", &[])
+                .unwrap()
+                .as_deref(),
             Some("UTF8")
         );
         for pg_type in
@@ -251,8 +253,9 @@ mod tests {
 
     #[pg_test]
     fn oracle_enum() {
-        spi::run("CREATE TYPE state AS ENUM ('DRAFT', 'draft', 'in progress', 'çekek', '', '1')").unwrap();
-        let labels = spi::rows("SELECT enumlabel::text, oid FROM pg_enum WHERE enumtypid = 'state'::regtype ORDER BY enumsortorder", &[], |row| {
+        spi::run_for_caller("CREATE TYPE state AS ENUM ('DRAFT', 'draft', 'in progress', 'çekek', '', '1')")
+            .unwrap();
+        let labels = spi::rows_for_caller("SELECT enumlabel::text, oid FROM pg_enum WHERE enumtypid = 'state'::regtype ORDER BY enumsortorder", &[], |row| {
             Ok((row.get::<String>(1)?.unwrap(), row.get::<pgrx::pg_sys::Oid>(2)?.unwrap().to_u32()))
         })
         .unwrap();

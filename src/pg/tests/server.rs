@@ -62,19 +62,19 @@ pub struct Oracle {
 impl Oracle {
     pub fn new(pg_type: PgType, rules: &Rules) -> Self {
         // A column says what the type's spelling means, modifier included.
-        spi::run(&format!("CREATE TEMPORARY TABLE oracle (v {pg_type})")).unwrap();
+        spi::run_for_caller(&format!("CREATE TEMPORARY TABLE oracle (v {pg_type})")).unwrap();
         let attribute = |column: &str| {
             format!(
                 "SELECT {column} FROM pg_attribute WHERE attrelid = 'pg_temp.oracle'::regclass AND attname = 'v'"
             )
         };
-        let oid: pg_sys::Oid = spi::one(&attribute("atttypid"), &[]).unwrap().unwrap();
-        let typmod: i32 = spi::one(&attribute("atttypmod"), &[]).unwrap().unwrap();
+        let oid: pg_sys::Oid = spi::one_for_caller(&attribute("atttypid"), &[]).unwrap().unwrap();
+        let typmod: i32 = spi::one_for_caller(&attribute("atttypmod"), &[]).unwrap().unwrap();
         let storage = Storage {
-            length: spi::one(&attribute("attlen"), &[]).unwrap().unwrap(),
-            is_by_value: spi::one(&attribute("attbyval"), &[]).unwrap().unwrap(),
+            length: spi::one_for_caller(&attribute("attlen"), &[]).unwrap().unwrap(),
+            is_by_value: spi::one_for_caller(&attribute("attbyval"), &[]).unwrap().unwrap(),
         };
-        spi::run("DROP TABLE pg_temp.oracle").unwrap();
+        spi::run_for_caller("DROP TABLE pg_temp.oracle").unwrap();
         let mut output = pg_sys::InvalidOid;
         let mut is_varlena = false;
         // SAFETY: a catalogue look-up inside a transaction with valid out-pointers; the context is a child of the transaction's.

@@ -12,7 +12,7 @@ use aliaport_sqlite::KeyEnd;
 use pgrx::pg_sys;
 
 use super::super::error::Result;
-use super::super::{finish, spi};
+use super::super::{finish, orphan, spi, target};
 use super::against::Against;
 use super::sent::Tally;
 use super::subject::Subject;
@@ -204,7 +204,13 @@ fn duplicates(subject: &Subject<'_>, columns: &[String]) -> Result<i64> {
         let column = subject.plan.columns.iter().find(|c| &c.target == name);
         column.is_some_and(|c| !matches!(c.pg_type, PgType::Json | PgType::Other { .. }))
     };
-    let term = |c| if has_equality(c) { quote(c) } else { format!("{}::pg_catalog.text", quote(c)) };
+    let term = |c| {
+        if has_equality(c) {
+            quote(c)
+        } else {
+            format!("CASE WHEN {0} IS NOT NULL THEN pg_catalog.concat({0}) END", quote(c))
+        }
+    };
     let names: Vec<String> = columns.iter().map(term).collect();
     let not_null: Vec<String> = names.iter().map(|n| format!("{n} IS NOT NULL")).collect();
     let sql = format!(
@@ -350,20 +356,14 @@ fn source_orphans(against: &Against, subject: &Subject<'_>, key: &ForeignKey) ->
 /// Orphans in the target, whether or not a constraint says that there are none.
 fn target_orphans(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<u64> {
     let not_null: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quote(c))).collect();
-    let equal: Vec<String> = key
-        .columns
-        .iter()
-        .zip(&key.parent_columns)
-        .map(|(c, p)| format!("p.{} = c.{}", quote(p), quote(c)))
-        .collect();
     let sql = format!(
         "SELECT pg_catalog.count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})",
         subject.from,
         not_null.join(" AND "),
         key.parent,
-        equal.join(" AND ")
+        orphan::same_key(&subject.plan.target, key, "p", "c")?
     );
-    Ok(spi::one::<i64>(&sql, &[])?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    Ok(spi::one_for_caller::<i64>(&sql, &[])?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
 }
 
 fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
@@ -400,8 +400,7 @@ pub fn sequence(subject: &Subject<'_>, tally: &Tally) -> Result<Option<Check>> {
     let Some(sequence) = finish::sequence_of(&relation, &plan.column)? else {
         return without_sequence(subject);
     };
-    let name = spi::one::<String>("SELECT $1::pg_catalog.regclass::pg_catalog.text", &[sequence.into()])?;
-    let name = name.unwrap_or_default();
+    let qualified = finish::qualified_name(sequence)?;
     // Reading last_value is no nextval(): nothing is drawn.
     let next = spi::rows(
         &format!(
@@ -409,7 +408,7 @@ pub fn sequence(subject: &Subject<'_>, tally: &Tally) -> Result<Option<Check>> {
                       BETWEEN q.seqmin AND q.seqmax, \
                     (CASE WHEN s.is_called THEN s.last_value::pg_catalog.numeric + q.seqincrement ELSE s.last_value END)::pg_catalog.text, \
                     q.seqincrement > 0 \
-             FROM {name} s, pg_catalog.pg_sequence q WHERE q.seqrelid = $1"
+             FROM {qualified} s, pg_catalog.pg_sequence q WHERE q.seqrelid = $1"
         ),
         &[sequence.into()],
         |row| {
@@ -423,6 +422,7 @@ pub fn sequence(subject: &Subject<'_>, tally: &Tally) -> Result<Option<Check>> {
     let Some((is_within, next, is_rising)) = next.into_iter().next() else {
         return without_sequence(subject);
     };
+    let name = target::regclass(sequence)?;
     let column = quote(&plan.column);
     let of_keys = if is_rising { "max" } else { "min" };
     let sql = format!("SELECT pg_catalog.{of_keys}({column})::pg_catalog.int8 FROM {}", subject.from);

@@ -192,7 +192,10 @@ fn stored_keys(subject: &Subject<'_>, places: &[At]) -> Result<Vec<String>> {
     let mut keys = Vec::with_capacity(places.len());
     let columns = subject.key.iter().filter_map(|c| subject.plan.columns.get(*c));
     let terms: Vec<String> = columns
-        .map(|c| format!("COALESCE(pg_catalog.left({}::pg_catalog.text, 100), 'NULL')", quote(&c.target)))
+        .map(|c| quote(&c.target))
+        .map(|c| {
+            format!("CASE WHEN {c} IS NULL THEN 'NULL' ELSE pg_catalog.left(pg_catalog.concat({c}), 100) END")
+        })
         .collect();
     for (number, leaf) in subject.leaves.iter().enumerate() {
         let tids: Vec<String> = places

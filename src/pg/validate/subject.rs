@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::super::error::{Error, Result, unexpected};
-use super::super::spi;
+use super::super::{spi, target};
 use super::Check;
 use super::against::Against;
 
@@ -43,7 +43,7 @@ impl<'a> Subject<'a> {
             return Ok(None);
         }
         let found = spi::rows(
-            "SELECT c.oid, c.relkind = 'p', c.oid::pg_catalog.regclass::pg_catalog.text, \
+            "SELECT c.oid, c.relkind = 'p', \
                     pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.row_security_active(c.oid) \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = $1 AND c.relname = $2",
@@ -52,15 +52,15 @@ impl<'a> Subject<'a> {
                 Ok((
                     row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
                     row.get::<bool>(2)?.unwrap_or(false),
-                    row.get::<String>(3)?.unwrap_or_default(),
-                    row.get::<bool>(4)?.unwrap_or(false),
-                    row.get::<bool>(5)?.unwrap_or(true),
+                    row.get::<bool>(3)?.unwrap_or(false),
+                    row.get::<bool>(4)?.unwrap_or(true),
                 ))
             },
         )?;
-        let Some((oid, is_partitioned, name, may_read, is_restricted)) = found.into_iter().next() else {
+        let Some((oid, is_partitioned, may_read, is_restricted)) = found.into_iter().next() else {
             return Ok(None);
         };
+        let name = target::regclass(oid)?;
         may_read_all(&name, may_read, is_restricted)?;
         let columns =
             plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
@@ -86,7 +86,8 @@ impl<'a> Subject<'a> {
 
     /// The rows of the target.
     pub fn count(&self) -> Result<u64> {
-        let rows = spi::one::<i64>(&format!("SELECT pg_catalog.count(*) FROM {}", self.from), &[])?;
+        let rows =
+            spi::one_for_caller::<i64>(&format!("SELECT pg_catalog.count(*) FROM {}", self.from), &[])?;
         Ok(rows.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
     }
 
