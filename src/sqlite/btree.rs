@@ -1,7 +1,8 @@
 //! The pages of a table as the file format defines them (<https://sqlite.org/fileformat2.html>, sections 1.6 and 2.1): where its rows are, and
 //! what a row's bytes mean.
 //!
-//! Nothing here decides what to do with a page that is not as it should be: [`Odd`] says that this is for SQLite itself to judge.
+//! SQLite makes few checks on the way to a row, and what it takes for damage depends on them. What is accepted here is less: only what
+//! SQLite accepts whatever columns it is asked for in whatever order, and reads as it is read here. All else is [`Odd`], for SQLite itself to judge.
 
 use aliaport_plan::rows::Full;
 use aliaport_plan::value::Value;
@@ -19,23 +20,116 @@ impl From<Full> for Odd {
 /// The first page begins with the database's header.
 const DATABASE_HEADER: usize = 100;
 
+/// The longest header of a record that SQLite reads: a varint of three bytes for each of 32,768 columns, and one for its own length.
+const LONGEST_HEADER: usize = 98_307;
+
+/// The byte that file locks use; the page it lies on is never used for anything else.
+const PENDING_BYTE: usize = 0x4000_0000;
+
+/// How a database's pages are laid out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub page_size: usize,
+    /// Bytes of a page without those that are reserved at its end. Where pages are handed in, they have so many bytes.
+    pub usable: usize,
+    /// A page with more cells is damaged.
+    most_cells: usize,
+    /// A record of so many bytes is all in its leaf; of a longer one there is at least `least_local` (section 1.6, "Calculating the size of
+    /// payload on a b-tree page").
+    most_local: usize,
+    least_local: usize,
+}
+
+impl Format {
+    /// `None` where SQLite opens no such database.
+    pub(crate) fn new(page_size: usize, reserved: u8) -> Option<Self> {
+        let usable = page_size.checked_sub(usize::from(reserved))?;
+        let is_known = (512..=65_536).contains(&page_size) && page_size.is_power_of_two() && usable >= 480;
+        is_known.then(|| Format {
+            page_size,
+            usable,
+            most_cells: (page_size - 8) / 6,
+            most_local: usable - 35,
+            least_local: (usable - 12) * 32 / 255 - 23,
+        })
+    }
+
+    /// The page that holds no content.
+    pub(crate) fn lock_page(&self) -> u32 {
+        (PENDING_BYTE / self.page_size) as u32 + 1
+    }
+
+    /// How much of a record is in its leaf.
+    #[inline]
+    fn local(&self, size: usize) -> usize {
+        if size <= self.most_local {
+            return size;
+        }
+        let fitting = self.least_local + (size - self.least_local) % (self.usable - 4);
+        if fitting <= self.most_local { fitting } else { self.least_local }
+    }
+
+    /// Where a database with pointer maps says what the page after this one is, which may be the next one of a chain of overflow pages
+    /// (section 1.8): that page, the page of its map, and the offset in there.
+    pub(crate) fn after(&self, number: u32) -> Option<(u32, u32, usize)> {
+        let lock_page = self.lock_page();
+        let mut next = number.checked_add(1)?;
+        loop {
+            let map = self.map_of(next)?;
+            if next != map && next != lock_page {
+                return Some((next, map, 5 * (next.checked_sub(map)? as usize - 1)));
+            }
+            next = next.checked_add(1)?;
+        }
+    }
+
+    /// The page whose map has this page.
+    fn map_of(&self, number: u32) -> Option<u32> {
+        let pages = (self.usable / 5) as u32 + 1;
+        let map = number.checked_sub(2)? / pages * pages + 2;
+        if map == self.lock_page() { map.checked_add(1) } else { Some(map) }
+    }
+}
+
 /// A page of a table's b-tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     /// Its children, in the order of the rows below them.
     Interior(Vec<u32>),
-    /// It has so many rows; [`cell`] finds them.
-    Leaf(u16),
+    Leaf(Leaf),
 }
 
-/// What kind of page this is.
-pub(crate) fn page(bytes: &[u8], number: u32) -> Result<Page, Odd> {
-    let start = start(number);
+/// A page with rows; [`cell`] finds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    /// How many.
+    pub count: u16,
+    /// Where the numbers that say where they are begin, and end: a cell cannot begin before.
+    pointers: usize,
+    end: usize,
+}
+
+/// What kind of page this is. Only the root of a table has no cells, and only a leaf.
+pub(crate) fn page(bytes: &[u8], number: u32, is_root: bool, format: &Format) -> Result<Page, Odd> {
+    let start = if number == 1 { DATABASE_HEADER } else { 0 };
     let count = be16(bytes, start + 3)?;
+    if usize::from(count) > format.most_cells || (count == 0 && !is_root) {
+        return Err(Odd);
+    }
     match bytes.get(start) {
-        Some(0x0d) => Ok(Page::Leaf(count)),
-        Some(0x05) => {
-            let child = |cell| be32(bytes, usize::from(be16(bytes, start + 12 + 2 * usize::from(cell))?));
+        Some(0x0d) => {
+            let pointers = start + 8;
+            Ok(Page::Leaf(Leaf { count, pointers, end: pointers + 2 * usize::from(count) }))
+        }
+        Some(0x05) if count > 0 => {
+            let pointers = start + 12;
+            let end = pointers + 2 * usize::from(count);
+            let child = |cell| {
+                let at = usize::from(be16(bytes, pointers + 2 * usize::from(cell))?);
+                // The key is not needed, but it has to be in the page.
+                varint(bytes, at + 4)?;
+                if at < end || at + 5 > bytes.len() { Err(Odd) } else { be32(bytes, at) }
+            };
             let children = (0..count).map(child).chain(std::iter::once(be32(bytes, start + 8)));
             Ok(Page::Interior(children.collect::<Result<_, _>>()?))
         }
@@ -52,15 +146,19 @@ pub(crate) struct Cell<'p> {
     pub overflow: Option<(usize, u32)>,
 }
 
-/// The cell with this number, from 0, of a leaf. `usable` is how many bytes of a page are used.
+/// The cell with this number, from 0, of a leaf.
 #[inline]
-pub(crate) fn cell(bytes: &[u8], number: u32, usable: usize, index: u16) -> Result<Cell<'_>, Odd> {
-    let at = usize::from(be16(bytes, start(number) + 8 + 2 * usize::from(index))?);
-    let (size, at) = varint(bytes, at)?;
+pub(crate) fn cell<'p>(bytes: &'p [u8], leaf: &Leaf, index: u16, format: &Format) -> Result<Cell<'p>, Odd> {
+    let start = usize::from(be16(bytes, leaf.pointers + 2 * usize::from(index))?);
+    let (size, at) = varint(bytes, start)?;
+    // The shortest cell has four bytes. Of a ninth byte SQLite takes fewer bits here than elsewhere.
+    if start < leaf.end || start + 4 > bytes.len() || at - start > 8 {
+        return Err(Odd);
+    }
     let (rowid, at) = varint(bytes, at)?;
     // More than SQLite's own limit of a row is for SQLite to refuse.
     let size = usize::try_from(size).ok().filter(|size| *size <= 1_000_000_000).ok_or(Odd)?;
-    let local = local_size(size, usable);
+    let local = format.local(size);
     let overflow = match size - local {
         0 => None,
         missing => Some((missing, be32(bytes, at + local)?)),
@@ -68,21 +166,20 @@ pub(crate) fn cell(bytes: &[u8], number: u32, usable: usize, index: u16) -> Resu
     Ok(Cell { rowid: rowid as i64, local: bytes.get(at..at + local).ok_or(Odd)?, overflow })
 }
 
-/// How much of a record is in its leaf (section 1.6, "Calculating the size of payload on a b-tree page").
-#[inline]
-fn local_size(size: usize, usable: usize) -> usize {
-    let most = usable - 35;
-    if size <= most {
-        return size;
-    }
-    let least = (usable - 12) * 32 / 255 - 23;
-    let fitting = least + (size - least) % (usable - 4);
-    if fitting <= most { fitting } else { least }
-}
-
 /// An overflow page: the next one, 0 after the last, and what it holds.
 pub(crate) fn overflow(bytes: &[u8]) -> Result<(u32, &[u8]), Odd> {
     Ok((be32(bytes, 0)?, bytes.get(4..).ok_or(Odd)?))
+}
+
+/// Whether SQLite goes from overflow page `number` to `next` by the entry, at `at` in this pointer map, of the page `guess` too. SQLite looks
+/// there instead of at the page itself where it needs nothing else of it.
+pub(crate) fn confirms(map: &[u8], at: usize, guess: u32, number: u32, next: u32) -> Result<(), Odd> {
+    match map.get(at) {
+        // An overflow page that is not the first of its chain, and the one before it.
+        Some(4) if be32(map, at + 1)? == number && next != guess => Err(Odd),
+        Some(1..=5) => Ok(()),
+        _ => Err(Odd),
+    }
 }
 
 /// A column that is wanted, and how it is read.
@@ -104,7 +201,8 @@ pub(crate) enum Reading {
     Rowid,
 }
 
-/// Reads a record, and gives the values of the columns in `wanted`, which is ascending by place, to `each`.
+/// Reads a record, and gives the values of the columns in `wanted`, which is ascending by place, to `each`. Columns that are not wanted are
+/// looked at too: the record has to be used up by them all.
 #[inline]
 pub(crate) fn record<'p>(
     bytes: &'p [u8],
@@ -112,23 +210,16 @@ pub(crate) fn record<'p>(
     wanted: &[Wanted],
     mut each: impl FnMut(Value<'p>) -> Result<(), Full>,
 ) -> Result<(), Odd> {
-    let (header, mut at) = varint(bytes, 0)?;
-    let header = usize::try_from(header).ok().and_then(|end| bytes.get(..end)).ok_or(Odd)?;
-    let mut body = header.len();
+    let mut columns = Columns::of(bytes)?;
     let mut place = 0;
     for column in wanted {
         let value = loop {
-            if at >= header.len() {
+            let Some((serial, size)) = columns.next()? else {
                 break if column.may_be_missing { Value::Null } else { return Err(Odd) };
-            }
-            let (serial, next) = varint(header, at)?;
-            let length = serial_size(serial)?;
-            let start = body;
-            (at, body) = (next, body.checked_add(length).ok_or(Odd)?);
+            };
             place += 1;
             if place > column.place {
-                let stored = bytes.get(start..body).ok_or(Odd)?;
-                break value(serial, stored);
+                break columns.value(serial, size);
             }
         };
         each(match (column.reading, value) {
@@ -137,48 +228,110 @@ pub(crate) fn record<'p>(
             (_, value) => value,
         })?;
     }
-    Ok(())
+    while columns.next()?.is_some() {}
+    if columns.body == bytes.len() { Ok(()) } else { Err(Odd) }
 }
 
-/// Bytes of a value (section 2.1, "Serial Type Codes Of The Record Format").
-#[inline]
-fn serial_size(serial: u64) -> Result<usize, Odd> {
-    Ok(match serial {
-        0 | 8 | 9 => 0,
-        1..=4 => serial as usize,
-        5 => 6,
-        6 | 7 => 8,
-        10 | 11 => return Err(Odd),
-        _ => usize::try_from((serial - 12) / 2).map_err(|_| Odd)?,
-    })
+/// The columns of a record.
+struct Columns<'p> {
+    bytes: &'p [u8],
+    header: &'p [u8],
+    /// Where the next one is in the header.
+    at: usize,
+    /// Where the value of the last one ends.
+    body: usize,
 }
 
-/// The value of these bytes, which are as many as its serial type says.
-#[inline]
-fn value(serial: u64, bytes: &[u8]) -> Value<'_> {
-    let word = |bytes: &[u8]| bytes.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-    match serial {
-        0 => Value::Null,
-        8 => Value::Integer(0),
-        9 => Value::Integer(1),
-        7 => match f64::from_bits(word(bytes)) {
-            // SQLite reads a NaN as NULL.
-            real if real.is_nan() => Value::Null,
-            real => Value::Real(real),
-        },
-        1..=6 => {
-            // The sign is the first bit of the first byte.
-            let unused = 64 - 8 * bytes.len() as u32;
-            Value::Integer((word(bytes) << unused) as i64 >> unused)
+impl<'p> Columns<'p> {
+    #[inline]
+    fn of(bytes: &'p [u8]) -> Result<Self, Odd> {
+        let (length, at) = varint(bytes, 0)?;
+        let length = usize::try_from(length).ok().filter(|length| *length <= LONGEST_HEADER).ok_or(Odd)?;
+        let header = bytes.get(..length).ok_or(Odd)?;
+        // A record of no columns is damaged.
+        if at < length { Ok(Columns { bytes, header, at, body: length }) } else { Err(Odd) }
+    }
+
+    /// The serial type of the next column and the bytes of its value, which are in the record; `None` after the last.
+    #[inline]
+    fn next(&mut self) -> Result<Option<(u64, usize)>, Odd> {
+        let Some(first) = self.header.get(self.at) else { return Ok(None) };
+        let (serial, size) = match SMALL_SIZES.get(usize::from(*first)) {
+            Some(size) => {
+                self.at += 1;
+                (u64::from(*first), usize::from(*size))
+            }
+            None => {
+                let (serial, next) = long_varint(self.header, self.at)?;
+                self.at = next;
+                let size = match SMALL_SIZES.get(usize::try_from(serial).map_err(|_| Odd)?) {
+                    Some(size) => usize::from(*size),
+                    None => usize::try_from((serial - 12) / 2).map_err(|_| Odd)?,
+                };
+                (serial, size)
+            }
+        };
+        if size > self.bytes.len() - self.body {
+            return Err(Odd);
         }
-        _ if serial.is_multiple_of(2) => Value::Blob(bytes),
-        _ => Value::Text(bytes),
+        self.body += size;
+        Ok(Some((serial, size)))
+    }
+
+    /// The value of the column that [`Columns::next`] has just given.
+    #[inline]
+    fn value(&self, serial: u64, size: usize) -> Value<'p> {
+        let start = self.body - size;
+        match serial {
+            1..=6 => Value::Integer(self.word(start, size)),
+            7 => match f64::from_bits(self.word(start, 8) as u64) {
+                // SQLite reads a NaN as NULL.
+                real if real.is_nan() => Value::Null,
+                real => Value::Real(real),
+            },
+            8 => Value::Integer(0),
+            9 => Value::Integer(1),
+            // SQLite reads the two types that are reserved as NULL.
+            0 | 10 | 11 => Value::Null,
+            _ => {
+                let bytes = self.bytes.get(start..self.body).unwrap_or_default();
+                if serial.is_multiple_of(2) { Value::Blob(bytes) } else { Value::Text(bytes) }
+            }
+        }
+    }
+
+    /// A whole number of so many bytes, 1 to 8, of which the first has the sign.
+    #[inline]
+    fn word(&self, start: usize, size: usize) -> i64 {
+        let unused = 64 - 8 * size as u32;
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        match rest.first_chunk::<8>() {
+            // What follows is shifted out.
+            Some(bytes) => i64::from_be_bytes(*bytes) >> unused,
+            None => {
+                let word = rest.iter().take(size).fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+                (word << unused) as i64 >> unused
+            }
+        }
     }
 }
 
-fn start(number: u32) -> usize {
-    if number == 1 { DATABASE_HEADER } else { 0 }
-}
+/// Bytes of a value by its serial type (section 2.1, "Serial Type Codes Of The Record Format"), where that takes one byte.
+const SMALL_SIZES: [u8; 128] = {
+    let mut sizes = [0; 128];
+    let mut serial = 0;
+    while serial < 128 {
+        sizes[serial] = match serial {
+            0 | 8..=11 => 0,
+            1..=4 => serial as u8,
+            5 => 6,
+            6 | 7 => 8,
+            _ => (serial as u8 - 12) / 2,
+        };
+        serial += 1;
+    }
+    sizes
+};
 
 fn be16(bytes: &[u8], at: usize) -> Result<u16, Odd> {
     let found = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>());
@@ -227,22 +380,29 @@ mod tests {
             kind in prop::sample::select(vec![0x0du8, 0x05, 0x0a]),
             number in 1u32..3,
             cells in 0u16..40,
+            is_root in any::<bool>(),
         ) {
             let mut bytes = bytes;
-            let start = start(number);
-            if let Some(byte) = bytes.get_mut(start) {
+            let format = Format::new(512, 0).unwrap();
+            if let Some(byte) = bytes.get_mut(if number == 1 { DATABASE_HEADER } else { 0 }) {
                 *byte = kind;
             }
-            let _ = page(&bytes, number);
+            let leaf = match page(&bytes, number, is_root, &format) {
+                Ok(Page::Leaf(leaf)) => leaf,
+                _ => Leaf { count: cells, pointers: 8, end: 8 },
+            };
             let wanted: Vec<Wanted> = [(0, Reading::Rowid), (1, Reading::Real), (3, Reading::AsStored)]
                 .map(|(place, reading)| Wanted { place, reading, may_be_missing: true })
                 .into();
             for index in 0..cells {
-                if let Ok(cell) = cell(&bytes, number, 512, index) {
+                if let Ok(cell) = cell(&bytes, &leaf, index, &format) {
                     let _ = record(cell.local, cell.rowid, &wanted, |_| Ok(()));
                 }
             }
             let _ = overflow(&bytes);
+            let _ = confirms(&bytes, 5 * usize::from(cells), number, number, number);
+            let _ = format.after(number);
+            let _ = format.after(u32::MAX - number);
         }
     }
 

@@ -99,8 +99,13 @@ fn objects(source: &Source) -> Result<Vec<Object>, SourceError> {
             name: exact_text(statement.value(1)),
             table: statement.text(2).unwrap_or_default(),
             sql: statement.text(3).unwrap_or_default(),
-            // What does not fit is damaged; it is no virtual table.
-            root_page: u32::try_from(statement.integer(4)).unwrap_or(u32::MAX),
+            root_page: match statement.value(4) {
+                Value::Null => 0,
+                // What does not fit is damaged; it is no virtual table.
+                Value::Integer(page) => u32::try_from(page).unwrap_or(u32::MAX),
+                // SQLite takes the digits of any value.
+                _ => statement.text(4).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX),
+            },
         });
     }
     Ok(objects)

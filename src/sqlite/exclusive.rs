@@ -5,16 +5,16 @@ use aliaport_plan::catalogue::Table;
 use aliaport_plan::rows::{Full, Rows};
 use aliaport_plan::value::Row;
 
-use crate::error::SourceError;
-use crate::pages::{Next, PageScan};
+use crate::error::{SourceError, SourceErrorKind};
+use crate::pages::{Given, Next, PageScan};
 use crate::rows::RowReader;
 use crate::source::Source;
 
 /// A [`RowReader`] that has its source for itself, so that it can be sent to a thread.
 pub struct ExclusiveReader<'s> {
     source: &'s Source,
-    table: Table,
-    columns: Vec<usize>,
+    /// The table's name.
+    table: String,
     reader: RowReader<'s>,
     /// Where [`ExclusiveReader::fill`] need not go through SQLite.
     pages: Option<PageScan>,
@@ -39,10 +39,10 @@ impl Source {
         let source: &Source = self;
         let reader = source.rows_where(table, columns, filter)?;
         let pages = match filter {
-            None if reader.can_go_on_after() => PageScan::open(source, table, columns)?,
+            None if reader.gives_rowids() => PageScan::open(source, table, columns)?,
             _ => None,
         };
-        Ok(ExclusiveReader { source, table: table.clone(), columns: columns.to_vec(), reader, pages })
+        Ok(ExclusiveReader { source, table: table.name.clone(), reader, pages })
     }
 }
 
@@ -81,10 +81,17 @@ impl ExclusiveReader<'_> {
             }
             match pages.next(rows, || source.is_cancelled()) {
                 Next::Row => {}
-                Next::End => return Ok(true),
-                Next::HandOver(after) => {
-                    self.reader = RowReader::open_after(source, &self.table, &self.columns, after)?;
+                Next::End => {
+                    let given = pages.given();
+                    return self.compare_count(given).map(|()| true);
+                }
+                Next::HandOver => {
+                    let given = pages.given();
                     self.pages = None;
+                    self.skip(given)?;
+                }
+                Next::Cancelled => {
+                    return Err(SourceError::new(SourceErrorKind::Interrupted, source.path()));
                 }
             }
         }
@@ -95,5 +102,31 @@ impl ExclusiveReader<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Holds what the pages gave to their end against SQLite's own count.
+    fn compare_count(&self, given: Given) -> Result<(), SourceError> {
+        let counted = self.source.count_in_tree(&self.table)?;
+        if counted == given.rows { Ok(()) } else { Err(self.differs(given, counted)) }
+    }
+
+    /// Brings SQLite to the row after those that the pages gave: it goes through them from the first one, since a rowid need not be where
+    /// it belongs in a damaged file, and they have to be the same.
+    fn skip(&mut self, given: Given) -> Result<(), SourceError> {
+        let mut seen = Given::default();
+        while seen.rows < given.rows {
+            let Some(row) = self.reader.next()? else { break };
+            seen.add(row.rowid().unwrap_or_default());
+        }
+        if seen == given { Ok(()) } else { Err(self.differs(given, seen.rows)) }
+    }
+
+    #[cold]
+    fn differs(&self, given: Given, rows: u64) -> SourceError {
+        let rows = if rows == given.rows { "others".to_owned() } else { rows.to_string() };
+        self.source.damaged(format!(
+            "Table \"{}\": its pages gave {} rows, and SQLite's second look at them gave {rows}.",
+            self.table, given.rows
+        ))
     }
 }

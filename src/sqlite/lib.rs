@@ -10,6 +10,7 @@
 mod btree;
 mod catalogue;
 mod content;
+mod count;
 mod error;
 mod estimate;
 mod exclusive;

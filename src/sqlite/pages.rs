@@ -4,10 +4,12 @@
 //! it: in rollback mode nobody can write to the file meanwhile, so all of the snapshot is in it. The pages are read through
 //! SQLite's own file handle, because opening the file again and closing it would drop the lock. Whatever is not plain goes back to
 //! SQLite: databases with a `-wal` or in UTF-16, tables without rowid or with generated columns, filters; and in the middle of a table, from
-//! the row on where a page or a record is not as expected ([`Next::HandOver`]), be it damaged or only unusual. So no error comes from here.
+//! the row on where a page or a record is not as expected ([`Next::HandOver`]), be it damaged or only unusual. So no error comes from here,
+//! and no row that SQLite would not give: what is read here is a part of what SQLite reads, and in the same order (`btree`). Where it ends
+//! and where it hands over, `exclusive` holds it against SQLite.
 #![allow(unsafe_code)] // reads through SQLite's file methods
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::ptr;
 
 use aliaport_plan::catalogue::{Generated, Table};
@@ -16,7 +18,7 @@ use aliaport_plan::rows::Rows;
 use aliaport_plan::value::Value;
 use rusqlite::ffi;
 
-use crate::btree::{self, Odd, Page, Reading, Wanted};
+use crate::btree::{self, Format, Leaf, Odd, Page, Reading, Wanted};
 use crate::error::SourceError;
 use crate::source::Source;
 
@@ -33,8 +35,25 @@ pub(crate) enum Next {
     Row,
     /// There are no more.
     End,
-    /// SQLite has to go on, after the row with this rowid; from the beginning without one.
-    HandOver(Option<i64>),
+    /// SQLite has to go on, after the rows that were given so far.
+    HandOver,
+    Cancelled,
+}
+
+/// Rows that a scan has given: as many, with these rowids in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub rows: u64,
+    hash: u64,
+}
+
+impl Given {
+    #[inline]
+    pub(crate) fn add(&mut self, rowid: i64) {
+        self.rows += 1;
+        // Any odd number with bits all over it: a step is undone by no other rowid, and the order counts.
+        self.hash = (self.hash.rotate_left(29) ^ rowid as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 /// A scan of one table.
@@ -48,13 +67,16 @@ pub(crate) struct PageScan {
     path: Vec<Vec<u32>>,
     /// Pages of the b-tree so far: more than the file has would be a circle.
     visited: u32,
-    /// The leaf at hand, how many rows it has, and the next one of them.
-    leaf: (u32, u16, u16),
+    /// The leaf at hand, its number, and the next one of its rows.
+    leaf: Leaf,
+    number: u32,
+    index: u16,
     pages: Window,
     overflow: Window,
+    maps: Window,
     /// A record that is in several pages.
     record: Vec<u8>,
-    last: Option<i64>,
+    given: Given,
 }
 
 impl PageScan {
@@ -100,39 +122,47 @@ impl PageScan {
             order,
             path: vec![vec![table.root_page]],
             visited: 0,
-            leaf: (0, 0, 0),
+            leaf: Leaf::default(),
+            number: 0,
+            index: 0,
             pages: Window::default(),
             overflow: Window::default(),
+            maps: Window::default(),
             record: Vec::new(),
-            last: None,
+            given: Given::default(),
         }))
     }
 
     /// Copies the next row. `is_cancelled` is asked once a page, and ends the scan early.
     #[inline]
     pub(crate) fn next(&mut self, rows: &mut Rows, is_cancelled: impl Fn() -> bool) -> Next {
-        while self.leaf.2 == self.leaf.1 {
+        while self.index == self.leaf.count {
             if is_cancelled() {
-                return Next::HandOver(self.last);
+                return Next::Cancelled;
             }
             match self.next_leaf() {
                 Ok(true) => {}
                 Ok(false) => return Next::End,
-                Err(Odd) => return Next::HandOver(self.last),
+                Err(Odd) => return Next::HandOver,
             }
         }
         match self.row(rows) {
             Ok(rowid) => {
-                self.leaf.2 += 1;
-                self.last = Some(rowid);
+                self.index += 1;
+                self.given.add(rowid);
                 rows.end(Some(rowid));
                 Next::Row
             }
             Err(Odd) => {
                 rows.abandon();
-                Next::HandOver(self.last)
+                Next::HandOver
             }
         }
+    }
+
+    /// The rows so far.
+    pub(crate) fn given(&self) -> Given {
+        self.given
     }
 
     /// Goes to the next leaf; false after the last.
@@ -142,20 +172,19 @@ impl PageScan {
                 self.path.pop();
                 continue;
             };
+            let is_root = self.visited == 0;
             self.visited += 1;
-            if self.visited > self.file.page_count {
+            if self.visited > self.file.page_count || self.path.len() > MAX_DEPTH {
                 return Err(Odd);
             }
-            match btree::page(self.pages.page(&self.file, number)?, number)? {
+            let bytes = self.pages.page(&self.file, number)?;
+            match btree::page(bytes, number, is_root, &self.file.format)? {
                 Page::Interior(mut children) => {
-                    if self.path.len() > MAX_DEPTH {
-                        return Err(Odd);
-                    }
                     children.reverse();
                     self.path.push(children);
                 }
-                Page::Leaf(count) => {
-                    self.leaf = (number, count, 0);
+                Page::Leaf(leaf) => {
+                    (self.leaf, self.number, self.index) = (leaf, number, 0);
                     return Ok(true);
                 }
             }
@@ -165,25 +194,31 @@ impl PageScan {
 
     #[inline]
     fn row(&mut self, rows: &mut Rows) -> Result<i64, Odd> {
-        let (number, _, index) = self.leaf;
-        let page = self.pages.page(&self.file, number)?;
-        let cell = btree::cell(page, number, self.file.usable, index)?;
+        let page = self.pages.page(&self.file, self.number)?;
+        let cell = btree::cell(page, &self.leaf, self.index, &self.file.format)?;
         let record = match cell.overflow {
             None => cell.local,
             Some((missing, first)) => {
                 // A damaged length must not ask for more memory than the file could fill.
-                if missing > self.file.page_count as usize * self.file.usable {
+                let size = cell.local.len() + missing;
+                if size > self.file.page_count as usize * self.file.format.usable {
                     return Err(Odd);
                 }
                 self.record.clear();
-                self.record.try_reserve_exact(cell.local.len() + missing).map_err(|_| Odd)?;
+                self.record.try_reserve_exact(size).map_err(|_| Odd)?;
                 self.record.extend_from_slice(cell.local);
                 let (mut missing, mut number) = (missing, first);
-                while missing > 0 {
+                loop {
                     let (next, bytes) = btree::overflow(self.overflow.page(&self.file, number)?)?;
                     let taken = bytes.get(..missing.min(bytes.len())).ok_or(Odd)?;
                     self.record.extend_from_slice(taken);
                     missing -= taken.len();
+                    if missing == 0 {
+                        break;
+                    }
+                    if self.file.has_pointer_maps {
+                        self.maps.confirm(&self.file, number, next)?;
+                    }
                     number = next;
                 }
                 &self.record
@@ -216,27 +251,21 @@ const KEEP: usize = 1 << 20;
 struct File {
     /// SQLite's, open for as long as the connection. Used while nobody else uses the connection: see `exclusive`.
     handle: ptr::NonNull<ffi::sqlite3_file>,
-    page_size: usize,
-    /// Bytes of a page without those that are reserved at its end.
-    usable: usize,
+    format: Format,
+    /// As SQLite counts them, in this snapshot.
     page_count: u32,
+    /// Auto-vacuum: some pages say for each of the others what it is.
+    has_pointer_maps: bool,
 }
 
 impl File {
     fn open(source: &Source) -> Result<Option<File>, SourceError> {
         let page_size = usize::try_from(source.number("PRAGMA page_size")?).unwrap_or(0);
         let page_count = u32::try_from(source.number("PRAGMA page_count")?).unwrap_or(0);
-        let mut handle: *mut ffi::sqlite3_file = ptr::null_mut();
-        // SAFETY: the connection is open, and the operation writes one pointer to its argument.
-        let code = unsafe {
-            let operation = ffi::SQLITE_FCNTL_FILE_POINTER;
-            let to = (&raw mut handle).cast::<c_void>();
-            ffi::sqlite3_file_control(source.handle(), c"main".as_ptr(), operation, to)
-        };
-        let Some(handle) = ptr::NonNull::new(handle).filter(|_| code == ffi::SQLITE_OK) else {
-            return Ok(None);
-        };
-        let mut file = File { handle, page_size, usable: page_size, page_count };
+        let Some(handle) = source.file() else { return Ok(None) };
+        // What is reserved stands in the header.
+        let Some(format) = Format::new(page_size, 0) else { return Ok(None) };
+        let mut file = File { handle, format, page_count, has_pointer_maps: false };
         let mut header = [0; 100];
         if page_count == 0 || file.read(&mut header, 0).is_err() {
             return Ok(None);
@@ -246,13 +275,11 @@ impl File {
             1 => 65_536,
             stated => usize::from(stated),
         };
-        file.usable = page_size.saturating_sub(usize::from(header[20]));
-        let is_plain = header.starts_with(b"SQLite format 3\0")
-            && stated == page_size
-            && (512..=65_536).contains(&page_size)
-            // The least that the format allows.
-            && file.usable >= 480;
-        Ok(is_plain.then_some(file))
+        if !header.starts_with(b"SQLite format 3\0") || stated != page_size {
+            return Ok(None);
+        }
+        file.has_pointer_maps = header[52..56] != [0; 4];
+        Ok(Format::new(page_size, header[20]).map(|format| File { format, ..file }))
     }
 
     /// Fills `bytes` from this offset on.
@@ -289,21 +316,33 @@ impl Window {
         if number.wrapping_sub(self.first) >= self.count {
             self.read(file, number)?;
         }
-        let start = (number - self.first) as usize * file.page_size;
-        self.bytes.get(start..start + file.usable).ok_or(Odd)
+        let start = (number - self.first) as usize * file.format.page_size;
+        self.bytes.get(start..start + file.format.usable).ok_or(Odd)
     }
 
     #[cold]
     fn read(&mut self, file: &File, number: u32) -> Result<(), Odd> {
-        if number == 0 || number > file.page_count {
+        let lock_page = file.format.lock_page();
+        if number == 0 || number > file.page_count || number == lock_page {
             return Err(Odd);
         }
         let follows = number == self.first.wrapping_add(self.count);
-        let count = if follows { AT_ONCE.min(file.page_count - number + 1) } else { 1 };
+        let end = if number < lock_page { lock_page.min(file.page_count + 1) } else { file.page_count + 1 };
+        let count = if follows { AT_ONCE.min(end - number) } else { 1 };
         self.count = 0;
-        self.bytes.resize(count as usize * file.page_size, 0);
-        file.read(&mut self.bytes, u64::from(number - 1) * file.page_size as u64)?;
+        self.bytes.resize(count as usize * file.format.page_size, 0);
+        file.read(&mut self.bytes, u64::from(number - 1) * file.format.page_size as u64)?;
         (self.first, self.count) = (number, count);
         Ok(())
+    }
+
+    /// See [`btree::confirms`].
+    fn confirm(&mut self, file: &File, number: u32, next: u32) -> Result<(), Odd> {
+        match file.format.after(number) {
+            Some((guess, map, at)) if guess <= file.page_count => {
+                btree::confirms(self.page(file, map)?, at, guess, number, next)
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -281,24 +281,8 @@ enum Rowid {
 }
 
 impl<'s> RowReader<'s> {
-    /// The rows after the one with this rowid, of a table that [`RowReader::can_go_on_after`]; all without one.
-    pub(crate) fn open_after(
-        source: &'s Source,
-        table: &Table,
-        columns: &[usize],
-        after: Option<i64>,
-    ) -> Result<Self, SourceError> {
-        let Some(after) = after else { return Self::open(source, table, columns, None) };
-        let Some(name) = rowid_name(source, table)? else {
-            return Err(SourceError::new(SourceErrorKind::Unexpected, source.path()));
-        };
-        let (sql, rowid) = select(source, table, columns)?;
-        let statement = Statement::prepare_rows(source, &format!("{sql} WHERE {name} > {after}"))?;
-        Ok(Self { statement, rowid, width: columns.len(), has_filter: false })
-    }
-
-    /// The table has rowids that can be asked for, and rows come in their order.
-    pub(crate) fn can_go_on_after(&self) -> bool {
+    /// Each row comes with its rowid.
+    pub(crate) fn gives_rowids(&self) -> bool {
         !matches!(self.rowid, Rowid::None)
     }
 

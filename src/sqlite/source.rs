@@ -312,6 +312,16 @@ impl Source {
         self.interrupt.is_cancelled()
     }
 
+    pub(crate) fn interrupt(&self) -> Interrupt {
+        self.interrupt
+    }
+
+    /// SQLite's handle of the database file, open for as long as the connection.
+    pub(crate) fn file(&self) -> Option<ptr::NonNull<ffi::sqlite3_file>> {
+        // SAFETY: the connection was opened with this layer, and a source is used by one thread at a time.
+        ptr::NonNull::new(unsafe { vfs::file_of(self.handle(), ffi::SQLITE_FCNTL_FILE_POINTER) })
+    }
+
     /// The connection for SQLite's C functions.
     pub(crate) fn handle(&self) -> *mut ffi::sqlite3 {
         // SAFETY: every use of the handle in this crate keeps to what a borrow of the connection may do.
@@ -322,6 +332,16 @@ impl Source {
     pub(crate) fn error(&self, code: c_int) -> SourceError {
         // SAFETY: the connection is open.
         let error = unsafe { error_of(&self.path, self.handle(), code) };
+        self.unless_changed(error)
+    }
+
+    /// An error of a file whose parts contradict one another.
+    pub(crate) fn damaged(&self, detail: String) -> SourceError {
+        self.unless_changed(SourceError::new(SourceErrorKind::Damaged, &self.path).with_detail(detail))
+    }
+
+    /// The same error, or the change of the file that it may come from.
+    fn unless_changed(&self, error: SourceError) -> SourceError {
         let may_come_from_a_change = matches!(
             error.kind(),
             SourceErrorKind::Damaged

@@ -111,9 +111,11 @@ pub(crate) unsafe fn header(db: *mut ffi::sqlite3) -> Option<[u8; 100]> {
     (code == ffi::SQLITE_OK).then_some(header)
 }
 
+/// One of the connection's files; null where it is not open.
+///
 /// # Safety
 /// As for [`opened`].
-unsafe fn file_of(db: *mut ffi::sqlite3, operation: c_int) -> *mut ffi::sqlite3_file {
+pub(crate) unsafe fn file_of(db: *mut ffi::sqlite3, operation: c_int) -> *mut ffi::sqlite3_file {
     let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
     // SAFETY: both operations write one pointer to their argument.
     let code = unsafe {

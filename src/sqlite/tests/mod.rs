@@ -5,6 +5,7 @@
 mod catalogue;
 mod content;
 mod corpus;
+mod damage;
 mod datetime;
 mod errors;
 mod orphan;
