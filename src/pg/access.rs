@@ -4,21 +4,23 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use aliaport_sqlite::{Kind, Location};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::guc;
 
-/// Checks the caller's role and the path; returns the path with symbolic links resolved.
+/// Checks the caller's role and the path; returns where it leads, with symbolic links resolved.
+///
+/// The folder of the result is open, and it is the one that was checked: what becomes of the path afterwards makes no difference.
 ///
 /// # Errors
 /// 42501 without `pg_read_server_files`, outside `aliaport_import.allowed_directories` or unreadable by the server's
 /// operating-system user; 42602 for a relative path; 58P01 for a missing file; 42809 for anything but a regular file.
-pub fn source_path(path: &str) -> Result<PathBuf> {
+pub fn source_path(path: &str) -> Result<Location> {
     require_read_server_files()?;
     if path.contains('\0') || !Path::new(path).is_absolute() {
         return Err(Error::new(
@@ -30,23 +32,34 @@ pub fn source_path(path: &str) -> Result<PathBuf> {
     }
     let resolved = fs::canonicalize(path).map_err(|e| io_error(path, &e))?;
     require_allowed_directory(path, &resolved)?;
-    let metadata = fs::metadata(&resolved).map_err(|e| io_error(path, &e))?;
-    let kind = metadata.file_type();
-    if !kind.is_file() {
-        let what = if kind.is_dir() {
-            "a directory"
-        } else if kind.is_fifo() {
-            "a named pipe"
-        } else if kind.is_socket() {
-            "a socket"
-        } else {
-            "a device"
-        };
-        return Err(Error::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, format!("\"{path}\" is {what}"))
-            .detail("Only a regular file can be a SQLite database.")
-            .hint("Give the path of the database file itself."));
+    // No link is followed from here on, so the folder is where the path says that was found to be allowed.
+    let location = Location::of(&resolved).map_err(|e| exchanged(path, &e))?;
+    let what = match location.kind().map_err(|e| io_error(path, &e))? {
+        Kind::File => return Ok(location),
+        Kind::Directory => "a directory",
+        Kind::Pipe => "a named pipe",
+        Kind::Socket => "a socket",
+        Kind::Device => "a device",
+        Kind::Link => "a symbolic link, and was none a moment ago",
+    };
+    Err(Error::new(PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE, format!("\"{path}\" is {what}"))
+        .detail("Only a regular file can be a SQLite database.")
+        .hint("Give the path of the database file itself."))
+}
+
+/// A folder of the path was exchanged for something else after the path had been resolved.
+fn exchanged(path: &str, error: &io::Error) -> Error {
+    if !matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) {
+        return io_error(path, error);
     }
-    Ok(resolved)
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("folders of \"{path}\" were exchanged while it was opened"),
+    )
+    .detail(
+        "A folder of the path is a symbolic link, or no folder, and was a folder when the path was checked.",
+    )
+    .hint("Run the statement again when nobody moves these folders.")
 }
 
 /// Raises 42501 where the caller's role may not read the server's files.

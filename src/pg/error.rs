@@ -142,6 +142,10 @@ impl From<SourceError> for Error {
                 C::ERRCODE_BAD_COPY_FILE_FORMAT,
                 "Run PRAGMA integrity_check on the file with the sqlite3 program, or take a fresh copy with its .backup command.",
             ),
+            K::Locked if error.is_held_by_this_process() => (
+                C::ERRCODE_LOCK_NOT_AVAILABLE,
+                "End the transaction of this session that has changed the file, then run the import again.",
+            ),
             K::Locked => (
                 C::ERRCODE_LOCK_NOT_AVAILABLE,
                 "Run the import again, or raise aliaport_import.busy_timeout to wait longer for the writer.",

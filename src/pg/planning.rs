@@ -40,15 +40,15 @@ pub struct Opened {
 
 /// Opens the file at `path` (checked first).
 pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
-    let resolved = access::source_path(path)?;
+    let location = access::source_path(path)?;
     let mut options = Options::parse(options)?;
     for name in options.other_types() {
         if let Some(qualified) = target::type_of_caller(name)? {
             *name = qualified;
         }
     }
-    let source = Source::open(
-        &resolved,
+    let source = Source::open_at(
+        location,
         OpenOptions { busy_timeout: guc::busy_timeout(), is_cancelled: interrupt::is_cancelled },
     )?;
     let source = Held::new(source);

@@ -24,9 +24,10 @@ use aliaport_plan::inspect::{Inspector, Notes};
 use aliaport_plan::rows::Rows;
 use aliaport_plan::tuple::Images;
 use aliaport_sqlite::{ExclusiveReader, SourceError};
+use pgrx::prelude::PgSqlErrorCode;
 
 use self::budget::Budget;
-use super::error::{Result, unexpected};
+use super::error::{Error, Result, unexpected};
 use super::interrupt;
 use super::row::{Fate, Former, RowConverter, RowError, SetAside};
 
@@ -276,7 +277,16 @@ fn start<'s, 'e, R: Send + 's>(
     work: impl FnOnce() -> R + Send + 's,
 ) -> Result<ScopedJoinHandle<'s, R>> {
     with_signals_blocked(|| Builder::new().name(name.to_owned()).spawn_scoped(scope, work))
-        .map_err(|e| unexpected(format!("failure to start a thread: {e}")))
+        .map_err(|e| cannot_start(&e))
+}
+
+fn cannot_start(error: &std::io::Error) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+        "could not start a thread to read the source",
+    )
+    .detail(format!("The operating system says: {error}. The server's user may run no more processes and threads, or memory is short."))
+    .hint("Raise the limit (TasksMax of the systemd unit, ulimit -u, pids.max of a container), or run SET aliaport_import.tuple_images = off, with which an import needs no threads and takes longer.")
 }
 
 /// Starts a thread such that it inherits a mask with every signal blocked.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ffi;
 
+use crate::lock::Holder;
+
 /// What went wrong. One kind is one SQLSTATE in `src/pg/error.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceErrorKind {
@@ -53,11 +55,14 @@ struct Parts {
     message: Option<String>,
     detail: Option<String>,
     os_error: Option<i32>,
+    /// Who had the lock.
+    holder: Option<Holder>,
 }
 
 impl SourceError {
     pub(crate) fn new(kind: SourceErrorKind, path: &Path) -> Self {
-        Self(Box::new(Parts { kind, path: path.to_owned(), message: None, detail: None, os_error: None }))
+        let path = path.to_owned();
+        Self(Box::new(Parts { kind, path, message: None, detail: None, os_error: None, holder: None }))
     }
 
     /// An error with a primary message of its own.
@@ -77,6 +82,29 @@ impl SourceError {
         self.0.kind = kind;
         self.0.message = None;
         self
+    }
+
+    /// Says who holds the lock, where that is known and it is one that is in the way.
+    pub(crate) fn held_by(mut self, holder: Option<Holder>) -> Self {
+        if let (SourceErrorKind::Locked, Some(Holder::Process(process))) = (self.0.kind, holder) {
+            self.0.holder = holder;
+            let sentence = if self.is_held_by_this_process() {
+                "The lock is held by this session itself, through another extension that reads or writes the file."
+                    .to_owned()
+            } else {
+                format!("The lock is held by process {process}.")
+            };
+            let detail =
+                self.0.detail.take().map_or(sentence.clone(), |detail| format!("{detail} {sentence}"));
+            self.0.detail = Some(detail);
+        }
+        self
+    }
+
+    /// Waiting for the lock would be waiting for oneself.
+    #[must_use]
+    pub fn is_held_by_this_process(&self) -> bool {
+        self.0.holder == Some(Holder::Process(std::process::id()))
     }
 
     /// An error that the operating system gave for the file itself.
@@ -140,6 +168,9 @@ impl SourceError {
             SourceErrorKind::Damaged => Some(
                 "Run PRAGMA integrity_check on it, or make a clean copy with the command .recover of sqlite3.",
             ),
+            SourceErrorKind::Locked if self.is_held_by_this_process() => {
+                Some("End the transaction that has changed the file, then try again.")
+            }
             SourceErrorKind::Locked => Some("Try again when the writer is done, or raise the busy timeout."),
             SourceErrorKind::HotJournal => Some(
                 "Open the file once with the application or with sqlite3, which rolls the transaction back.",
@@ -170,6 +201,9 @@ impl fmt::Display for SourceError {
             SourceErrorKind::NotADatabase => write!(f, "\"{path}\" is not a SQLite database"),
             SourceErrorKind::Empty => write!(f, "SQLite file \"{path}\" is empty"),
             SourceErrorKind::Damaged => write!(f, "SQLite file \"{path}\" is damaged"),
+            SourceErrorKind::Locked if self.is_held_by_this_process() => {
+                write!(f, "SQLite file \"{path}\" is locked by this session")
+            }
             SourceErrorKind::Locked => write!(f, "SQLite file \"{path}\" is locked by another process"),
             SourceErrorKind::HotJournal => {
                 write!(f, "SQLite file \"{path}\" has an unfinished transaction in its rollback journal")

@@ -2,9 +2,9 @@
 #![allow(unsafe_code)] // opening with all that SQLite knows of a failure, and what rusqlite does not wrap
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aliaport_plan::catalogue::{Catalogue, Table};
@@ -14,8 +14,9 @@ use rusqlite::{Connection, ffi};
 use crate::error::{SourceError, SourceErrorKind};
 use crate::harden::harden;
 use crate::interrupt::Interrupt;
+use crate::location::Location;
 use crate::rows::{RowReader, Statement, quoted};
-use crate::state::{FileState, wal_path};
+use crate::state::FileState;
 use crate::{catalogue, profile, vfs};
 
 /// How to open a source.
@@ -33,7 +34,8 @@ pub struct OpenOptions {
 /// It can move to another thread, but is used by one at a time.
 pub struct Source {
     connection: Connection,
-    path: PathBuf,
+    /// After the connection, which looks names up in its folder until it is closed.
+    location: Arc<Location>,
     /// The files as they were before the snapshot, where no lock protects it.
     witness: Option<FileState>,
     fingerprint: String,
@@ -59,9 +61,20 @@ impl Source {
     /// # Errors
     /// Every kind but `InvalidFilter` and `TooBig`. `Locked` comes after the busy timeout.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Source, SourceError> {
+        let location = Location::of(path).map_err(|error| SourceError::from_io(path, &error))?;
+        Self::open_at(location, options)
+    }
+
+    /// Opens the file that is there now, whatever its path says meanwhile.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_at(location: Location, options: OpenOptions) -> Result<Source, SourceError> {
         let interrupt = Interrupt::new(options.is_cancelled);
         let start = Instant::now();
-        let uri = uri(path)?;
+        let location = Arc::new(location);
+        let path = location.path();
+        let uri = uri(&location)?;
         vfs::register().map_err(|code| {
             SourceError::from_sqlite(path, code, "the file layer could not be registered", 0)
         })?;
@@ -69,7 +82,7 @@ impl Source {
             if interrupt.is_cancelled() {
                 return Err(SourceError::new(SourceErrorKind::Interrupted, path));
             }
-            let before = FileState::of(path).map_err(|error| SourceError::from_io(path, &error))?;
+            let before = FileState::of(&location).map_err(|error| SourceError::from_io(path, &error))?;
             if before.size() == 0 {
                 return Err(SourceError::new(SourceErrorKind::Empty, path));
             }
@@ -78,7 +91,7 @@ impl Source {
                     .with_detail(format!("It has {} bytes, less than the smallest page.", before.size())));
             }
             // Every attempt opens the file anew: what lies beside it, and so the way to read it, can have changed.
-            let (wait, patience, error) = match Self::attempt(path, &uri, interrupt, before) {
+            let (wait, patience, error) = match Self::attempt(&location, &uri, interrupt, before) {
                 Ok(source) => return Ok(source),
                 Err(Failure::Fatal(error)) => return Err(error),
                 Err(Failure::Unsettled(wait)) => {
@@ -100,11 +113,17 @@ impl Source {
     }
 
     /// Opens the file once and starts the read transaction.
-    fn attempt(path: &Path, uri: &CStr, interrupt: Interrupt, before: FileState) -> Result<Self, Failure> {
+    fn attempt(
+        location: &Arc<Location>,
+        uri: &CStr,
+        interrupt: Interrupt,
+        before: FileState,
+    ) -> Result<Self, Failure> {
+        let path = location.path();
         let connection = connect(path, uri).map_err(Failure::of)?;
         let mut source = Source {
             connection,
-            path: path.to_owned(),
+            location: Arc::clone(location),
             witness: None,
             fingerprint: String::new(),
             interrupt,
@@ -114,14 +133,14 @@ impl Source {
         // SAFETY: the connection was opened with this layer and belongs to this thread now.
         let (opened, header) = unsafe { (vfs::opened(source.handle()), vfs::header(source.handle())) };
         let after =
-            FileState::of(path).map_err(|error| Failure::Fatal(SourceError::from_io(path, &error)))?;
+            FileState::of(location).map_err(|error| Failure::Fatal(SourceError::from_io(path, &error)))?;
         let is_wal = match result {
             Ok(is_wal) => is_wal,
             // Whatever it was: it may come from a writer at work that did not know of us.
             Err(error) if opened.without_shm && !before.is_same_snapshot(&after) => {
                 return Err(Failure::Passing(error));
             }
-            Err(error) => return Err(Failure::of(error)),
+            Err(error) => return Err(Failure::of(error.held_by(opened.holder))),
         };
         if is_wal && opened.without_shm {
             if !before.file_unsettled().is_zero() {
@@ -132,7 +151,7 @@ impl Source {
                 return Err(Failure::Passing(error));
             }
             source.witness = Some(before.clone());
-        } else if is_wal && opened.without_wal && wal_path(path).exists() {
+        } else if is_wal && opened.without_wal && after.has_wal() {
             // A writer came between SQLite's look at the -wal and its look at the -shm: they do not belong together.
             return Err(Failure::Passing(SourceError::new(SourceErrorKind::Locked, path)));
         }
@@ -143,7 +162,7 @@ impl Source {
 
     /// Hardens the connection and takes the snapshot; true where it is one of a database in WAL mode.
     fn begin(&mut self, interrupt: Interrupt) -> Result<bool, SourceError> {
-        let path = &self.path;
+        let path = self.location.path();
         let setup = interrupt.install(&mut self.connection).and_then(|()| harden(&mut self.connection));
         setup.map_err(|error| SourceError::from_rusqlite(path, &error))?;
         Statement::prepare(self, "BEGIN")?.step()?;
@@ -172,7 +191,7 @@ impl Source {
         let mut statement = Statement::prepare(self, &sql).map_err(|error| match error.detail() {
             Some(detail) if detail.contains("no such table") => SourceError::with_message(
                 SourceErrorKind::InvalidName,
-                &self.path,
+                self.path(),
                 format!("SQLite table \"{table}\" does not exist"),
             ),
             _ => error,
@@ -234,8 +253,8 @@ impl Source {
     /// `ChangedDuringRead`.
     pub fn verify_unchanged(&self) -> Result<(), SourceError> {
         let Some(witness) = &self.witness else { return Ok(()) };
-        let changed = || SourceError::new(SourceErrorKind::ChangedDuringRead, &self.path);
-        match FileState::of(&self.path) {
+        let changed = || SourceError::new(SourceErrorKind::ChangedDuringRead, self.path());
+        match FileState::of(&self.location) {
             Ok(now) if witness.is_same_snapshot(&now) => Ok(()),
             Ok(_) => Err(changed().with_detail(
                 "The database is in WAL mode and no other process had it open when the import began."
@@ -299,7 +318,7 @@ impl Source {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.location.path()
     }
 
     /// Whether every page of the snapshot is in the database file: locks or, in WAL mode without a `-wal`, [`Source::verify_unchanged`] make sure
@@ -331,13 +350,13 @@ impl Source {
     /// The error that SQLite reported last, on this connection, with this result code.
     pub(crate) fn error(&self, code: c_int) -> SourceError {
         // SAFETY: the connection is open.
-        let error = unsafe { error_of(&self.path, self.handle(), code) };
+        let error = unsafe { error_of(self.path(), self.handle(), code) };
         self.unless_changed(error)
     }
 
     /// An error of a file whose parts contradict one another.
     pub(crate) fn damaged(&self, detail: String) -> SourceError {
-        self.unless_changed(SourceError::new(SourceErrorKind::Damaged, &self.path).with_detail(detail))
+        self.unless_changed(SourceError::new(SourceErrorKind::Damaged, self.path()).with_detail(detail))
     }
 
     /// The same error, or the change of the file that it may come from.
@@ -388,6 +407,8 @@ impl Failure {
         // 2: ENOENT. The -shm or the -journal was there for the first look and gone for the second.
         let has_vanished = *error.kind() == SourceErrorKind::CannotOpen && error.os_error() == Some(2);
         match error.kind() {
+            // Nobody else can end that wait.
+            SourceErrorKind::Locked if error.is_held_by_this_process() => Failure::Fatal(error),
             SourceErrorKind::Locked | SourceErrorKind::HotJournal => Failure::Passing(error),
             _ if has_vanished => Failure::Passing(error),
             _ => Failure::Fatal(error),
@@ -400,7 +421,6 @@ fn connect(path: &Path, uri: &CStr) -> Result<Connection, SourceError> {
     let flags = ffi::SQLITE_OPEN_READONLY
         | ffi::SQLITE_OPEN_URI
         | ffi::SQLITE_OPEN_NOMUTEX
-        | ffi::SQLITE_OPEN_NOFOLLOW
         | ffi::SQLITE_OPEN_PRIVATECACHE
         | ffi::SQLITE_OPEN_EXRESCODE;
     let mut db: *mut ffi::sqlite3 = ptr::null_mut();
@@ -484,22 +504,13 @@ unsafe extern "C" fn compare_bytes(
 }
 
 /// `file:` with every byte escaped that means something in a URI, so that any name can be opened.
-///
-/// `readonly_shm=1`: never write to a `-shm`, see `vfs`.
-fn uri(path: &Path) -> Result<CString, SourceError> {
-    let cannot_open = |message: String| SourceError::with_message(SourceErrorKind::CannotOpen, path, message);
-    if !path.is_absolute() {
-        return Err(cannot_open(format!("path must be absolute: \"{}\"", path.display())));
-    }
+fn uri(location: &Location) -> Result<CString, SourceError> {
     let mut uri = Vec::from(b"file://");
-    for &byte in path.as_os_str().as_bytes() {
+    for byte in location.sqlite_name() {
         match byte {
-            // SQLite would take the name to end here.
-            0 => return Err(cannot_open("path contains a NUL byte".to_owned())),
             b'/' | b'.' | b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(byte),
             _ => uri.extend_from_slice(format!("%{byte:02X}").as_bytes()),
         }
     }
-    uri.extend_from_slice(b"?readonly_shm=1");
-    CString::new(uri).map_err(|_| cannot_open("path contains a NUL byte".to_owned()))
+    CString::new(uri).map_err(|_| SourceError::new(SourceErrorKind::CannotOpen, location.path()))
 }

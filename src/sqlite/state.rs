@@ -1,14 +1,13 @@
 //! What a source's files look like from outside: have they changed, and are they the same as last time?
 //!
-//! The database file is only ever looked at with `stat`: opening and closing it here would drop the locks that this
-//! process holds on it (POSIX). The `-wal` carries no locks.
+//! The database file is only ever looked at with `stat`: opening and closing it here would drop the locks that another SQLite of
+//! this process holds on it (POSIX). The `-wal` carries no locks.
 
-use std::ffi::OsString;
-use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::location::{Location, Stamp};
+use crate::wal;
 
 /// Two writes within this time can leave the same timestamp: the kernel's clock ticks every 1 to 10 ms.
 const TICK: Duration = Duration::from_millis(20);
@@ -30,28 +29,19 @@ struct Wal {
     header: Vec<u8>,
 }
 
-/// What `stat` tells. Times are nanoseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: i128,
-    changed: i128,
-}
-
 impl FileState {
     /// Looks at the files.
     ///
     /// # Errors
     /// What `stat` of the database file says; something that is no regular file is an error too.
-    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
+    pub(crate) fn of(location: &Location) -> std::io::Result<Self> {
         let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let metadata = std::fs::symlink_metadata(path)?;
-        if !metadata.is_file() {
-            return Err(std::io::Error::other("not a regular file"));
-        }
-        Ok(Self { file: Stamp::of(&metadata), wal: Wal::of(&wal_path(path)), taken })
+        Ok(Self { file: location.stamp("")?, wal: Wal::of(location), taken })
+    }
+
+    /// Whether there is a `-wal`.
+    pub(crate) fn has_wal(&self) -> bool {
+        self.wal.is_some()
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -64,7 +54,7 @@ impl FileState {
     /// file's times, and under another header.
     pub(crate) fn is_same_snapshot(&self, later: &Self) -> bool {
         let is_same_wal = match (&self.wal, &later.wal) {
-            (Some(wal), later) if wal.header.len() == WAL_HEADER => {
+            (Some(wal), later) if wal.may_have_frames() => {
                 later.as_ref().is_some_and(|later| later.header == wal.header)
             }
             // No frames then: nothing of a later -wal is read.
@@ -113,32 +103,24 @@ impl FileState {
     }
 }
 
-const WAL_HEADER: usize = 32;
-
 impl Wal {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
-        let mut header = Vec::with_capacity(WAL_HEADER);
+    fn of(location: &Location) -> Option<Self> {
+        let stamp = location.stamp("-wal").ok()?;
+        let mut header = Vec::with_capacity(wal::HEADER);
         // Where it cannot be read, SQLite will say so.
-        if let Ok(file) = File::open(path) {
-            let _ = file.take(WAL_HEADER as u64).read_to_end(&mut header);
+        if let Ok(file) = location.open_wal() {
+            let _ = file.take(wal::HEADER as u64).read_to_end(&mut header);
         }
-        Some(Self { stamp: Stamp::of(&metadata), header })
+        Some(Self { stamp, header })
+    }
+
+    fn may_have_frames(&self) -> bool {
+        self.stamp.size > wal::HEADER as u64
+            && self.header.as_slice().try_into().is_ok_and(|header| wal::is_header(&header))
     }
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
     fn unsettled(&self, now: Duration) -> Duration {
         let latest = self.modified.max(self.changed);
         let is_coarse = self.modified % 1_000_000_000 == 0 && self.changed % 1_000_000_000 == 0;
@@ -150,13 +132,6 @@ impl Stamp {
             Err(_) => Duration::ZERO,
         }
     }
-}
-
-/// `<path>-wal`
-pub(crate) fn wal_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push("-wal");
-    PathBuf::from(name)
 }
 
 #[cfg(test)]

@@ -1,45 +1,51 @@
 //! The file layer that cannot write: how SQLite reads a database without leaving a trace beside it.
 //!
-//! A plain read-only open of a database in WAL mode creates `-wal` and `-shm` and writes read marks into the latter.
-//! The layer registered here is SQLite's own `unix` layer with another way to open files:
+//! A plain read-only open of a database in WAL mode creates `-wal` and `-shm` and writes read marks into the latter, and its locks are
+//! the process's, which any other SQLite of the process gives back by closing the file. So the layer registered here opens, reads and
+//! locks by itself:
 //!
-//! - every file is opened read-only, nothing is created and nothing is deleted;
-//! - a `-wal` that does not exist is read as an empty one;
-//! - where there is no `-shm`, SQLite is told that shared memory cannot be set up (`SQLITE_READONLY_CANTINIT`, the
-//!   answer it knows from the URI parameter `readonly_shm`), so it builds its index of the `-wal` in its own memory.
+//! - every file is opened read-only, in the folder of a [`Location`], nothing is created and nothing is deleted;
+//! - locks are those of open file descriptions ([`crate::lock`]), at the places where SQLite's `unix` layer has its own, and no file is
+//!   closed on which this process has others ([`crate::keep`]);
+//! - a `-wal` that does not exist, or that has no header by which SQLite would read a frame of it, is an empty one;
+//! - a `-shm` that exists is used as [`crate::shm`] says; where there is none, SQLite is told that shared memory cannot be set up, and
+//!   builds its index of the `-wal` in its own memory. Then no writer can see the reader; `source` compares the file before and after.
 //!
-//! In that last case no writer can see the reader; `source` then compares the file before and after.
-//! A `-shm` that does exist is mapped read-only by `readonly_shm=1`: with a live writer the reader takes shared locks
-//! on a read mark, which protects its snapshot; without one SQLite falls back to its own memory by itself, holding
-//! read lock 0, which keeps a writer that arrives later from checkpointing.
-//! Locks on the database file itself stay as they are in `unix`.
+//! [`Location`]: crate::location::Location
 #![allow(unsafe_code)] // a VFS is a table of C functions
 
-use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs::File;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
 
 use rusqlite::ffi;
 
+use crate::location::{self, Kind};
+use crate::lock::{self, Answer, Holder, Range};
+use crate::shm::Shm;
+use crate::{keep, wal};
+
 /// The name under which the layer is registered.
 pub(crate) const NAME: &CStr = c"aliaport";
-
-/// What an absent `-wal` is read as: SQLite sees a file of no bytes.
-const NO_WAL: &CStr = c"/dev/null";
 
 /// The bits of an open's flags that say what kind of file it is.
 const KIND: c_int = 0x000f_ff00;
 const WRITING: c_int = ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE;
 
-/// SQLite's `unix` layer. Set once, before the layer that uses it is registered.
-static UNIX: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(ptr::null_mut());
+/// Where SQLite keeps the locks of a database file: <https://sqlite.org/fileformat2.html#the_lock_byte_page>.
+const PENDING: Range = Range { start: 0x4000_0000, length: 1 };
+const RESERVED: Range = Range { start: PENDING.start + 1, length: 1 };
+const SHARED: Range = Range { start: PENDING.start + 2, length: 510 };
+const ALL: Range = Range { start: PENDING.start, length: 512 };
 
-/// The methods of a database file whose shared memory cannot be set up.
-static WITHOUT_SHM: Methods = Methods(OnceLock::new());
-/// The methods of a `-wal` that does not exist: those of `unix`, at an address that tells the file apart.
-static WITHOUT_WAL: Methods = Methods(OnceLock::new());
+/// The longest time that SQLite sleeps between two of its own attempts, of which it makes a hundred. Those who have a time limit and look
+/// for a cancel repeat the whole.
+const SLEEP: Duration = Duration::from_millis(1);
 
 /// Registers the layer, once for the process and not as the default.
 ///
@@ -53,13 +59,17 @@ pub(crate) fn register() -> Result<(), c_int> {
         if unix.is_null() {
             return ffi::SQLITE_ERROR;
         }
-        UNIX.store(unix, Ordering::Release);
-        // SAFETY: `unix` is valid, see above, and the struct is plain data.
+        // SAFETY: `unix` is valid, see above, and the struct is plain data. Time and randomness stay as they are there.
         let mut layer = unsafe { *unix };
         layer.zName = NAME.as_ptr();
         layer.pNext = ptr::null_mut();
+        layer.szOsFile = size_of::<Handle>() as c_int;
         layer.xOpen = Some(open);
         layer.xDelete = Some(delete);
+        layer.xAccess = Some(access);
+        layer.xFullPathname = Some(full_pathname);
+        layer.xSleep = Some(sleep);
+        layer.xGetLastError = Some(get_last_error);
         // SAFETY: the table is leaked, so it lives as long as SQLite may use it.
         unsafe { ffi::sqlite3_vfs_register(Box::leak(Box::new(layer)), 0) }
     });
@@ -73,6 +83,8 @@ pub(crate) struct Opened {
     pub without_shm: bool,
     /// There was no `-wal`. Only known after the first read.
     pub without_wal: bool,
+    /// Who held the lock that could not be had last.
+    pub holder: Option<Holder>,
 }
 
 /// What was decided for the connection's main database.
@@ -80,35 +92,30 @@ pub(crate) struct Opened {
 /// # Safety
 /// `db` is an open connection that uses this layer, and no other thread uses it now.
 pub(crate) unsafe fn opened(db: *mut ffi::sqlite3) -> Opened {
-    let is_marked = |operation: c_int, methods: &Methods| {
-        // SAFETY: as the caller promises.
-        let file = unsafe { file_of(db, operation) };
-        // SAFETY: a non-null result of file_of is a valid file object of the connection.
-        !file.is_null() && methods.is(unsafe { (*file).pMethods })
+    // SAFETY: as the caller promises.
+    let (database, wal) = unsafe {
+        (
+            opened_of(db, ffi::SQLITE_FCNTL_FILE_POINTER),
+            // Without a -wal this is the handle of a journal, or one that is not open.
+            opened_of(db, ffi::SQLITE_FCNTL_JOURNAL_POINTER),
+        )
     };
     Opened {
-        without_shm: is_marked(ffi::SQLITE_FCNTL_FILE_POINTER, &WITHOUT_SHM),
-        without_wal: is_marked(ffi::SQLITE_FCNTL_JOURNAL_POINTER, &WITHOUT_WAL),
+        without_shm: database.is_some_and(|database| database.has_no_shm),
+        without_wal: wal.is_some_and(|wal| wal.role == Role::Wal && wal.file.is_none()),
+        holder: database.and_then(|database| database.holder),
     }
 }
 
-/// The first 100 bytes of the database file, read through SQLite's own descriptor: closing another one would drop
-/// this process's locks on the file (POSIX).
+/// The first 100 bytes of the database file, read through the descriptor that SQLite has.
 ///
 /// # Safety
 /// As for [`opened`].
 pub(crate) unsafe fn header(db: *mut ffi::sqlite3) -> Option<[u8; 100]> {
     // SAFETY: as the caller promises.
-    let file = unsafe { file_of(db, ffi::SQLITE_FCNTL_FILE_POINTER) };
-    if file.is_null() {
-        return None;
-    }
-    // SAFETY: `file` is valid; pMethods is null or a valid table while the file is open.
-    let read = unsafe { (*file).pMethods.as_ref() }?.xRead?;
+    let file = unsafe { opened_of(db, ffi::SQLITE_FCNTL_FILE_POINTER) }?.file.as_ref()?;
     let mut header = [0u8; 100];
-    // SAFETY: the buffer has as many bytes as are asked for.
-    let code = unsafe { read(file, header.as_mut_ptr().cast(), 100, 0) };
-    (code == ffi::SQLITE_OK).then_some(header)
+    file.read_exact_at(&mut header, 0).is_ok().then_some(header)
 }
 
 /// One of the connection's files; null where it is not open.
@@ -124,39 +131,168 @@ pub(crate) unsafe fn file_of(db: *mut ffi::sqlite3, operation: c_int) -> *mut ff
     if code == ffi::SQLITE_OK { file } else { ptr::null_mut() }
 }
 
-/// A changed copy of the methods of `unix`, made at the first use.
-struct Methods(OnceLock<(usize, ffi::sqlite3_io_methods)>);
-
-impl Methods {
-    /// Gives the file the changed methods; false where it does not have the methods that were copied.
-    ///
-    /// # Safety
-    /// `file` was just opened by `unix`.
-    unsafe fn put_on(
-        &'static self,
-        file: *mut ffi::sqlite3_file,
-        change: fn(&mut ffi::sqlite3_io_methods),
-    ) -> bool {
-        // SAFETY: a file that was opened has methods.
-        let original = unsafe { (*file).pMethods };
-        let (address, methods) = self.0.get_or_init(|| {
-            // SAFETY: as above; the struct is plain data.
-            let mut methods = unsafe { *original };
-            change(&mut methods);
-            (original as usize, methods)
-        });
-        if *address != original as usize {
-            return false;
-        }
-        // SAFETY: the new table is static and differs from the old one in functions of the same contract only.
-        unsafe { (*file).pMethods = methods };
-        true
-    }
-
-    fn is(&self, methods: *const ffi::sqlite3_io_methods) -> bool {
-        self.0.get().is_some_and(|(_, own)| ptr::eq(own, methods))
+/// What this layer has of one of the connection's files.
+///
+/// # Safety
+/// As for [`opened`], and SQLite does nothing with the connection while the result is used.
+unsafe fn opened_of<'a>(db: *mut ffi::sqlite3, operation: c_int) -> Option<&'a OpenFile> {
+    // SAFETY: as the caller promises.
+    let file = unsafe { file_of(db, operation) };
+    // SAFETY: a non-null result is a file object of the connection, which was opened with this layer; ours are those with its methods,
+    // and their state lives until they are closed.
+    unsafe {
+        (!file.is_null() && ptr::eq((*file).pMethods, &raw const METHODS))
+            .then(|| &*(*file.cast::<Handle>()).open)
     }
 }
+
+/// SQLite's file object, as this layer has it.
+#[repr(C)]
+struct Handle {
+    base: ffi::sqlite3_file,
+    open: *mut OpenFile,
+}
+
+/// What a file object has.
+struct OpenFile {
+    role: Role,
+    /// None for a `-wal` that does not exist.
+    file: Option<File>,
+    /// Where it was looked up.
+    folder: RawFd,
+    name: CString,
+    has_shared_lock: bool,
+    holder: Option<Holder>,
+    /// There was no `-shm` when the database was opened, and so there is none for the connection.
+    has_no_shm: bool,
+    shm: Option<Shm>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Database,
+    Wal,
+    Journal,
+}
+
+impl OpenFile {
+    fn size(&self) -> io::Result<u64> {
+        let Some(file) = &self.file else { return Ok(0) };
+        let size = file.metadata()?.len();
+        // SQLite asks for it where it is about to read the -wal from its beginning. One that begins with no header for frames has none;
+        // to compare it with the header that was not there, as SQLite does in its way without a -shm, would go on for ever.
+        if self.role == Role::Wal && !wal::may_have_frames(file, size)? {
+            return Ok(0);
+        }
+        Ok(size)
+    }
+
+    /// Fills the buffer from the file; what lies behind its end is zeros, and false.
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        let mut done = 0;
+        while let (Some(file), Some(rest)) = (&self.file, buffer.get_mut(done..).filter(|b| !b.is_empty())) {
+            match file.read_at(rest, offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(bytes) => done += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match buffer.get_mut(done..) {
+            Some(rest) if !rest.is_empty() => {
+                rest.fill(0);
+                Ok(false)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// The shared lock of a reader: a writer that waits for readers to go lets no new one come.
+    fn share(&mut self) -> c_int {
+        let Some(file) = self.file.as_ref() else { return ffi::SQLITE_IOERR_RDLOCK };
+        for (range, is_kept) in [(PENDING, false), (SHARED, true)] {
+            match lock::share(file, range) {
+                Answer::Granted => {}
+                Answer::Held(holder) => {
+                    lock::release(file, PENDING);
+                    self.holder = holder;
+                    return ffi::SQLITE_BUSY;
+                }
+                Answer::Failed(error) => {
+                    lock::release(file, PENDING);
+                    return failed(&error, ffi::SQLITE_IOERR_RDLOCK);
+                }
+            }
+            if is_kept {
+                lock::release(file, PENDING);
+            }
+        }
+        self.has_shared_lock = true;
+        ffi::SQLITE_OK
+    }
+
+    fn shm(&mut self) -> Result<&mut Shm, c_int> {
+        if self.shm.is_none() {
+            let mut name = self.name.as_bytes().to_vec();
+            name.extend_from_slice(b"-shm");
+            let name = CString::new(name).map_err(|_| ffi::SQLITE_CANTOPEN)?;
+            let file =
+                open_locked(self.folder, &name).map_err(|error| failed(&error, ffi::SQLITE_CANTOPEN))?;
+            self.shm = Some(Shm::new(file));
+        }
+        self.shm.as_mut().ok_or(ffi::SQLITE_CANTOPEN)
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let (Some(file), Role::Database) = (self.file.take(), self.role) {
+            lock::release(&file, ALL);
+            keep::close(file);
+        }
+    }
+}
+
+/// Opens a file that others may hold locks on.
+fn open_locked(folder: RawFd, name: &CStr) -> io::Result<File> {
+    let (kind, stamp) = location::look(folder, name)?;
+    if kind != Kind::File {
+        return Err(io::Error::other("not a regular file"));
+    }
+    match keep::take(stamp.device, stamp.inode) {
+        Some(file) => Ok(file),
+        None => location::open(folder, name),
+    }
+}
+
+/// The result code for an error of the operating system, which SQLite asks for next.
+fn failed(error: &io::Error, code: c_int) -> c_int {
+    // SAFETY: the address of this thread's errno.
+    unsafe { *libc::__errno_location() = error.raw_os_error().unwrap_or(0) };
+    code
+}
+
+static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
+    iVersion: 2,
+    xClose: Some(close),
+    xRead: Some(read),
+    xWrite: Some(write),
+    xTruncate: Some(truncate),
+    xSync: Some(sync),
+    xFileSize: Some(file_size),
+    xLock: Some(lock_database),
+    xUnlock: Some(unlock_database),
+    xCheckReservedLock: Some(check_reserved_lock),
+    xFileControl: Some(file_control),
+    xSectorSize: Some(sector_size),
+    xDeviceCharacteristics: Some(device_characteristics),
+    xShmMap: Some(shm_map),
+    xShmLock: Some(shm_lock),
+    xShmBarrier: Some(shm_barrier),
+    xShmUnmap: Some(shm_unmap),
+    xFetch: None,
+    xUnfetch: None,
+};
 
 unsafe extern "C" fn open(
     _vfs: *mut ffi::sqlite3_vfs,
@@ -167,138 +303,278 @@ unsafe extern "C" fn open(
 ) -> c_int {
     // SAFETY: SQLite hands in an object of szOsFile bytes; null methods tell it that there is nothing to close.
     unsafe { (*file).pMethods = ptr::null() };
-    let unix = UNIX.load(Ordering::Acquire);
-    // SAFETY: set before this function could be called, and valid as long as SQLite is.
-    let Some(open) = (unsafe { (*unix).xOpen }) else { return ffi::SQLITE_CANTOPEN };
     if name.is_null() {
         return ffi::SQLITE_CANTOPEN; // a temporary file
     }
-    // SAFETY: the name ends with a NUL byte; the URI parameters lie behind it.
-    let path = unsafe { CStr::from_ptr(name) };
-    // `unix` looks at the kind of a journal only to give a new one the owner of its database. As root it would do so
-    // to an old one too; a super-journal is the kind that it opens read-only without that.
-    let untouched = ffi::SQLITE_OPEN_READONLY | ffi::SQLITE_OPEN_SUPER_JOURNAL;
-    match flags & KIND {
-        ffi::SQLITE_OPEN_MAIN_DB if flags & WRITING == 0 && what_lies(path, "") == Lies::File => {
-            // SAFETY: the call's own arguments, passed on to the layer they are meant for.
-            let code = unsafe { open(unix, name, file, flags, flags_out) };
-            if code != ffi::SQLITE_OK {
-                return code;
-            }
-            let is_usable = match what_lies(path, "-shm") {
-                Lies::File => true,
-                // SAFETY: the file was opened by `unix` just now.
-                Lies::Nothing => unsafe { WITHOUT_SHM.put_on(file, take_shm_away) },
-                Lies::Else => false,
-            };
-            // SAFETY: as above.
-            if is_usable { code } else { unsafe { close_again(file) } }
-        }
-        ffi::SQLITE_OPEN_WAL => {
-            let lies = what_lies(path, "");
-            let name = match lies {
-                Lies::File => name,
-                Lies::Nothing => NO_WAL.as_ptr(),
-                Lies::Else => return ffi::SQLITE_CANTOPEN,
-            };
-            // SAFETY: as above; NO_WAL is static.
-            let code = unsafe { open(unix, name, file, untouched, ptr::null_mut()) };
-            if code != ffi::SQLITE_OK {
-                return code;
-            }
-            // SAFETY: the file was opened by `unix` just now.
-            if lies == Lies::Nothing && !unsafe { WITHOUT_WAL.put_on(file, |_| ()) } {
-                // SAFETY: as above.
-                return unsafe { close_again(file) };
-            }
-            if !flags_out.is_null() {
-                // SAFETY: not null, then it points to the caller's flags.
-                unsafe { *flags_out = ffi::SQLITE_OPEN_READONLY | ffi::SQLITE_OPEN_WAL };
-            }
-            code
-        }
+    // SAFETY: the name ends with a NUL byte.
+    let Some((folder, name)) = location::parse_sqlite_name(unsafe { CStr::from_ptr(name) }) else {
+        return ffi::SQLITE_CANTOPEN;
+    };
+    let opened = match flags & KIND {
+        ffi::SQLITE_OPEN_MAIN_DB if flags & WRITING == 0 => open_database(folder, name),
+        ffi::SQLITE_OPEN_WAL => open_wal(folder, name),
         // To see whether the journal is hot.
-        ffi::SQLITE_OPEN_MAIN_JOURNAL if flags & WRITING == 0 && what_lies(path, "") == Lies::File => {
-            // SAFETY: as above.
-            unsafe { open(unix, name, file, untouched, flags_out) }
+        ffi::SQLITE_OPEN_MAIN_JOURNAL if flags & WRITING == 0 => {
+            location::open(folder, &name).map(|file| OpenFile::new(Role::Journal, Some(file), folder, name))
         }
         // Temporary files are kept in memory, and nothing else is ever needed by a reader.
-        _ => ffi::SQLITE_CANTOPEN,
+        _ => return ffi::SQLITE_CANTOPEN,
+    };
+    match opened {
+        Ok(opened) => {
+            // SAFETY: as above; flags_out is null or points to the caller's flags.
+            unsafe {
+                (*file.cast::<Handle>()).open = Box::into_raw(Box::new(opened));
+                (*file).pMethods = &raw const METHODS;
+                if !flags_out.is_null() {
+                    *flags_out = ffi::SQLITE_OPEN_READONLY | (flags & KIND);
+                }
+            }
+            ffi::SQLITE_OK
+        }
+        Err(error) => failed(&error, ffi::SQLITE_CANTOPEN),
     }
 }
 
-/// Undoes an open that cannot be used.
+impl OpenFile {
+    fn new(role: Role, file: Option<File>, folder: RawFd, name: CString) -> Self {
+        let (has_shared_lock, has_no_shm) = (false, false);
+        Self { role, file, folder, name, has_shared_lock, holder: None, has_no_shm, shm: None }
+    }
+}
+
+fn open_database(folder: RawFd, name: CString) -> io::Result<OpenFile> {
+    let mut shm = name.as_bytes().to_vec();
+    shm.extend_from_slice(b"-shm");
+    let has_no_shm = match location::look(folder, &CString::new(shm)?) {
+        Ok((Kind::File, _)) => false,
+        Ok(_) => return Err(io::Error::other("not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(error),
+    };
+    let file = open_locked(folder, &name)?;
+    let mut opened = OpenFile::new(Role::Database, Some(file), folder, name);
+    opened.has_no_shm = has_no_shm;
+    Ok(opened)
+}
+
+fn open_wal(folder: RawFd, name: CString) -> io::Result<OpenFile> {
+    let file = match location::open(folder, &name) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(OpenFile::new(Role::Wal, file, folder, name))
+}
+
+/// The state of a file object that SQLite hands in.
 ///
 /// # Safety
-/// `file` was just opened by `unix`.
-unsafe fn close_again(file: *mut ffi::sqlite3_file) -> c_int {
-    // SAFETY: an open file has methods, and this is its only close.
+/// `file` was opened by [`open`] and is not closed; nothing else uses the result's target while the result lives, because SQLite uses a
+/// connection in one thread at a time.
+unsafe fn state<'a>(file: *mut ffi::sqlite3_file) -> &'a mut OpenFile {
+    // SAFETY: as the caller promises; made by Box::into_raw.
+    unsafe { &mut *(*file.cast::<Handle>()).open }
+}
+
+unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
+    // SAFETY: made by `open`, closed once.
     unsafe {
-        if let Some(close) = (*(*file).pMethods).xClose {
-            close(file);
-        }
+        drop(Box::from_raw((*file.cast::<Handle>()).open));
         (*file).pMethods = ptr::null();
     }
-    ffi::SQLITE_CANTOPEN
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn read(
+    file: *mut ffi::sqlite3_file,
+    bytes: *mut c_void,
+    amount: c_int,
+    offset: ffi::sqlite3_int64,
+) -> c_int {
+    let (Ok(amount), Ok(offset)) = (usize::try_from(amount), u64::try_from(offset)) else {
+        return ffi::SQLITE_IOERR_READ;
+    };
+    // SAFETY: SQLite's buffer has as many bytes as it says, and is nobody else's during the call.
+    let buffer = unsafe { std::slice::from_raw_parts_mut(bytes.cast::<u8>(), amount) };
+    // SAFETY: see `state`.
+    match unsafe { state(file) }.read(buffer, offset) {
+        Ok(true) => ffi::SQLITE_OK,
+        Ok(false) => ffi::SQLITE_IOERR_SHORT_READ,
+        Err(error) => failed(&error, ffi::SQLITE_IOERR_READ),
+    }
+}
+
+unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut ffi::sqlite3_int64) -> c_int {
+    // SAFETY: see `state`.
+    match unsafe { state(file) }.size() {
+        Ok(bytes) => {
+            // SAFETY: SQLite's place for the result.
+            unsafe { *size = i64::try_from(bytes).unwrap_or(i64::MAX) };
+            ffi::SQLITE_OK
+        }
+        Err(error) => failed(&error, ffi::SQLITE_IOERR_FSTAT),
+    }
+}
+
+unsafe extern "C" fn lock_database(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
+    // SAFETY: see `state`.
+    let open = unsafe { state(file) };
+    match level {
+        ffi::SQLITE_LOCK_NONE => ffi::SQLITE_OK,
+        ffi::SQLITE_LOCK_SHARED if open.has_shared_lock => ffi::SQLITE_OK,
+        ffi::SQLITE_LOCK_SHARED => open.share(),
+        // To write, or to roll back what somebody else has written.
+        _ => ffi::SQLITE_READONLY,
+    }
+}
+
+unsafe extern "C" fn unlock_database(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
+    // SAFETY: see `state`.
+    let open = unsafe { state(file) };
+    if level == ffi::SQLITE_LOCK_NONE && open.has_shared_lock {
+        open.has_shared_lock = false;
+        if let Some(file) = &open.file {
+            lock::release(file, ALL);
+        }
+    }
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, is_locked: *mut c_int) -> c_int {
+    // SAFETY: see `state`.
+    let held = unsafe { state(file) }.file.as_ref().map_or(Ok(None), |file| lock::held(file, RESERVED));
+    match held {
+        Ok(held) => {
+            // SAFETY: SQLite's place for the result.
+            unsafe { *is_locked = c_int::from(held.is_some()) };
+            ffi::SQLITE_OK
+        }
+        Err(error) => failed(&error, ffi::SQLITE_IOERR_CHECKRESERVEDLOCK),
+    }
+}
+
+unsafe extern "C" fn shm_map(
+    file: *mut ffi::sqlite3_file,
+    region: c_int,
+    size: c_int,
+    _extend: c_int,
+    memory: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: see `state`.
+    let open = unsafe { state(file) };
+    let (address, code) = if open.has_no_shm {
+        (ptr::null_mut(), ffi::SQLITE_READONLY_CANTINIT)
+    } else {
+        match open.shm() {
+            Ok(shm) => shm.region(region, size),
+            Err(code) => (ptr::null_mut(), code),
+        }
+    };
+    // SAFETY: SQLite's place for the result.
+    unsafe { *memory = address };
+    code
+}
+
+unsafe extern "C" fn shm_lock(
+    file: *mut ffi::sqlite3_file,
+    first: c_int,
+    count: c_int,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: see `state`.
+    match &unsafe { state(file) }.shm {
+        Some(shm) => shm.lock(first, count, flags),
+        // Nobody is there to see it.
+        None => ffi::SQLITE_OK,
+    }
+}
+
+unsafe extern "C" fn shm_barrier(_file: *mut ffi::sqlite3_file) {
+    std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, _delete: c_int) -> c_int {
+    // SAFETY: see `state`.
+    unsafe { state(file) }.shm = None;
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn write(
+    _file: *mut ffi::sqlite3_file,
+    _bytes: *const c_void,
+    _amount: c_int,
+    _offset: ffi::sqlite3_int64,
+) -> c_int {
+    ffi::SQLITE_READONLY
+}
+
+unsafe extern "C" fn truncate(_file: *mut ffi::sqlite3_file, _size: ffi::sqlite3_int64) -> c_int {
+    ffi::SQLITE_READONLY
+}
+
+unsafe extern "C" fn sync(_file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int {
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn file_control(_: *mut ffi::sqlite3_file, _: c_int, _: *mut c_void) -> c_int {
+    ffi::SQLITE_NOTFOUND
+}
+
+unsafe extern "C" fn sector_size(_file: *mut ffi::sqlite3_file) -> c_int {
+    4096
+}
+
+unsafe extern "C" fn device_characteristics(_file: *mut ffi::sqlite3_file) -> c_int {
+    // Large values may be read past the page cache.
+    ffi::SQLITE_IOCAP_SUBPAGE_READ
 }
 
 unsafe extern "C" fn delete(_vfs: *mut ffi::sqlite3_vfs, _name: *const c_char, _sync: c_int) -> c_int {
     ffi::SQLITE_IOERR_DELETE
 }
 
-/// What lies at a path.
-#[derive(PartialEq)]
-enum Lies {
-    Nothing,
-    /// A regular file, or something that cannot be looked at: opening it reports the error.
-    File,
-    /// A directory, a symbolic link, or a FIFO, whose open would wait for a writer that never comes.
-    Else,
+/// Is there a `-wal`, or a journal that has something in it?
+unsafe extern "C" fn access(
+    _vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    what: c_int,
+    result: *mut c_int,
+) -> c_int {
+    // SAFETY: the name ends with a NUL byte.
+    let found = location::parse_sqlite_name(unsafe { CStr::from_ptr(name) })
+        .and_then(|(folder, name)| location::look(folder, &name).ok());
+    let is_there = found.is_some_and(|(kind, stamp)| kind != Kind::File || stamp.size > 0);
+    // SAFETY: SQLite's place for the result.
+    unsafe { *result = c_int::from(is_there && what == ffi::SQLITE_ACCESS_EXISTS) };
+    ffi::SQLITE_OK
 }
 
-fn what_lies(name: &CStr, suffix: &str) -> Lies {
-    let mut path = OsString::from(OsStr::from_bytes(name.to_bytes()));
-    path.push(suffix);
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Lies::Else,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Lies::Nothing,
-        _ => Lies::File,
+/// The names of a [`Location`](crate::location::Location) are whole.
+unsafe extern "C" fn full_pathname(
+    _vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    size: c_int,
+    out: *mut c_char,
+) -> c_int {
+    // SAFETY: the name ends with a NUL byte; the result has room for `size` bytes.
+    unsafe {
+        let name = CStr::from_ptr(name).to_bytes_with_nul();
+        if usize::try_from(size).is_ok_and(|size| name.len() <= size) {
+            out.copy_from_nonoverlapping(name.as_ptr().cast(), name.len());
+            return ffi::SQLITE_OK;
+        }
     }
+    ffi::SQLITE_CANTOPEN
 }
 
-fn take_shm_away(methods: &mut ffi::sqlite3_io_methods) {
-    methods.xShmMap = Some(shm_map);
-    methods.xShmLock = Some(shm_lock);
-    methods.xShmBarrier = Some(shm_barrier);
-    methods.xShmUnmap = Some(shm_unmap);
+unsafe extern "C" fn sleep(_vfs: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
+    let asked = Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
+    std::thread::sleep(asked.min(SLEEP));
+    microseconds
 }
 
-unsafe extern "C" fn shm_map(
-    _file: *mut ffi::sqlite3_file,
-    _region: c_int,
-    _size: c_int,
-    _extend: c_int,
-    memory: *mut *mut c_void,
-) -> c_int {
-    // SAFETY: SQLite's pointer to the place for the result.
-    unsafe { *memory = ptr::null_mut() };
-    ffi::SQLITE_READONLY_CANTINIT
-}
-
-unsafe extern "C" fn shm_lock(
-    _file: *mut ffi::sqlite3_file,
-    _offset: c_int,
-    _n: c_int,
-    _flags: c_int,
-) -> c_int {
-    ffi::SQLITE_OK
-}
-
-unsafe extern "C" fn shm_barrier(_file: *mut ffi::sqlite3_file) {
-    // SQLite compares copies of its own memory behind this barrier; one thread needs none, a fence costs nothing.
-    std::sync::atomic::fence(Ordering::SeqCst);
-}
-
-unsafe extern "C" fn shm_unmap(_file: *mut ffi::sqlite3_file, _delete: c_int) -> c_int {
-    ffi::SQLITE_OK
+unsafe extern "C" fn get_last_error(_: *mut ffi::sqlite3_vfs, _: c_int, _: *mut c_char) -> c_int {
+    // SAFETY: the address of this thread's errno.
+    unsafe { *libc::__errno_location() }
 }

@@ -50,11 +50,11 @@ impl Import<'_> {
         if let Some(options) = options.as_object_mut() {
             options.remove("force");
         }
-        let path = access::source_path(self.request.path)?;
+        let location = access::source_path(self.request.path)?;
         Ok(json!({
             // Another version may convert another way.
             "version": env!("CARGO_PKG_VERSION"),
-            "path": path.to_string_lossy(),
+            "path": location.path().to_string_lossy(),
             "target_schema": self.schema,
             "mode": self.request.mode.as_str(),
             "on_error": match self.request.on_error {

@@ -8,12 +8,15 @@ mod corpus;
 mod damage;
 mod datetime;
 mod errors;
+mod folder;
+mod locks;
 mod orphan;
 mod pages;
 mod reference;
 mod rows;
 mod snapshot;
 mod untouched;
+mod wal;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
