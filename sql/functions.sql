@@ -42,7 +42,8 @@ COMMENT ON FUNCTION aliaport_plan(text, name, text, jsonb)
 CREATE FUNCTION aliaport_inspect(
     path          text,
     target_schema name  DEFAULT NULL,
-    options       jsonb DEFAULT '{}'
+    options       jsonb DEFAULT '{}',
+    mode          text  DEFAULT 'create'
 ) RETURNS TABLE (
     severity    text,
     code        text,
@@ -53,8 +54,8 @@ CREATE FUNCTION aliaport_inspect(
     message     text,
     suggestion  text
 ) LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 50
-AS 'MODULE_PATHNAME', 'aliaport_inspect_wrapper';
-COMMENT ON FUNCTION aliaport_inspect(text, name, jsonb)
+AS 'MODULE_PATHNAME', 'aliaport_inspect_for_wrapper';
+COMMENT ON FUNCTION aliaport_inspect(text, name, jsonb, text)
     IS 'shows what stands in the way of importing a SQLite database; writes nothing';
 
 CREATE FUNCTION aliaport_validate(
@@ -90,5 +91,5 @@ COMMENT ON FUNCTION aliaport_import_version() IS 'the version of the loaded alia
 -- These read files with the rights of the server's operating-system user: nobody but those who are granted it.
 REVOKE ALL ON FUNCTION aliaport_import(text, name, text, boolean, text, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION aliaport_plan(text, name, text, jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION aliaport_inspect(text, name, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION aliaport_inspect(text, name, jsonb, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION aliaport_validate(text, name, jsonb) FROM PUBLIC;

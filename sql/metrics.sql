@@ -2,7 +2,8 @@
 -- that landed rows in it. Nothing is counted here: what a table has now is what PostgreSQL's statistics say.
 CREATE VIEW aliaport.metrics AS
 WITH last_run AS (
-    SELECT DISTINCT ON (r.target_schema) r.*
+    SELECT DISTINCT ON (r.target_schema) r.target_schema, r.run_id, r.started_at, r.finished_at, r.status, r.rows_imported, r.rows_rejected,
+        r.source_bytes
     FROM aliaport.run AS r WHERE NOT r.dry_run ORDER BY r.target_schema, r.run_id DESC
 ), last_success AS (
     SELECT DISTINCT ON (r.target_schema) r.target_schema, coalesce(r.finished_at, r.started_at) AS ended_at

@@ -123,6 +123,33 @@ fn aliaport_plan(
 
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
+fn aliaport_inspect_for(
+    path: Argument<Option<&str>>,
+    target_schema: Argument<Option<&CStr>>,
+    options: Argument<Option<JsonB>>,
+    mode: Argument<Option<&str>>,
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(severity, String),
+            name!(code, String),
+            name!(table_name, Option<String>),
+            name!(column_name, Option<String>),
+            name!(row_count, Option<i64>),
+            name!(sample, Option<JsonB>),
+            name!(message, String),
+            name!(suggestion, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    inspected(path, target_schema, options, Some(mode)).map_err(Error::into_report)
+}
+
+/// What the SQL definition of 0.1.0 names, with three arguments. It is called until `ALTER EXTENSION aliaport_import UPDATE` has run.
+#[allow(clippy::type_complexity)] // the column list is the contract
+#[pg_extern(sql = false)]
 fn aliaport_inspect(
     path: Argument<Option<&str>>,
     target_schema: Argument<Option<&CStr>>,
@@ -143,17 +170,43 @@ fn aliaport_inspect(
     >,
     ErrorReport,
 > {
-    let inspect = || -> Result<_> {
-        let found = if encoding::is_utf8() {
-            let path = required_path(path.read()?)?;
-            let schema = target::schema(schema_argument(target_schema.read()?)?)?;
-            let options = options.read()?.map_or_else(empty_object, |o| o.0);
-            inspect::inspect(path, &schema, &options)?
-        } else {
-            // Neither the names nor the values of the source have a form in this database.
-            vec![inspect::wrong_encoding()?]
-        };
-        Ok(found
+    inspected(path, target_schema, options, None).map_err(Error::into_report)
+}
+
+#[allow(clippy::type_complexity)] // the column list is the contract
+fn inspected(
+    path: Argument<Option<&str>>,
+    target_schema: Argument<Option<&CStr>>,
+    options: Argument<Option<JsonB>>,
+    mode: Option<Argument<Option<&str>>>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(severity, String),
+            name!(code, String),
+            name!(table_name, Option<String>),
+            name!(column_name, Option<String>),
+            name!(row_count, Option<i64>),
+            name!(sample, Option<JsonB>),
+            name!(message, String),
+            name!(suggestion, Option<String>),
+        ),
+    >,
+> {
+    let found = if encoding::is_utf8() {
+        let path = required_path(path.read()?)?;
+        let word = mode.map(|mode| mode.read()).transpose()?.flatten();
+        let mode = planning::mode(word.unwrap_or("create"))?;
+        let schema = target::schema(schema_argument(target_schema.read()?)?)?;
+        let options = options.read()?.map_or_else(empty_object, |o| o.0);
+        inspect::inspect(path, &schema, mode, &options)?
+    } else {
+        // Neither the names nor the values of the source have a form in this database.
+        vec![inspect::wrong_encoding()?]
+    };
+    Ok(TableIterator::new(
+        found
             .into_iter()
             .map(|f| {
                 (
@@ -167,9 +220,8 @@ fn aliaport_inspect(
                     f.suggestion,
                 )
             })
-            .collect::<Vec<_>>())
-    };
-    inspect().map(TableIterator::new).map_err(Error::into_report)
+            .collect::<Vec<_>>(),
+    ))
 }
 
 #[allow(clippy::type_complexity)] // the column list is the contract

@@ -30,6 +30,10 @@ pub struct Facts<'a> {
     pub mode: &'a str,
     /// Whether everything is undone at the end.
     pub dry_run: bool,
+    /// What happens to bad values, as a word.
+    pub on_error: &'a str,
+    /// What happens to orphans, as a word.
+    pub orphans: &'a str,
     /// The options as the caller gave them.
     pub options: &'a Json,
 }
@@ -49,6 +53,7 @@ pub struct Run {
 impl Run {
     /// Takes the number of a run and makes ready what a failure would need.
     pub fn begin(facts: &Facts<'_>) -> Result<Self> {
+        require_current()?;
         let id = spi::as_history_owner(|| {
             spi::one_mut::<i64>(
                 "SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('aliaport.run', 'run_id')::pg_catalog.regclass)",
@@ -56,7 +61,14 @@ impl Run {
             )
         })?
         .ok_or_else(|| unexpected("absence of the sequence of aliaport.run"))?;
-        let invoked_by = spi::one::<String>("SELECT SESSION_USER::text", &[])?;
+        let (invoked_by, database, server_version) = spi::rows(
+            "SELECT SESSION_USER::text, pg_catalog.current_database()::text, pg_catalog.current_setting('server_version')",
+            &[],
+            |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)),
+        )?
+        .into_iter()
+        .next()
+        .unwrap_or_default();
         let started_at = now();
         let row = json!({
             "run_id": id,
@@ -65,8 +77,12 @@ impl Run {
             "target_schema": facts.target_schema,
             "mode": facts.mode,
             "dry_run": facts.dry_run,
+            "on_error": facts.on_error,
+            "orphans": facts.orphans,
             "options": facts.options,
             "invoked_by": invoked_by,
+            "database": database,
+            "server_version": server_version,
             "status": "failed",
             "rows_imported": 0,
             "rows_rejected": 0,
@@ -76,6 +92,11 @@ impl Run {
         let will = Will::new(&row);
         progress::begin(id, started_at)?;
         Ok(Run { id, row: RefCell::new(row), will, holds_row: Cell::new(false), set_aside: Cell::new(0) })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> i64 {
+        self.id
     }
 
     /// The source is open: what it looks like.
@@ -139,6 +160,27 @@ impl Run {
     }
 }
 
+/// The history's tables and the functions' definitions come with the extension's version, the library with the installed files.
+///
+/// # Errors
+/// 55000 where the files are newer than what CREATE or ALTER EXTENSION has made of them in this database.
+pub fn require_current() -> Result<()> {
+    let installed = spi::one::<String>(
+        "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'aliaport_import'",
+        &[],
+    )?;
+    let library = env!("CARGO_PKG_VERSION");
+    match installed {
+        Some(installed) if installed != library => Err(Error::new(
+            pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("extension aliaport_import is of version {installed} in this database, its library of version {library}"),
+        )
+        .detail("A new version was installed, and this database has not been told of it yet.")
+        .hint("Run ALTER EXTENSION aliaport_import UPDATE;")),
+        _ => Ok(()),
+    }
+}
+
 /// The time as the rows of a run carry it: Unix seconds.
 pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
@@ -153,13 +195,15 @@ fn without_nul(text: &str) -> String {
 pub fn write(row: &Json) -> Result<()> {
     spi::run_with(
         "INSERT INTO aliaport.run AS old (run_id, started_at, finished_at, path, source_fingerprint, target_schema, mode, dry_run, \
-             options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by, state) OVERRIDING SYSTEM VALUE \
+             on_error, orphans, options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by, state, database, \
+             server_version) OVERRIDING SYSTEM VALUE \
          SELECT run_id, pg_catalog.to_timestamp(started_at), pg_catalog.to_timestamp(finished_at), path, source_fingerprint, \
-             target_schema, mode, dry_run, options, status, source_bytes, rows_imported, rows_rejected, error, invoked_by, \
-             NULLIF(state, 'null') \
+             target_schema, mode, dry_run, on_error, orphans, options, status, source_bytes, rows_imported, rows_rejected, error, \
+             invoked_by, NULLIF(state, 'null'), database, server_version \
          FROM pg_catalog.jsonb_to_record($1) AS new (run_id bigint, started_at float8, finished_at float8, path text, \
-             source_fingerprint text, target_schema name, mode text, dry_run boolean, options jsonb, status text, \
-             source_bytes bigint, rows_imported bigint, rows_rejected bigint, error text, invoked_by name, state jsonb) \
+             source_fingerprint text, target_schema name, mode text, dry_run boolean, on_error text, orphans text, options jsonb, \
+             status text, source_bytes bigint, rows_imported bigint, rows_rejected bigint, error text, invoked_by name, \
+             state jsonb, database name, server_version text) \
          ON CONFLICT (run_id) DO UPDATE SET finished_at = excluded.finished_at, source_fingerprint = excluded.source_fingerprint, \
              status = excluded.status, source_bytes = excluded.source_bytes, rows_imported = excluded.rows_imported, \
              rows_rejected = excluded.rows_rejected, error = excluded.error, \

@@ -17,7 +17,7 @@ mod server;
 pub use server::wrong_encoding;
 
 use aliaport_plan::audit::{self, Obstacle, interface_code};
-use aliaport_plan::build;
+use aliaport_plan::build::{self, Mode};
 use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::convert::{Converter, Rules, Zone};
 use aliaport_plan::finding::{Finding, Severity};
@@ -26,7 +26,7 @@ use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
 
 use super::error::{Result, unexpected};
-use super::planning;
+use super::{past, planning};
 
 /// One row of `aliaport_inspect`.
 #[derive(Clone, Debug)]
@@ -65,11 +65,16 @@ impl Observation {
     }
 }
 
-/// Looks at the file at `path` as if it were to be imported into `schema` in mode create. Writes nothing.
+/// Looks at the file at `path` as if it were to be imported into `schema` in this mode. Writes nothing.
 ///
 /// Errors come first, then warnings, then what is only worth knowing; within each, the tables in the order in which they
 /// would be loaded.
-pub fn inspect(path: &str, schema: &str, options: &serde_json::Value) -> Result<Vec<Observation>> {
+pub fn inspect(
+    path: &str,
+    schema: &str,
+    mode: Mode,
+    options: &serde_json::Value,
+) -> Result<Vec<Observation>> {
     let opened = planning::open(path, options)?;
     let mut out = integrity::observe(&opened.source)?;
     let mut profiles = Profiles::new();
@@ -78,8 +83,9 @@ pub fn inspect(path: &str, schema: &str, options: &serde_json::Value) -> Result<
             profiles.insert(table.name.clone(), opened.source.profile(table)?);
         }
     }
-    let target = planning::target(&opened.catalogue, &opened.options, schema)?;
-    let audited = audit::plan_despite(&opened.catalogue, &profiles, &target, &opened.options)?;
+    let target = planning::target(&opened.catalogue, &opened.options, schema, mode)?;
+    let mut audited = audit::plan_despite(&opened.catalogue, &profiles, &target, &opened.options, mode)?;
+    past::settle(&mut audited.plan)?;
     out.extend(audited.obstacles.iter().map(obstacle));
     out.extend(audited.plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
     let mut seen = Vec::with_capacity(audited.plan.tables.len());
@@ -153,7 +159,8 @@ fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Table> {
 }
 
 fn obstacle(obstacle: &Obstacle) -> Observation {
-    let Finding { severity, code, table, column, message, count, about: _ } = obstacle.finding.clone();
+    let Finding { severity, code, table, column, message, count, about: _, statement: _ } =
+        obstacle.finding.clone();
     Observation {
         severity,
         code,
@@ -175,7 +182,8 @@ fn finding(finding: &Finding, catalogue: &Catalogue) -> Observation {
         count: finding.count,
         sample: None,
         message: finding.message.clone(),
-        suggestion: audit::of_finding(finding, catalogue),
+        suggestion: (finding.statement.as_ref().map(|s| format!("-- postgresql\n{s};")))
+            .or_else(|| audit::of_finding(finding, catalogue)),
     }
 }
 

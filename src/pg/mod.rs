@@ -24,6 +24,7 @@ mod memory;
 mod operator;
 mod original;
 mod orphan;
+mod past;
 mod planning;
 mod progress;
 mod quiet;

@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::guard::Held;
-use super::{access, guc, interrupt, target};
+use super::{access, guc, interrupt, past, target};
 
 /// A source that is open, in its one snapshot, with the plan for it.
 pub struct Planned {
@@ -57,7 +57,9 @@ pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
 }
 
 /// What `schema`, and the other schemas that options name, hold already.
-pub fn target(catalogue: &Catalogue, options: &Options, schema: &str) -> Result<Target> {
+///
+/// For the modes that tell drift, with what earlier runs left behind.
+pub fn target(catalogue: &Catalogue, options: &Options, schema: &str, mode: Mode) -> Result<Target> {
     // Existing relations match by name, as declared or as the options spell it, without regard to case.
     let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
     wanted.extend(catalogue.tables.iter().map(|t| spell(&t.name, options.identifiers).to_lowercase()));
@@ -65,7 +67,9 @@ pub fn target(catalogue: &Catalogue, options: &Options, schema: &str) -> Result<
     let mut schemas = options.target_schemas();
     schemas.iter().try_for_each(|schema| target::require_schema(schema))?;
     schemas.push(schema.to_owned());
-    target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))
+    let mut target = target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))?;
+    past::read(&mut target, mode)?;
+    Ok(target)
 }
 
 /// Opens the file at `path` (checked first) and plans its import into `schema`.
@@ -77,8 +81,9 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
             profiles.insert(table.name.clone(), source.profile(table)?);
         }
     }
-    let target = target(&catalogue, &options, schema)?;
-    let plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
+    let target = target(&catalogue, &options, schema, mode)?;
+    let mut plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
+    past::settle(&mut plan)?;
     Ok(Planned { source, catalogue, plan, options })
 }
 

@@ -1,12 +1,14 @@
 //! The report of a run: reads the history and the catalogue with the caller's own rights, `aliaport_plan::report` writes it.
 
-use aliaport_plan::report::{ForeignKey, Format, Noted, RejectedGroup, Report, Run, Sample, Table, Warning};
+use aliaport_plan::report::{
+    ForeignKey, Format, Noted, RejectedGroup, Report, Run, Sample, Table, Warning, values_of,
+};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result, unexpected};
 use super::planning::bad_argument;
-use super::spi;
+use super::{history, spi};
 
 /// Rejected rows shown for each reason.
 const SAMPLES: i32 = 5;
@@ -17,6 +19,7 @@ const INSTANT: &str = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'";
 /// The report of run `run_id`, or of the latest, in the format of that name.
 pub fn report(run_id: Option<i64>, format: &str) -> Result<String> {
     let format = Format::parse(format).ok_or_else(|| bad_argument("format", format, &Format::WORDS))?;
+    history::require_current()?;
     let run = run(run_id)?;
     let (tables, noted) = tables(&run)?;
     let foreign_keys = foreign_keys(run.run_id)?;
@@ -30,7 +33,7 @@ fn run(run_id: Option<i64>) -> Result<Run> {
          pg_catalog.to_char(finished_at AT TIME ZONE 'UTC', {INSTANT}), \
          (extract(epoch FROM finished_at OPERATOR(pg_catalog.-) started_at) OPERATOR(pg_catalog.*) 1000000)::bigint, \
          path, source_fingerprint, source_bytes, target_schema::text, mode, dry_run, options, status, rows_imported, \
-         rows_rejected, error, invoked_by::text \
+         rows_rejected, error, invoked_by::text, on_error, orphans, database::text, server_version \
          FROM aliaport.run WHERE $1 IS NULL OR run_id OPERATOR(pg_catalog.=) $1 \
          ORDER BY run_id DESC LIMIT 1"
     );
@@ -52,6 +55,10 @@ fn run(run_id: Option<i64>) -> Result<Run> {
             rows_rejected: row.get(14)?,
             error: row.get(15)?,
             invoked_by: row.get(16)?.unwrap_or_default(),
+            on_error: row.get(17)?,
+            orphans: row.get(18)?,
+            database: row.get(19)?,
+            server_version: row.get(20)?,
         })
     })?;
     found.into_iter().next().ok_or_else(|| match run_id {
@@ -185,11 +192,14 @@ fn rejected(run_id: i64) -> Result<Vec<RejectedGroup>> {
              pg_catalog.row_number() OVER (PARTITION BY table_name, column_name, sqlstate, action ORDER BY source_key) AS n \
            FROM aliaport.rejected_row r WHERE run_id OPERATOR(pg_catalog.=) $1) \
          SELECT r.table_name, r.column_name, r.sqlstate, r.action, k.found, r.source_key, r.storage_class, \
-           pg_catalog.left(CASE pg_catalog.jsonb_typeof(r.row_data OPERATOR(pg_catalog.->) r.column_name) \
-             WHEN 'object' THEN 'X' OPERATOR(pg_catalog.||) pg_catalog.quote_literal(r.row_data OPERATOR(pg_catalog.->) r.column_name OPERATOR(pg_catalog.->>) 'hex') \
-             ELSE r.row_data OPERATOR(pg_catalog.->>) r.column_name END, 400), \
+           v.names, v.texts, \
            pg_catalog.left(r.reason, 2000) \
          FROM ranked k JOIN aliaport.rejected_row r ON r.ctid OPERATOR(pg_catalog.=) k.place \
+         CROSS JOIN LATERAL (SELECT pg_catalog.array_agg(m.key) AS names, \
+             pg_catalog.array_agg(pg_catalog.left(CASE pg_catalog.jsonb_typeof(m.value) \
+               WHEN 'object' THEN 'X' OPERATOR(pg_catalog.||) pg_catalog.quote_literal(m.value OPERATOR(pg_catalog.->>) 'hex') \
+               ELSE m.value OPERATOR(pg_catalog.#>>) '{}' END, 400)) AS texts \
+           FROM pg_catalog.jsonb_each(r.row_data) AS m WHERE pg_catalog.strpos(r.column_name, m.key) OPERATOR(pg_catalog.>) 0) AS v \
          WHERE k.n OPERATOR(pg_catalog.<=) $2 \
          ORDER BY r.table_name COLLATE \"C\", r.column_name COLLATE \"C\", r.sqlstate COLLATE \"C\", r.action COLLATE \"C\", k.n",
         &[run_id.into(), SAMPLES.into()],
@@ -202,11 +212,14 @@ fn rejected(run_id: i64) -> Result<Vec<RejectedGroup>> {
                 count: row.get(5)?.unwrap_or(0),
                 samples: Vec::new(),
             };
+            let names = row.get::<Vec<String>>(8)?.unwrap_or_default();
+            let texts = row.get::<Vec<Option<String>>>(9)?.unwrap_or_default();
+            let values: Vec<(String, Option<String>)> = names.into_iter().zip(texts).collect();
             let sample = Sample {
                 source_key: row.get::<JsonB>(6)?.map_or(serde_json::Value::Null, |k| k.0),
                 storage_class: row.get(7)?,
-                value: row.get(8)?,
-                reason: row.get(9)?.unwrap_or_default(),
+                value: group.column_name.as_deref().and_then(|names| values_of(names, &values)),
+                reason: row.get(10)?.unwrap_or_default(),
             };
             Ok((group, sample))
         },

@@ -27,7 +27,7 @@ use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
-use super::{access, compat, history, memory, orphan, progress, spi, subxact, target};
+use super::{access, compat, history, memory, orphan, past, progress, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -58,6 +58,8 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
         target_schema: &schema,
         mode: request.mode.as_str(),
         dry_run: request.dry_run,
+        on_error: request.on_error.as_str(),
+        orphans: request.orphans.as_str(),
         options: request.options,
     })?;
     let whole = || {
@@ -311,6 +313,9 @@ impl<'a> Import<'a> {
 
     fn complete(mut self) -> Result<Outcome> {
         let state = self.state()?;
+        if !self.request.dry_run {
+            past::record(self.run.id(), self.plan)?;
+        }
         Ok(Outcome { state, ..self.outcome() })
     }
 }

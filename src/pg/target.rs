@@ -2,7 +2,7 @@
 
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
-use aliaport_plan::target::{EmptyBy, Target, TargetColumn, TargetRelation};
+use aliaport_plan::target::{EmptyBy, Past, Target, TargetColumn, TargetRelation};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -193,6 +193,7 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
         server_version: server_version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0),
         relations: relations.into_iter().map(|(_, relation)| relation).collect(),
         empty_by,
+        past: Past::default(),
     })
 }
 

@@ -6,6 +6,7 @@
 //! indexes, `step` puts it all in order.
 
 mod draft;
+mod drift;
 mod error;
 mod existing;
 mod foreign;
@@ -124,7 +125,7 @@ pub fn build(
     request: &Request<'_>,
 ) -> Result<Plan, PlanError> {
     let options = request.options;
-    request::check_names(catalogue, options)?;
+    request::check_names(catalogue, &target.past, options)?;
     let relations = Relations::of(target);
     let mut plan = Plan { timezone: options.timezone.clone(), ..Plan::default() };
     let tables = select(catalogue, &relations, target, options, &mut plan);
@@ -136,6 +137,7 @@ pub fn build(
     let drafting = Drafting { target, options, profiles, relations };
     let mut drafts = drafting.tables(&tables, &mut schemas)?;
     check_mode(&drafts, request.mode)?;
+    drift::check_lost(&mut drafts, catalogue, request.mode, target, options, &mut plan)?;
 
     let search = foreign::find(catalogue, target, &drafting.relations, options, &mut drafts);
     for draft in &mut drafts {
@@ -161,12 +163,14 @@ pub fn build(
         })
         .collect();
     name_foreign_keys(&drafts, &mut foreign, &mut constraints, options);
+    let missing = drift::missing(&mut drafts, &keys, &foreign, options, target, &mut schemas);
 
     let order = load_order(drafts.len(), &foreign.references);
     let parts =
         step::Parts { drafts: &drafts, order: &order, creates: &creates, keys: &keys, foreign: &foreign };
     plan.steps = parts.steps(&plan.skipped, request.mode, target.empty_by);
     finish(&mut plan, drafts, &order.order, foreign, request);
+    drift::place(&mut plan, missing, &order.order);
     plan.findings.extend(others(catalogue, options));
     Ok(plan)
 }

@@ -80,6 +80,43 @@ fn column_line(column: &ColumnDefinition) -> String {
     line
 }
 
+/// `ALTER TABLE ... ADD COLUMN`, all columns in one statement.
+#[must_use]
+pub fn add_columns(table: &QualifiedName, columns: &[ColumnDefinition]) -> String {
+    let lines: Vec<String> = columns.iter().map(|c| format!("ADD COLUMN {}", column_line(c))).collect();
+    format!("ALTER TABLE {table} {}", lines.join(", "))
+}
+
+/// `ALTER TABLE ... DROP COLUMN`
+#[must_use]
+pub fn drop_column(table: &QualifiedName, column: &str) -> String {
+    format!("ALTER TABLE {table} DROP COLUMN {}", quote(column))
+}
+
+/// `ALTER TABLE ... RENAME COLUMN`
+#[must_use]
+pub fn rename_column(table: &QualifiedName, from: &str, to: &str) -> String {
+    format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", quote(from), quote(to))
+}
+
+/// `ALTER TABLE ... ALTER COLUMN ... SET NOT NULL`
+#[must_use]
+pub fn set_not_null(table: &QualifiedName, column: &str) -> String {
+    format!("ALTER TABLE {table} ALTER COLUMN {} SET NOT NULL", quote(column))
+}
+
+/// `ALTER TABLE ... ADD CONSTRAINT ... CHECK`
+#[must_use]
+pub fn add_check(table: &QualifiedName, name: &str, expression: &str) -> String {
+    format!("ALTER TABLE {table} ADD CONSTRAINT {} CHECK ({expression})", quote(name))
+}
+
+/// `DROP TABLE`
+#[must_use]
+pub fn drop_table(table: &QualifiedName) -> String {
+    format!("DROP TABLE {table}")
+}
+
 /// `ALTER TABLE ... ADD CONSTRAINT ... PRIMARY KEY`
 #[must_use]
 pub fn add_primary_key(table: &QualifiedName, name: &str, columns: &[String]) -> String {

@@ -71,6 +71,8 @@ pub struct Finding {
     pub message: String,
     /// How many rows or objects, where it was counted.
     pub count: Option<u64>,
+    /// The statement for PostgreSQL that settles it, where one does, without a semicolon.
+    pub statement: Option<String>,
 }
 
 impl Finding {
@@ -85,6 +87,7 @@ impl Finding {
             column: None,
             message,
             count: None,
+            statement: None,
         }
     }
 
@@ -99,6 +102,14 @@ impl Finding {
     #[must_use]
     pub fn about(mut self, about: About) -> Self {
         self.about = about;
+        self
+    }
+
+    /// The same finding with the statement that settles it, which is also part of the message.
+    #[must_use]
+    pub fn with_statement(mut self, statement: String) -> Self {
+        self.message = format!("{}: {statement}", self.message);
+        self.statement = Some(statement);
         self
     }
 }

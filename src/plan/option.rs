@@ -82,6 +82,17 @@ impl Orphans {
             _ => None,
         }
     }
+
+    /// The word of the argument.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Orphans::Abort => "abort",
+            Orphans::Reject => "reject",
+            Orphans::Null => "null",
+            Orphans::Keep => "keep",
+        }
+    }
 }
 
 /// What is compared after the load.

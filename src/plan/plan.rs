@@ -28,6 +28,37 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// The time zone of naive datetimes, checked.
     pub timezone: String,
+    /// What the import would make on tables that are there and that seem not to have it.
+    pub missing: Vec<Missing>,
+    /// Columns that earlier runs filled and that this one does not write, as the options say.
+    pub kept: Vec<KeptColumn>,
+    /// Tables that earlier runs filled and the source does not have any more.
+    pub vanished: Vec<QualifiedName>,
+}
+
+/// An index or a constraint that an existing table seems not to have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    /// The table of [`Plan::tables`].
+    pub table: usize,
+    /// What is said of it.
+    pub finding: Finding,
+    /// Lists of expressions over the table: what is wanted, and what the table has instead. Where PostgreSQL reads both lists of a
+    /// pair alike, nothing is missing.
+    pub perhaps: Vec<(Vec<String>, Vec<String>)>,
+}
+
+/// A column that earlier runs filled and this one does not write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptColumn {
+    /// Its table.
+    pub table: QualifiedName,
+    /// The SQLite column that its values came from.
+    pub source: String,
+    /// The attribute.
+    pub target: String,
+    /// It keeps its values.
+    pub is_filled: bool,
 }
 
 /// What happens to one table.

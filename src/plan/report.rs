@@ -17,7 +17,7 @@ mod undo;
 
 use serde::Serialize;
 
-pub use rejected::{RejectedGroup, Sample};
+pub use rejected::{RejectedGroup, Sample, values_of};
 pub use undo::{GoingBack, Step};
 
 /// How a report is written.
@@ -70,6 +70,10 @@ pub struct Run {
     pub mode: String,
     /// Everything was undone at the end.
     pub dry_run: bool,
+    /// The argument `on_error`: abort, reject, ...; null: a run of 0.1.0, which did not record it.
+    pub on_error: Option<String>,
+    /// The argument `orphans`, likewise.
+    pub orphans: Option<String>,
     /// The argument `options` as given.
     pub options: serde_json::Value,
     /// ok, warning, unchanged or failed.
@@ -82,6 +86,10 @@ pub struct Run {
     pub error: Option<String>,
     /// The role that called it.
     pub invoked_by: String,
+    /// The database that it was in.
+    pub database: Option<String>,
+    /// The server's version, as it calls itself.
+    pub server_version: Option<String>,
 }
 
 /// A row of `aliaport.run_table`, with where the table is now.

@@ -28,6 +28,18 @@ pub enum OnError {
     Null,
 }
 
+impl OnError {
+    /// The word of the argument `on_error`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnError::Abort => "abort",
+            OnError::Reject => "reject",
+            OnError::Null => "null",
+        }
+    }
+}
+
 /// Why the input function of a column's type refuses a value: by the row's number in the scan, from 1, and the column.
 pub type Refusals = HashMap<(u64, usize), ValueError>;
 

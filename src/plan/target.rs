@@ -1,6 +1,7 @@
 //! What the target schema already holds, as plain data: read from PostgreSQL's catalogue by `src/pg/target.rs`.
 
 use crate::pg_type::PgType;
+use crate::plan::QualifiedName;
 
 /// The target schema as it is before the run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +16,95 @@ pub struct Target {
     pub relations: Vec<TargetRelation>,
     /// How mode replace empties tables here.
     pub empty_by: EmptyBy,
+    /// What drift is told by.
+    pub past: Past,
+}
+
+/// What earlier runs left behind, and what tables that are there enforce.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// Drift is to be told. Else only names that options may mention are looked up here.
+    pub is_told: bool,
+    /// Tables that are there and that earlier runs filled.
+    pub filled: Vec<FilledTable>,
+    /// The indexes and constraints of the tables in [`Target::relations`].
+    pub structures: Vec<(QualifiedName, Structure)>,
+}
+
+/// A table that earlier runs filled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilledTable {
+    /// What it is called now.
+    pub target: QualifiedName,
+    /// The SQLite table that its rows came from.
+    pub source: String,
+    /// The last run that filled it.
+    pub run_id: i64,
+    /// The last run that filled it or missed its source.
+    pub last_seen: i64,
+    /// Those of its columns that runs have ever filled and that are there.
+    pub columns: Vec<FilledColumn>,
+}
+
+/// A column that earlier runs filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilledColumn {
+    /// The SQLite column that its values came from.
+    pub source: String,
+    /// What it is called now.
+    pub target: String,
+    /// False where a later run has emptied it, after somebody decided to go on without it.
+    pub is_filled: bool,
+}
+
+/// Indexes and constraints of a table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Structure {
+    /// Valid indexes, those of constraints included.
+    pub indexes: Vec<TargetIndex>,
+    /// Foreign keys, NOT VALID ones included.
+    pub foreign_keys: Vec<TargetForeignKey>,
+    /// Expressions of CHECK constraints as PostgreSQL prints them.
+    pub checks: Vec<String>,
+    /// The names of all constraints.
+    pub constraint_names: Vec<String>,
+    /// The names of all columns.
+    pub attributes: Vec<String>,
+}
+
+/// One existing index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetIndex {
+    /// Rejects duplicates.
+    pub is_unique: bool,
+    /// Implements the primary key.
+    pub is_primary: bool,
+    /// The access method.
+    pub method: String,
+    /// The key's terms.
+    pub terms: Vec<TargetTerm>,
+    /// The condition of a partial index as PostgreSQL prints it.
+    pub predicate: Option<String>,
+}
+
+/// One term of an existing index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetTerm {
+    /// The attribute; `None` for an expression.
+    pub attribute: Option<String>,
+    /// The term as PostgreSQL prints it, without its order.
+    pub sql: String,
+    /// In descending order.
+    pub is_descending: bool,
+}
+
+/// One existing foreign key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetForeignKey {
+    /// Referencing and referenced attributes.
+    pub pairs: Vec<(String, String)>,
+    /// The referenced table.
+    pub parent: QualifiedName,
 }
 
 /// How mode replace empties its target tables.

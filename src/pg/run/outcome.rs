@@ -1,6 +1,6 @@
 //! What a run came to: one validation row a table, and the words for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aliaport_plan::digest::TableDigest;
@@ -16,6 +16,20 @@ pub(super) struct Earlier {
     pub warnings: serde_json::Value,
     pub lossy: serde_json::Value,
 }
+
+impl Earlier {
+    /// What it said of drift.
+    pub(super) fn drift(&self) -> BTreeSet<(&str, &str)> {
+        let warnings = self.warnings.as_array().into_iter().flatten();
+        warnings
+            .filter_map(|w| Some((w.get("code")?.as_str()?, w.get("message")?.as_str()?)))
+            .filter(|(code, _)| DRIFT.contains(code))
+            .collect()
+    }
+}
+
+/// The codes of warnings about what source and target have gained or lost since earlier runs.
+const DRIFT: [&str; 4] = ["index_missing", "constraint_missing", "table_vanished", "column_vanished"];
 
 /// One validation row.
 #[derive(Clone, Debug)]
@@ -111,8 +125,15 @@ impl TableRow {
                 column: None,
                 message: message.to_owned(),
                 count: u64::try_from(count).ok(),
+                statement: None,
             });
         }
+    }
+
+    /// What is said of drift, by code and message.
+    pub(super) fn drift(&self) -> BTreeSet<(&str, &str)> {
+        let warnings = self.warnings.iter().map(|w| (w.code, w.message.as_str()));
+        warnings.filter(|(code, _)| DRIFT.contains(code)).collect()
     }
 
     /// Says to the client that the table is loaded, how fast, and nothing where client_min_messages is above notice.
@@ -184,6 +205,9 @@ fn finding_json(finding: &Finding) -> serde_json::Value {
     });
     if let (About::Statement(sql), Some(json)) = (&finding.about, json.as_object_mut()) {
         json.insert("sql".to_owned(), json!(sql));
+    }
+    if let (Some(json), Some(statement)) = (json.as_object_mut(), &finding.statement) {
+        json.insert("statement".to_owned(), json!(statement));
     }
     json
 }

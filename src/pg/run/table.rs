@@ -186,6 +186,7 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
             column: Some(column.source.clone()),
             message: lossy.message().to_owned(),
             count: Some(count),
+            statement: None,
         });
     }
     let nulled = set_aside.saturating_sub(loaded.rejected_rows);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aliaport_plan::build::Mode;
 use aliaport_plan::digest::{TableDigest, tells_values_apart};
-use aliaport_plan::option::{Orphans, Verify};
+use aliaport_plan::option::Verify;
 use pgrx::JsonB;
 use pgrx::pg_sys;
 use serde_json::{Value as Json, json};
@@ -18,7 +18,6 @@ use super::outcome::Earlier;
 use super::{Import, Subject, signed};
 use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
-use crate::pg::row::OnError;
 use crate::pg::{access, finish, readback, spi};
 
 impl Import<'_> {
@@ -57,17 +56,8 @@ impl Import<'_> {
             "path": location.path().to_string_lossy(),
             "target_schema": self.schema,
             "mode": self.request.mode.as_str(),
-            "on_error": match self.request.on_error {
-                OnError::Abort => "abort",
-                OnError::Reject => "reject",
-                OnError::Null => "null",
-            },
-            "orphans": match self.request.orphans {
-                Orphans::Abort => "abort",
-                Orphans::Reject => "reject",
-                Orphans::Null => "null",
-                Orphans::Keep => "keep",
-            },
+            "on_error": self.request.on_error.as_str(),
+            "orphans": self.request.orphans.as_str(),
             "options": options,
         }))
     }
@@ -105,6 +95,10 @@ impl Import<'_> {
         self.source.verify_unchanged()?;
         let earlier = earlier_rows(run_id)?;
         if earlier.len() != self.rows.len() {
+            return Ok(false);
+        }
+        // An index that was dropped since, or a table that has gone from the source: the earlier run has not said it.
+        if self.rows.iter().zip(&earlier).any(|(row, (_, earlier))| row.drift() != earlier.drift()) {
             return Ok(false);
         }
         for (((row, (source_rows, earlier)), (digest, elapsed)), next) in

@@ -38,7 +38,7 @@ pub struct Audited {
     pub options: Options,
 }
 
-/// Plans an import in mode create although something stands in its way.
+/// Plans an import although something stands in its way.
 ///
 /// Rows in a target table are overlooked; a column that the target does not have is left out; a required column is taken
 /// to have a default; a table whose target cannot be used gets one of its own; of too many columns those are left out that
@@ -51,9 +51,9 @@ pub fn plan_despite(
     profiles: &Profiles,
     target: &Target,
     options: &Options,
+    mode: Mode,
 ) -> Result<Audited, PlanError> {
-    let mut attempt =
-        Attempt { catalogue, target: target.clone(), options: options.clone(), mode: Mode::Create };
+    let mut attempt = Attempt { catalogue, target: target.clone(), options: options.clone(), mode };
     let mut obstacles: Vec<Obstacle> = Vec::new();
     let mut seen: HashSet<String> = HashSet::new();
     loop {
@@ -71,8 +71,8 @@ pub fn plan_despite(
         }
         let hint = error.hint();
         obstacles.extend(findings.into_iter().map(|finding| Obstacle {
+            hint: finding.statement.clone().or_else(|| hint.clone()),
             finding: Finding { code: interface_code(finding.code), ..finding },
-            hint: hint.clone(),
         }));
     }
 }
@@ -89,9 +89,9 @@ impl Attempt<'_> {
     /// Takes the cause of an error out of the way; false where nothing can be done.
     fn give_way(&mut self, kind: PlanErrorKind, findings: &[Finding]) -> bool {
         match kind {
-            PlanErrorKind::Option | PlanErrorKind::NoKey => return false,
-            PlanErrorKind::TargetNotEmpty => self.mode = Mode::Append,
-            PlanErrorKind::MissingColumn => {
+            PlanErrorKind::Option => return false,
+            PlanErrorKind::TargetNotEmpty | PlanErrorKind::NoKey => self.mode = Mode::Append,
+            PlanErrorKind::MissingColumn | PlanErrorKind::VanishedColumn => {
                 for finding in findings {
                     if let (Some(table), Some(column)) = (&finding.table, &finding.column) {
                         self.column(table, column).skip = true;
@@ -254,7 +254,7 @@ mod tests {
         };
         let options = serde_json::json!({"tables": {"b2": {"target": "b"}}});
         let options = Options::parse(&options).unwrap();
-        let audited = plan_despite(&catalogue, &Profiles::new(), &target, &options).unwrap();
+        let audited = plan_despite(&catalogue, &Profiles::new(), &target, &options, Mode::Create).unwrap();
         let mut found = codes(&audited);
         found.sort_unstable();
         assert_eq!(
@@ -281,7 +281,8 @@ mod tests {
     fn a_mistake_in_the_options_stays_an_error() {
         let options = Options::parse(&serde_json::json!({"tables": {"nowhere": {}}})).unwrap();
         let error =
-            plan_despite(&Catalogue::default(), &Profiles::new(), &Target::default(), &options).unwrap_err();
+            plan_despite(&Catalogue::default(), &Profiles::new(), &Target::default(), &options, Mode::Create)
+                .unwrap_err();
         assert_eq!(error.kind(), PlanErrorKind::Option);
     }
 }

@@ -5,7 +5,7 @@ use crate::finding::Severity;
 use crate::pg_type::PgType;
 
 /// The codes of `aliaport_inspect`. Programs compare them, so none is added without need.
-pub const CODES: [&str; 26] = [
+pub const CODES: [&str; 31] = [
     "orphan_rows",
     "duplicate_key",
     "case_collision",
@@ -28,6 +28,11 @@ pub const CODES: [&str; 26] = [
     "target_not_empty",
     "target_missing_column",
     "target_required_column",
+    "target_without_key",
+    "column_vanished",
+    "table_vanished",
+    "index_missing",
+    "constraint_missing",
     "server_timezone",
     "server_encoding",
     "server_collation",

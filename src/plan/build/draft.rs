@@ -224,7 +224,7 @@ impl<'a> Drafting<'a> {
         for (&table, goal) in tables.iter().zip(goals) {
             drafts.push(self.table(table, goal)?);
         }
-        self.check_existing(&drafts)?;
+        self.check_existing(&mut drafts)?;
         Ok(drafts)
     }
 

@@ -15,6 +15,8 @@ pub enum PlanErrorKind {
     MissingColumn,
     /// NOT NULL columns of an existing table without source and default.
     RequiredColumn,
+    /// Columns of an existing table that an earlier run filled and the source does not have any more.
+    VanishedColumn,
     /// The target is no table.
     WrongObject,
     /// Two columns go to one.
@@ -33,7 +35,7 @@ impl PlanErrorKind {
     pub fn sqlstate(self) -> &'static str {
         match self {
             PlanErrorKind::Option => "22023",
-            PlanErrorKind::TargetNotEmpty | PlanErrorKind::NoKey => "55000",
+            PlanErrorKind::TargetNotEmpty | PlanErrorKind::NoKey | PlanErrorKind::VanishedColumn => "55000",
             PlanErrorKind::MissingColumn => "42703",
             PlanErrorKind::RequiredColumn => "23502",
             PlanErrorKind::WrongObject => "42809",
@@ -51,6 +53,7 @@ impl PlanErrorKind {
             PlanErrorKind::TargetNotEmpty => "target_not_empty",
             PlanErrorKind::MissingColumn => "target_missing_column",
             PlanErrorKind::RequiredColumn => "target_required_column",
+            PlanErrorKind::VanishedColumn => "column_vanished",
             PlanErrorKind::WrongObject => "target_wrong_object",
             PlanErrorKind::DuplicateColumn | PlanErrorKind::DuplicateTable => "case_collision",
             PlanErrorKind::TooManyColumns => "too_many_columns",
@@ -68,12 +71,14 @@ pub struct PlanError {
     /// The primary message where there is more than one item.
     summary: String,
     hint: String,
+    /// What helps against each item alone, in the order of the items; empty where the hint says it for all.
+    remedies: Vec<String>,
 }
 
 impl PlanError {
     pub(super) fn new(kind: PlanErrorKind, table: &str, message: String, hint: &str) -> Self {
         let items = vec![(table.to_owned(), None, message)];
-        PlanError { kind, items, summary: String::new(), hint: hint.to_owned() }
+        PlanError { kind, items, summary: String::new(), hint: hint.to_owned(), remedies: Vec::new() }
     }
 
     /// An error with an item for each table or column; `None` without items.
@@ -83,7 +88,18 @@ impl PlanError {
         summary: String,
         hint: &str,
     ) -> Option<Self> {
-        (!items.is_empty()).then(|| PlanError { kind, items, summary, hint: hint.to_owned() })
+        (!items.is_empty()).then(|| PlanError {
+            kind,
+            items,
+            summary,
+            hint: hint.to_owned(),
+            remedies: Vec::new(),
+        })
+    }
+
+    /// The same error, with what helps against each item alone.
+    pub(super) fn with_remedies(self, remedies: Vec<String>) -> Self {
+        PlanError { remedies, ..self }
     }
 
     /// What kind of error it is.
@@ -98,6 +114,12 @@ impl PlanError {
         if self.items.len() < 2 {
             return match self.kind {
                 PlanErrorKind::TargetNotEmpty => Some("Mode create fills new and empty tables only.".to_owned()),
+                PlanErrorKind::MissingColumn => {
+                    Some("Its values would have nowhere to go, and nothing is left out in silence.".to_owned())
+                }
+                PlanErrorKind::VanishedColumn => {
+                    Some("Its values would be lost or stay as they are from now on.".to_owned())
+                }
                 PlanErrorKind::NoKey => Some(
                     "Mode sync tells rows apart by a key whose columns the source has and that holds no NULL."
                         .to_owned(),
@@ -124,7 +146,7 @@ impl PlanError {
     /// The same as findings, for `aliaport_inspect`.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let findings = self.items.iter().map(|(table, column, message)| Finding {
+        let findings = self.items.iter().enumerate().map(|(i, (table, column, message))| Finding {
             severity: Severity::Error,
             code: self.kind.code(),
             about: About::Table,
@@ -132,6 +154,7 @@ impl PlanError {
             column: column.clone(),
             message: message.clone(),
             count: None,
+            statement: self.remedies.get(i).cloned(),
         });
         findings.collect()
     }

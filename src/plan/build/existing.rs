@@ -9,6 +9,7 @@ use crate::pg_type::PgType;
 use crate::target::{TargetColumn, TargetRelation};
 
 use super::draft::{Draft, Drafting, Role};
+use super::drift;
 use super::error::{PlanError, PlanErrorKind};
 
 impl<'a> Drafting<'a> {
@@ -90,26 +91,14 @@ impl<'a> Drafting<'a> {
     }
 
     /// What existing tables lack, over all of them: an error names everything that has to be decided.
-    pub(super) fn check_existing(&self, drafts: &[Draft<'a>]) -> Result<(), PlanError> {
-        let mut missing = Vec::new();
+    pub(super) fn check_existing(&self, drafts: &mut [Draft<'a>]) -> Result<(), PlanError> {
+        if let Some(error) = drift::missing_columns(drafts, self.target, self.options) {
+            return Err(error);
+        }
         let mut required = Vec::new();
         for draft in drafts.iter() {
             let Some(relation) = draft.relation else { continue };
             let table = &draft.table.name;
-            for column in draft.columns.iter().filter(|c| c.role != Role::Skipped && c.target.is_empty()) {
-                let name = &column.column.name;
-                let asked =
-                    self.options.column(table, name).and_then(|o| o.target.as_deref()).unwrap_or(name);
-                missing.push((
-                    table.clone(),
-                    Some(name.clone()),
-                    format!(
-                        "column \"{name}\" of SQLite table \"{table}\" has no column {} in {}",
-                        quote(asked),
-                        draft.target
-                    ),
-                ));
-            }
             for column in &relation.columns {
                 let is_fed = draft.columns.iter().any(|c| c.role != Role::Skipped && c.target == column.name);
                 if column.is_not_null && !column.has_default && !column.is_generated && !is_fed {
@@ -124,12 +113,6 @@ impl<'a> Drafting<'a> {
                     ));
                 }
             }
-        }
-        let summary = format!("{} columns of the source have no column in the target", missing.len());
-        let hint =
-            "Skip the column or name its target in options.tables.<table>.columns, or add it to the target.";
-        if let Some(error) = PlanError::of(PlanErrorKind::MissingColumn, missing, summary, hint) {
-            return Err(error);
         }
         let summary =
             format!("{} NOT NULL columns of the target have neither a source nor a default", required.len());

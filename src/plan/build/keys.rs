@@ -48,6 +48,14 @@ impl KeyDraft {
         !matches!(self.kind, KeyKind::Index(_))
     }
 
+    /// Gives it its name, which no other relation of the schema may have.
+    pub fn name_in(&mut self, names: &mut Names, table: &str) {
+        self.name = match &self.wanted {
+            Some(wanted) => names.assign(wanted).0,
+            None => names.make(table, &self.made_of.0, self.made_of.1),
+        };
+    }
+
     pub fn step(&self, table: &QualifiedName) -> Step {
         let (action, object, sql) = match &self.kind {
             KeyKind::Primary(columns) => {
@@ -97,6 +105,23 @@ pub(super) fn collect(
         keys.append(&mut of_table.keys);
     }
     name_all(drafts, &mut keys, schemas);
+    keys
+}
+
+/// The keys and indexes that a table which is there would have if the import made it, without names. Nothing is said of those that
+/// cannot be made.
+pub(super) fn wanted(
+    number: usize,
+    draft: &mut Draft<'_>,
+    foreign: &Foreign,
+    options: &Options,
+) -> Vec<KeyDraft> {
+    let said = draft.findings.len();
+    let mut of_table = OfTable { number, draft, needed: &foreign.needed, options, keys: Vec::new() };
+    of_table.primary_key();
+    of_table.indexes();
+    let keys = of_table.keys;
+    draft.findings.truncate(said);
     keys
 }
 

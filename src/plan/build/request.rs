@@ -2,6 +2,7 @@
 
 use crate::catalogue::{Catalogue, ForeignKey, OtherKind, Table};
 use crate::option::{Options, is_glob, nearest};
+use crate::target::Past;
 
 use super::error::{PlanError, PlanErrorKind};
 
@@ -9,11 +10,15 @@ use super::error::{PlanError, PlanErrorKind};
 const LISTED: usize = 50;
 
 /// Checks every table, column and foreign key that the options name.
-pub(super) fn check_names(catalogue: &Catalogue, options: &Options) -> Result<(), PlanError> {
+///
+/// What earlier runs knew may be named to accept that it is gone: a table in "exclude", a column with "skip".
+pub(super) fn check_names(catalogue: &Catalogue, past: &Past, options: &Options) -> Result<(), PlanError> {
     for (option, names) in [("include", &options.include), ("exclude", &options.exclude)] {
         for name in names.iter().filter(|n| !is_glob(n)) {
             // Leaving out a view or a virtual table is no mistake.
-            let is_other = option == "exclude" && catalogue.others.iter().any(|o| same(&o.name, name));
+            let is_other = option == "exclude"
+                && (catalogue.others.iter().any(|o| same(&o.name, name))
+                    || past.filled.iter().any(|t| same(&t.source, name)));
             if !is_other {
                 find_table(catalogue, option, name)?;
             }
@@ -21,7 +26,11 @@ pub(super) fn check_names(catalogue: &Catalogue, options: &Options) -> Result<()
     }
     for (name, asked) in &options.tables {
         let table = find_table(catalogue, "tables", name)?;
-        for column in asked.columns.keys() {
+        for (column, asked) in &asked.columns {
+            let had = past.filled.iter().filter(|t| same(&t.source, &table.name)).flat_map(|t| &t.columns);
+            if asked.skip && had.into_iter().any(|c| same(&c.source, column)) {
+                continue;
+            }
             find_column(table, &format!("tables.{name}.columns"), column)?;
         }
     }

@@ -191,9 +191,23 @@ pub(super) fn create(
     ddl::create_table(&draft.target, &definitions, &checks)
 }
 
-/// The checks that can be carried, named as declared or as PostgreSQL would name them.
-fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(String, String)> {
-    let mut carried: Vec<(Option<String>, String, String)> = Vec::new();
+/// A check in PostgreSQL's SQL.
+pub(super) struct Carried {
+    /// The name that the source declares.
+    pub name: Option<String>,
+    /// What PostgreSQL would name it after: the attribute, where it is about one only.
+    pub column: String,
+    pub expression: String,
+    /// The columns that it reads.
+    pub seen: Vec<usize>,
+}
+
+/// A check that PostgreSQL cannot have: its place in the statement, its column, and why.
+pub(super) type Refused = (usize, Option<String>, String);
+
+/// The checks that PostgreSQL can have, and the others.
+pub(super) fn carried_checks(draft: &Draft<'_>) -> (Vec<Carried>, Vec<Refused>) {
+    let mut carried = Vec::new();
     let mut refused = Vec::new();
     for (place, check) in draft.sql.checks.iter().enumerate() {
         let scope = Columns::all(draft);
@@ -207,7 +221,7 @@ fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(S
                     &[one] => draft.attribute(one).map(|c| c.target.clone()).unwrap_or_default(),
                     _ => String::new(),
                 };
-                carried.push((check.name.clone(), column, expression));
+                carried.push(Carried { name: check.name.clone(), column, expression, seen });
             }
             Err(why) => refused.push((
                 place,
@@ -221,18 +235,24 @@ fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(S
             )),
         }
     }
+    (carried, refused)
+}
+
+/// The checks that can be carried, named as declared or as PostgreSQL would name them.
+fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(String, String)> {
+    let (carried, refused) = carried_checks(draft);
     for (place, column, message) in refused {
         draft.warn_about("not_carried", About::Check(place), column.as_deref(), message);
     }
     // Declared names first, so that none of them is taken by a made one.
     let mut named: Vec<Option<String>> = carried
         .iter()
-        .map(|(name, _, _)| name.as_ref().map(|n| names.assign(&spell(n, options.identifiers)).0))
+        .map(|c| c.name.as_ref().map(|n| names.assign(&spell(n, options.identifiers)).0))
         .collect();
-    for (slot, (_, column, _)) in named.iter_mut().zip(&carried) {
+    for (slot, check) in named.iter_mut().zip(&carried) {
         if slot.is_none() {
-            *slot = Some(names.make(&draft.target.name, &join_columns([column.as_str()]), "check"));
+            *slot = Some(names.make(&draft.target.name, &join_columns([check.column.as_str()]), "check"));
         }
     }
-    named.into_iter().flatten().zip(carried).map(|(name, (_, _, expression))| (name, expression)).collect()
+    named.into_iter().flatten().zip(carried).map(|(name, check)| (name, check.expression)).collect()
 }

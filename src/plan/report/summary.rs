@@ -94,10 +94,22 @@ pub fn facts(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(size) = run.source_bytes {
         out.push(("Size of the source", bytes(size)));
     }
+    if let Some(database) = &run.database {
+        out.push(("Database", database.clone()));
+    }
+    if let Some(version) = &run.server_version {
+        out.push(("Server", format!("PostgreSQL {version}")));
+    }
     if let Some(schema) = &run.target_schema {
         out.push(("Target schema", schema.clone()));
     }
     out.push(("Mode", run.mode.clone()));
+    if let Some(word) = &run.on_error {
+        out.push(("Bad values (on_error)", word.clone()));
+    }
+    if let Some(word) = &run.orphans {
+        out.push(("Rows without a parent (orphans)", word.clone()));
+    }
     out.push(("Began", instant(&run.started_at)));
     if let Some(end) = &run.finished_at {
         out.push(("Ended", instant(end)));
@@ -157,6 +169,10 @@ pub fn meaning(code: &str) -> Option<&'static str> {
         "identifier_too_long" => "names that were cut to PostgreSQL's 63 bytes",
         "bookkeeping" => "tables of a migration tool that have rows already and were skipped",
         "missing_parent_table" => "foreign keys to tables that the source does not have",
+        "index_missing" => "indexes that the source has and an existing table has not",
+        "constraint_missing" => "keys and checks that the source has and an existing table has not",
+        "table_vanished" => "tables that earlier runs filled and the source does not have any more",
+        "column_vanished" => "columns that earlier runs filled and this one did not",
         "null_in_not_null" => "NULLs in columns that must not have them",
         _ => return None,
     })

@@ -44,6 +44,10 @@ fn report_of(texts: &[String]) -> Report {
         rows_rejected: Some(2),
         error: Some(text()),
         invoked_by: text(),
+        on_error: Some(text()),
+        orphans: Some(text()),
+        database: Some(text()),
+        server_version: Some(text()),
     };
     let tables: Vec<Table> = (1..=6)
         .map(|load_order| Table {

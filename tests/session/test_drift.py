@@ -1,0 +1,276 @@
+"""What a source has gained or lost since its tables were filled is never passed over in silence, and its statements work when run."""
+
+import json
+import random
+import sqlite3
+
+import psycopg
+import pytest
+
+from conftest import refused
+
+MODES = ["append", "replace", "sync"]
+
+
+def alter(path, script):
+    source = sqlite3.connect(path, isolation_level=None)
+    source.executescript(script)
+    source.close()
+
+
+@pytest.fixture
+def source(files):
+    path = files / "source.db"
+    alter(path, """
+        CREATE TABLE cust (id INTEGER PRIMARY KEY, name VARCHAR(50) NOT NULL, email TEXT, phone TEXT);
+        CREATE TABLE old (id INTEGER PRIMARY KEY, note TEXT);
+        INSERT INTO cust VALUES (1, 'Şule', 'a@b', '1'), (2, 'İnci', NULL, '2');
+        INSERT INTO old VALUES (1, 'x');
+    """)
+    return path
+
+
+def run(connection, path, mode, **how):
+    """Imports; the warnings about drift by code."""
+    options = json.dumps(how.pop("options", {}))
+    named = "".join(f", {name} => %s" for name in how)
+    rows = connection.execute(f"SELECT detail FROM aliaport_import(%s, mode => %s, options => %s{named})",
+                              [str(path), mode, options, *how.values()]).fetchall()
+    return [w for (detail,) in rows for w in detail["warnings"]
+            if w["code"] in ("index_missing", "constraint_missing", "table_vanished", "column_vanished")]
+
+
+def next_batch(path, mode):
+    """For mode append, rows that are not there yet."""
+    if mode == "append":
+        alter(path, "UPDATE cust SET id = id + 100, phone = phone || '+'; DELETE FROM old;")
+
+
+def inspected(connection, path, mode, **options):
+    """code -> suggestion, of what inspect says about drift, and no word about rows that are there."""
+    rows = connection.execute("SELECT code, suggestion FROM aliaport_inspect(%s, options => %s, mode => %s)",
+                              [str(path), json.dumps(options), mode]).fetchall()
+    assert "target_not_empty" not in dict(rows)
+    return {c: s for c, s in rows if c in ("index_missing", "constraint_missing", "table_vanished", "column_vanished", "target_missing_column")}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_said_where_nothing_drifted(connection, source, mode):
+    run(connection, source, "create")
+    next_batch(source, mode)
+    assert inspected(connection, source, mode) == {}
+    assert run(connection, source, mode) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_new_column_is_an_error_whose_hint_adds_it(connection, source, mode):
+    run(connection, source, "create")
+    next_batch(source, mode)
+    alter(source, "ALTER TABLE cust ADD COLUMN \"Doğum\" DATE; ALTER TABLE cust ADD COLUMN level INTEGER NOT NULL DEFAULT 3;"
+                  "ALTER TABLE old ADD COLUMN more TEXT; UPDATE cust SET \"Doğum\" = '2000-01-02'")
+    suggestions = connection.execute("SELECT suggestion FROM aliaport_inspect(%s, mode => %s) WHERE code = 'target_missing_column'",
+                                     [str(source), mode]).fetchall()
+    assert len(suggestions) == 3
+    with refused("42703") as caught:
+        run(connection, source, mode)
+    connection.execute(caught.value.diag.message_hint)
+    run(connection, source, mode)
+    assert connection.execute("SELECT \"Doğum\"::text, level FROM cust ORDER BY id DESC LIMIT 1").fetchone() == ("2000-01-02", 3)
+    assert connection.execute("SELECT format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'cust'::regclass "
+                              "AND attname IN ('Doğum', 'level') ORDER BY attnum").fetchall() == [("date", False), ("bigint", True)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_vanished_column_is_an_error_until_somebody_decides(connection, source, mode):
+    run(connection, source, "create")
+    next_batch(source, mode)
+    alter(source, "ALTER TABLE cust DROP COLUMN email")
+    # A column that was renamed in PostgreSQL is the same column.
+    connection.execute("ALTER TABLE cust RENAME COLUMN email TO mail")
+    assert set(inspected(connection, source, mode)) == {"column_vanished"}
+    with refused("55000") as caught:
+        run(connection, source, mode)
+    assert "email" in caught.value.diag.message_primary and "mail" in caught.value.diag.message_hint
+    skip = {"tables": {"cust": {"columns": {"email": {"skip": True}}}}}
+    assert json.dumps(skip["tables"]["cust"], separators=(",", ":")) in caught.value.diag.message_hint
+    warnings = run(connection, source, mode, options=skip)
+    assert [w["code"] for w in warnings] == ["column_vanished"]
+    assert connection.execute("SELECT ok FROM aliaport_validate(%s, options => %s) WHERE table_name = 'cust' AND check_name = 'content'",
+                              [str(source), json.dumps(skip)]).fetchone() == (mode != "append",)
+    kept = connection.execute("SELECT count(mail) FROM cust").fetchone()[0]
+    assert kept == (0 if mode == "replace" else 1)
+    if mode != "replace":
+        # Its values are still those of the first run, so it is still asked for.
+        next_batch(source, mode)
+        with refused("55000") as caught:
+            run(connection, source, mode)
+        connection.execute(caught.value.diag.message_hint)
+        next_batch(source, mode)
+    assert run(connection, source, mode) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_renamed_column_is_one_that_came_and_one_that_went(connection, source, mode):
+    run(connection, source, "create")
+    next_batch(source, mode)
+    alter(source, "ALTER TABLE cust RENAME COLUMN email TO mail")
+    with refused("42703") as caught:
+        run(connection, source, mode)
+    assert "RENAME COLUMN email TO mail" in caught.value.diag.message_hint
+    connection.execute(caught.value.diag.message_hint)
+    with refused("55000"):
+        run(connection, source, mode)
+    connection.execute("ALTER TABLE cust DROP COLUMN mail; ALTER TABLE cust RENAME COLUMN email TO mail")
+    assert run(connection, source, mode) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_vanished_table_is_a_warning_until_it_is_given_up(connection, source, files, mode):
+    run(connection, source, "create")
+    other = files / "other.db"
+    alter(other, "CREATE TABLE elsewhere (id INTEGER PRIMARY KEY)")
+    run(connection, other, "create")
+    alter(source, "ALTER TABLE old RENAME TO renamed")
+    for _ in range(2):
+        next_batch_of = "UPDATE cust SET id = id + 100; UPDATE renamed SET id = id + 100" if mode == "append" else ""
+        alter(source, next_batch_of)
+        # Every night, and not of a table that another file fills.
+        warnings = run(connection, source, mode)
+        assert [(w["code"], w["statement"]) for w in warnings] == [("table_vanished", "DROP TABLE public.old")]
+        alter(source, next_batch_of)
+        assert run(connection, other, mode) == []
+    assert set(inspected(connection, source, mode)) == {"table_vanished"}
+    assert inspected(connection, source, mode, exclude=["old"]) == {}
+    alter(source, next_batch_of)
+    connection.execute(warnings[0]["statement"])
+    assert run(connection, source, mode) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_import_would_make_on_a_table_is_a_warning_that_makes_it(connection, source, mode):
+    run(connection, source, "create")
+    next_batch(source, mode)
+    alter(source, """
+        CREATE INDEX by_name ON cust (name COLLATE NOCASE, phone DESC);
+        CREATE UNIQUE INDEX by_phone ON cust (phone) WHERE phone IS NOT NULL;
+        CREATE INDEX by_lower ON cust (lower(name));
+        CREATE TABLE old2 (id INTEGER PRIMARY KEY, note TEXT UNIQUE NOT NULL CHECK (length(note) < 100), cust_id INTEGER REFERENCES cust);
+        DROP TABLE old;
+        ALTER TABLE old2 RENAME TO old;
+    """)
+    connection.execute("ALTER TABLE old ADD COLUMN cust_id bigint")
+    warnings = run(connection, source, mode)
+    assert sorted(w["code"] for w in warnings) == ["constraint_missing"] * 4 + ["index_missing"] * 3
+    suggested = connection.execute("SELECT suggestion FROM aliaport_inspect(%s, mode => %s) WHERE code ~ '_missing$' ORDER BY code", [str(source), mode])
+    assert sorted(s.removeprefix("-- postgresql\n").removesuffix(";") for (s,) in suggested.fetchall()) == sorted(w["statement"] for w in warnings)
+    for warning in warnings:
+        connection.execute(warning["statement"])
+    next_batch(source, mode)
+    # What was made is found again, expressions and conditions included.
+    assert run(connection, source, mode) == []
+    # By another name, too.
+    connection.execute("ALTER INDEX by_lower RENAME TO another; ALTER INDEX by_phone RENAME TO yet_another")
+    next_batch(source, mode)
+    assert run(connection, source, mode) == []
+    # What looks like it and is not.
+    connection.execute("DROP INDEX another, yet_another; CREATE INDEX by_lower ON cust (upper(name)); "
+                       "CREATE UNIQUE INDEX by_phone ON cust (phone) WHERE phone IS NULL")
+    next_batch(source, mode)
+    found = run(connection, source, mode)
+    assert [w["code"] for w in found] == ["index_missing"] * 2
+    for warning in found:
+        connection.execute(warning["statement"])
+
+
+@pytest.mark.parametrize("mode", ["replace", "sync"])
+def test_unchanged_hides_no_drift(connection, source, mode):
+    alter(source, "CREATE INDEX by_name ON cust (name)")
+    run(connection, source, "create")
+    status = "SELECT status FROM aliaport.run ORDER BY run_id DESC LIMIT 1"
+    for expected in ("ok", "unchanged"):
+        run(connection, source, mode)
+        assert connection.execute(status).fetchone() == (expected,)
+    connection.execute("DROP INDEX by_name")
+    for expected in ("warning", "unchanged"):
+        # Told once, repeated as long as it lasts.
+        assert [w["code"] for w in run(connection, source, mode)] == ["index_missing"]
+        assert connection.execute(status).fetchone() == (expected,)
+
+
+class Night:
+    """One SQLite file over random nights, and what it should come to in PostgreSQL."""
+
+    def __init__(self, path, seed):
+        self.random, self.path, self.made = random.Random(seed), path, 0
+        alter(path, "CREATE TABLE a (id INTEGER PRIMARY KEY, x TEXT, y INTEGER); CREATE TABLE b (id INTEGER PRIMARY KEY, x TEXT, y INTEGER);"
+                    "INSERT INTO a VALUES (1, 'a', 1), (2, 'b', 2); INSERT INTO b VALUES (1, 'c', 3)")
+
+    def tables(self):
+        source = sqlite3.connect(self.path)
+        found = {t: [c[1] for c in source.execute(f"PRAGMA table_info({t})")]
+                 for (t,) in source.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        source.close()
+        return found
+
+    def alter(self):
+        """Changes something; the kind of drift that has to be told."""
+        self.made += 1
+        tables = self.tables()
+        table = self.random.choice(sorted(tables))
+        columns = [c for c in tables[table] if c != "id"]
+        kind = self.random.choice(["add", "drop", "rename_column", "rename_table", "index", "unique", "new_table", "drop_table"])
+        new, old = f"n{self.made}", self.random.choice(columns) if columns else None
+        if kind == "drop_table" and len(tables) < 2 or old is None and kind in ("drop", "rename_column", "index", "unique"):
+            kind = "add"
+        source = sqlite3.connect(self.path, isolation_level=None)
+        # SQLite drops no column that an index is over.
+        if kind == "drop":
+            for (name,) in source.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL", [table]).fetchall():
+                source.execute(f"DROP INDEX {name}")
+        source.executescript({
+            "add": f"ALTER TABLE {table} ADD COLUMN {new} TEXT DEFAULT 'd{self.made}'",
+            "drop": f"ALTER TABLE {table} DROP COLUMN {old}",
+            "rename_column": f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}",
+            "rename_table": f"ALTER TABLE {table} RENAME TO {new}",
+            "index": f"CREATE INDEX {new} ON {table} ({old} DESC, id) WHERE id <> {self.made}",
+            "unique": f"UPDATE {table} SET {old} = id; CREATE UNIQUE INDEX {new} ON {table} (lower({old}), id) WHERE id <> {self.made}",
+            "new_table": f"CREATE TABLE {new} (id INTEGER PRIMARY KEY, x TEXT); INSERT INTO {new} VALUES (1, 'new')",
+            "drop_table": f"DROP TABLE {table}",
+        }[kind])
+        source.executescript(f"INSERT INTO {sorted(self.tables())[0]} (id) VALUES ({1000 + self.made})")
+        source.close()
+        return {"add": "42703", "drop": "55000", "rename_column": "42703", "rename_table": "table_vanished", "index": "index_missing",
+                "unique": "index_missing", "new_table": None, "drop_table": "table_vanished"}[kind]
+
+    def rows(self):
+        source = sqlite3.connect(self.path)
+        found = {t: sorted(map(str, source.execute(f"SELECT {', '.join(sorted(columns))} FROM {t}")))
+                 for t, columns in self.tables().items()}
+        source.close()
+        return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("mode", ["replace", "sync"])
+def test_nights_of_random_changes(connection, files, mode, seed):
+    night = Night(files / "night.db", seed)
+    run(connection, night.path, "create")
+    for _ in range(8):
+        expected = night.alter()
+        told = set()
+        for _ in range(4):
+            try:
+                warnings = run(connection, night.path, mode)
+                break
+            except psycopg.Error as error:
+                assert error.sqlstate in ("42703", "55000"), error
+                told.add(error.sqlstate)
+                connection.execute(error.diag.message_hint)
+        told |= {w["code"] for w in warnings}
+        assert expected is None or expected in told
+        for table, rows in night.rows().items():
+            columns = ", ".join(sorted(night.tables()[table]))
+            assert sorted(map(str, connection.execute(f"SELECT {columns} FROM {table}"))) == rows, table
+        for warning in warnings:
+            connection.execute(warning["statement"])
+        assert {w["code"] for w in run(connection, night.path, mode, options={"force": True})} == set()
