@@ -1,4 +1,7 @@
 -- From 0.1.0 to 0.2.0. An installation that was updated has what a new one has; only the order of columns in aliaport.run differs.
+-- Operators, functions and types of this script are PostgreSQL's own, whatever stands in the extension's schema.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 ALTER TABLE aliaport.run ADD COLUMN on_error text, ADD COLUMN orphans text, ADD COLUMN database name, ADD COLUMN server_version text;
 COMMENT ON COLUMN aliaport.run.database IS 'the database that the run was in, which need not be the one that this row was restored into';
 
@@ -27,8 +30,8 @@ SELECT a.grantee, a.is_grantable FROM pg_catalog.pg_proc AS p, pg_catalog.aclexp
 WHERE p.oid OPERATOR(pg_catalog.=) '@extschema@.aliaport_inspect(text, name, jsonb)'::pg_catalog.regprocedure
   AND a.grantee OPERATOR(pg_catalog.<>) p.proowner AND a.privilege_type OPERATOR(pg_catalog.=) 'EXECUTE';
 
-DROP FUNCTION aliaport_inspect(text, name, jsonb);
-CREATE FUNCTION aliaport_inspect(
+DROP FUNCTION @extschema@.aliaport_inspect(text, name, jsonb);
+CREATE FUNCTION @extschema@.aliaport_inspect(
     path          text,
     target_schema name  DEFAULT NULL,
     options       jsonb DEFAULT '{}',
@@ -44,9 +47,9 @@ CREATE FUNCTION aliaport_inspect(
     suggestion  text
 ) LANGUAGE c VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 50
 AS 'MODULE_PATHNAME', 'aliaport_inspect_for_wrapper';
-COMMENT ON FUNCTION aliaport_inspect(text, name, jsonb, text)
+COMMENT ON FUNCTION @extschema@.aliaport_inspect(text, name, jsonb, text)
     IS 'shows what stands in the way of importing a SQLite database; writes nothing';
-REVOKE ALL ON FUNCTION aliaport_inspect(text, name, jsonb, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.aliaport_inspect(text, name, jsonb, text) FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -61,6 +64,26 @@ BEGIN
 END
 $$;
 DROP TABLE pg_temp.inspect_privilege;
+
+CREATE OR REPLACE VIEW aliaport.progress AS
+SELECT l.pid,
+       r.run_id,
+       r.phase,
+       r.table_name,
+       coalesce(i.tuples_done, r.rows_done) AS rows_done,
+       coalesce(nullif(i.tuples_total, 0), r.rows_total) AS rows_total,
+       r.bytes_done,
+       r.bytes_total,
+       pg_catalog.to_timestamp(r.started_at) AS started_at,
+       CASE WHEN r.fraction > 0.01 THEN
+           pg_catalog.to_timestamp(r.started_at + (EXTRACT(epoch FROM pg_catalog.clock_timestamp())::double precision - r.started_at) / r.fraction)
+       END AS eta
+FROM pg_catalog.pg_locks AS l
+CROSS JOIN LATERAL aliaport.look_at_run(l.pid, l.objid::pg_catalog.int8::pg_catalog.bit(32)::pg_catalog.int4) AS r
+LEFT JOIN pg_catalog.pg_stat_progress_create_index AS i ON i.pid = l.pid AND r.phase = 'index'
+WHERE l.locktype = 'advisory' AND l.classid = 1634494832 AND l.objsubid = 2 AND l.granted
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database());
+COMMENT ON VIEW aliaport.progress IS 'imports that are under way in this database';
 
 CREATE OR REPLACE VIEW aliaport.metrics AS
 WITH last_run AS (
