@@ -176,7 +176,7 @@ pub fn require_current() -> Result<()> {
             format!("extension aliaport_import is of version {installed} in this database, its library of version {library}"),
         )
         .detail("A new version was installed, and this database has not been told of it yet.")
-        .hint("Run ALTER EXTENSION aliaport_import UPDATE;")),
+        .hint("ALTER EXTENSION aliaport_import UPDATE; -- Run this in each database that has the extension.")),
         _ => Ok(()),
     }
 }

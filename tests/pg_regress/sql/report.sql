@@ -10,13 +10,14 @@ SELECT * FROM regress.refusal($$SELECT aliaport_report()$$) \gx
 
 -- Sources' folder, times and rates differ from run to run.
 CREATE FUNCTION regress.masked(report text) RETURNS text STABLE LANGUAGE sql RETURN
-    regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(replace(report, current_setting('aliaport_test.fixtures'), '/data'),
+    regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(replace(report, current_setting('aliaport_test.fixtures'), '/data'),
         '\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(\+00| UTC)', 'TIME\2', 'g'),
         '[\d.,]+ (µs|ms|s|min \d\d s)\M', 'N s', 'g'),
         'N s \| [█▏▎▍▌▋▊▉]* \| [\d,–]+ ', 'N s | BAR | RATE ', 'g'),
         'Rows a second \| [\d,]+', 'Rows a second | RATE', 'g'),
         'run(_id =|,)? \d+', 'run\1 N', 'g'),
-        '[\d.]+ kB', 'SIZE', 'g');
+        '[\d.]+ kB', 'SIZE', 'g'),
+        'PostgreSQL [^`]+', 'PostgreSQL VERSION', 'g');
 
 CREATE SCHEMA report;
 CREATE TABLE report.grandchild (id bigint PRIMARY KEY, child_id bigint);
