@@ -106,7 +106,7 @@ impl ExclusiveReader<'_> {
 
     /// Holds what the pages gave to their end against SQLite's own count.
     fn compare_count(&self, given: Given) -> Result<(), SourceError> {
-        let counted = self.source.count_in_tree(&self.table)?;
+        let counted = self.source.count_rows(&self.table)?;
         if counted == given.rows { Ok(()) } else { Err(self.differs(given, counted)) }
     }
 

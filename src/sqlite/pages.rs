@@ -2,7 +2,7 @@
 //!
 //! Half of what a scan through SQLite costs is its virtual machine, one step a column. Here SQLite opens the file, takes its lock, and keeps
 //! it: in rollback mode nobody can write to the file meanwhile, so all of the snapshot is in it. The pages are read through
-//! SQLite's own file handle, because opening the file again and closing it would drop the lock. Whatever is not plain goes back to
+//! SQLite's own file handle, which is the one that has the lock. Whatever is not plain goes back to
 //! SQLite: databases with a `-wal` or in UTF-16, tables without rowid or with generated columns, filters; and in the middle of a table, from
 //! the row on where a page or a record is not as expected ([`Next::HandOver`]), be it damaged or only unusual. So no error comes from here,
 //! and no row that SQLite would not give: what is read here is a part of what SQLite reads, and in the same order (`btree`). Where it ends

@@ -15,7 +15,7 @@ use crate::error::{SourceError, SourceErrorKind};
 use crate::harden::harden;
 use crate::interrupt::Interrupt;
 use crate::location::Location;
-use crate::rows::{RowReader, Statement, quoted};
+use crate::rows::{RowReader, Statement};
 use crate::state::FileState;
 use crate::{catalogue, profile, vfs};
 
@@ -181,25 +181,6 @@ impl Source {
         catalogue::read(self)
     }
 
-    /// Counts the rows of a table, some 50 ns each; a cancel ends it.
-    ///
-    /// # Errors
-    /// `InvalidName` where there is no such table; else what reading can meet.
-    pub fn count_rows(&self, table: &str) -> Result<u64, SourceError> {
-        // With a WHERE it is no `Count` instruction, which would look at no flag until it is through.
-        let sql = format!("SELECT count(*) FROM main.{} WHERE 1", quoted(self, table)?);
-        let mut statement = Statement::prepare(self, &sql).map_err(|error| match error.detail() {
-            Some(detail) if detail.contains("no such table") => SourceError::with_message(
-                SourceErrorKind::InvalidName,
-                self.path(),
-                format!("SQLite table \"{table}\" does not exist"),
-            ),
-            _ => error,
-        })?;
-        statement.step()?;
-        Ok(u64::try_from(statement.integer(0)).unwrap_or(0))
-    }
-
     /// Counts what the columns really hold, in one pass over the table.
     ///
     /// # Errors
@@ -339,6 +320,11 @@ impl Source {
     pub(crate) fn file(&self) -> Option<ptr::NonNull<ffi::sqlite3_file>> {
         // SAFETY: the connection was opened with this layer, and a source is used by one thread at a time.
         ptr::NonNull::new(unsafe { vfs::file_of(self.handle(), ffi::SQLITE_FCNTL_FILE_POINTER) })
+    }
+
+    /// Whether the file declares such a table or view; false where that cannot be told.
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        self.connection.table_exists(Some("main"), name).unwrap_or(false)
     }
 
     /// The connection for SQLite's C functions.

@@ -218,7 +218,7 @@ fn a_cancel_ends_every_long_read() {
     let path = folder.join("f");
     database(&path, &FILL.replace("2000", "300000"));
     type Read = fn(&Source, &Table) -> Result<(), SourceError>;
-    let reads: [(&str, Read); 6] = [
+    let reads: [(&str, Read); 5] = [
         ("rows", |source, table| {
             let mut reader = source.rows(table, &[0, 1])?;
             while reader.next()?.is_some() {}
@@ -231,7 +231,6 @@ fn a_cancel_ends_every_long_read() {
         }),
         ("profile", |source, table| source.profile(table).map(drop)),
         ("count", |source, table| source.count_rows(&table.name).map(drop)),
-        ("count in the tree", |source, table| source.count_in_tree(&table.name).map(drop)),
         ("integrity_check", |source, _| source.integrity_check(5).map(drop)),
     ];
     for (name, read) in reads {

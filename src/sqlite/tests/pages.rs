@@ -1,5 +1,7 @@
 //! A scan of the file's pages gives what SQLite gives: over databases of every shape, and over damaged ones.
 
+use std::os::unix::fs::FileExt;
+
 use aliaport_plan::rows::Rows;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -325,5 +327,56 @@ fn other_rows_at_the_second_look_are_an_error() {
         let detail = error.detail().unwrap_or_default();
         assert_eq!(*error.kind(), SourceErrorKind::Damaged, "{error} {detail}");
         assert!(detail.starts_with("Table \"t\""), "{detail}");
+    }
+}
+
+/// Of two ways to count SQLite takes the shorter one, which is an index unless it is told not to.
+#[test]
+fn rows_are_counted_in_the_table() {
+    let (_guard, folder) = folder();
+    let path = folder.join("a.db");
+    database(
+        &path,
+        "CREATE TABLE t(a, b); CREATE INDEX i ON t(a); CREATE TABLE w(a PRIMARY KEY, b) WITHOUT ROWID; CREATE INDEX j ON w(b);
+         INSERT INTO t VALUES (1, 2), (3, 4); INSERT INTO w VALUES (1, 2), (3, 4), (5, 6);",
+    );
+    let connection = Connection::open(&path).unwrap();
+    let root = |name: &str| {
+        let sql = format!("SELECT rootpage FROM sqlite_schema WHERE name = '{name}'");
+        connection.query_row(&sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize
+    };
+    let mut bytes = std::fs::read(&path).unwrap();
+    for index in ["i", "j"] {
+        bytes[(root(index) - 1) * 4096 + 4] -= 1;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let source = open(&path);
+    assert_eq!((source.count_rows("t").unwrap(), source.count_rows("w").unwrap()), (2, 3));
+    assert_eq!(kind(source.count_rows("missing").unwrap_err()), SourceErrorKind::InvalidName);
+}
+
+/// The page on which the bytes for file locks lie has no content, whatever stands there.
+#[test]
+fn nothing_is_read_from_the_page_of_the_locks() {
+    let (_guard, folder) = folder();
+    let path = folder.join("a.db");
+    with_a_row_for_sqlite(&path);
+    let (mut bytes, lock_page) = (std::fs::read(&path).unwrap(), (1u32 << 30) / 512 + 1);
+    let is_interior = |start: usize| bytes[start] == 5;
+    let interior = (1..bytes.len() / 512).map(|page| page * 512).find(|start| is_interior(*start)).unwrap();
+    let cell = interior + usize::from(u16::from_be_bytes([bytes[interior + 12], bytes[interior + 13]]));
+    let child = u32::from_be_bytes([bytes[cell], bytes[cell + 1], bytes[cell + 2], bytes[cell + 3]]) as usize;
+    let leaf = bytes[(child - 1) * 512..child * 512].to_vec();
+    for (page, is_read) in [(lock_page - 1, true), (lock_page, false), (lock_page + 1, true)] {
+        bytes[cell..cell + 4].copy_from_slice(&page.to_be_bytes());
+        bytes[28..32].copy_from_slice(&(lock_page + 2).to_be_bytes());
+        let file = std::fs::File::create(&path).unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        file.set_len((u64::from(lock_page) + 2) * 512).unwrap();
+        file.write_all_at(&leaf, u64::from(page - 1) * 512).unwrap();
+        let table = table(&open(&path), "t");
+        let (direct, _) = read(&path, &table, &[0, 1], true);
+        assert_eq!(direct.is_ok(), is_read, "page {page}: {direct:?}");
+        assert_eq!(direct, read(&path, &table, &[0, 1], false).0);
     }
 }
