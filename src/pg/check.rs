@@ -8,7 +8,7 @@ use aliaport_plan::plan::{QualifiedName, TablePlan};
 use pgrx::pg_sys;
 
 use super::error::Result;
-use super::orphan::Unwanted;
+use super::unwanted::{Kind, Unwanted};
 use super::{spi, target};
 
 /// One rule, as a condition that is true for a row that breaks it.
@@ -140,16 +140,18 @@ fn first_broken(rules: &[Rule]) -> String {
     format!("CASE {} END", arms.join(" "))
 }
 
-/// The rows of `rows`, which are the table `relation` itself or a stage for it, that break one of its rules.
+/// The rows of `rows`, which are the table `relation` itself (the one with this number) or a stage for it, that break one of its rules;
+/// none where no row does.
 ///
 /// A BEFORE trigger may still change a staged row, so where one `may_fire` what the table demands is left to the INSERT; a
 /// domain's check comes before every trigger.
 pub fn unwanted(
+    number: usize,
     rows: &QualifiedName,
     relation: pg_sys::Oid,
     plan: &TablePlan,
     may_fire: bool,
-) -> Result<Vec<Unwanted>> {
+) -> Result<Option<Unwanted>> {
     let is_stored = *rows == plan.target;
     let mut rules = domains(relation, plan)?;
     if is_stored || !(may_fire && target::has_before_triggers(relation)?) {
@@ -157,31 +159,40 @@ pub fn unwanted(
         rules.extend(constraints(relation, plan, is_stored)?);
     }
     if rules.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let sql = format!(
-        "SELECT d.place, d.broken FROM (SELECT ctid::pg_catalog.text AS place, {} AS broken FROM ONLY {}) AS d \
+    let broken = format!(
+        "SELECT d.place, d.broken FROM (SELECT ctid::pg_catalog.text AS place, {} AS broken FROM ONLY {rows}) AS d \
          WHERE d.broken IS NOT NULL",
-        first_broken(&rules),
-        rows
+        first_broken(&rules)
     );
-    let found = spi::rows_by_expressions(&sql, |row| {
-        Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<i32>(2)?))
-    })?;
-    Ok(found
-        .into_iter()
-        .filter_map(|(ctid, broken)| {
-            let rule = rules.get(usize::try_from(broken?).ok()?)?;
-            Some(Unwanted {
-                ctid,
-                column: rule.columns.clone(),
-                reason: rule.reason.clone(),
+    let mut found: Option<Unwanted> = None;
+    spi::pages_by_expressions(
+        &broken,
+        |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<i32>(2)?.unwrap_or(-1))),
+        |page| {
+            let unwanted = match found.take() {
+                Some(unwanted) => unwanted,
                 // A check violation, all of them, to PostgreSQL.
-                sqlstate: "23514",
-                clear: Vec::new(),
-            })
-        })
-        .collect())
+                None => Unwanted::new(
+                    number,
+                    rules
+                        .iter()
+                        .map(|rule| Kind {
+                            column: rule.columns.clone(),
+                            reason: rule.reason.clone(),
+                            sqlstate: "23514",
+                            clear: Vec::new(),
+                        })
+                        .collect(),
+                )?,
+            };
+            unwanted.add_places(page)?;
+            found = Some(unwanted);
+            Ok(())
+        },
+    )?;
+    Ok(found)
 }
 
 fn is_written(plan: &TablePlan, attribute: &str) -> bool {

@@ -14,6 +14,7 @@ static TUPLE_IMAGES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static READ_PAGES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static CONVERTERS: GucSetting<i32> = GucSetting::<i32>::new(1);
 static MAX_REJECTED_ROWS: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
+static MAX_REJECTED_BYTES: GucSetting<i32> = GucSetting::<i32>::new(4 << 20);
 
 /// One backend writes what they convert, which takes it about half as long: more would wait for it.
 const MOST_CONVERTERS: i32 = 8;
@@ -91,6 +92,16 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::empty(),
     );
+    GucRegistry::define_int_guc(
+        c"aliaport_import.max_rejected_bytes",
+        c"Size of the rows of aliaport.rejected_row that one run may write.",
+        c"An import that would set aside more, counted with the original values as JSON, ends with program_limit_exceeded. 0 is no limit.",
+        &MAX_REJECTED_BYTES,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
+    );
     super::compat::reserve_guc_prefix();
 }
 
@@ -132,4 +143,9 @@ pub fn replace_method() -> EmptyBy {
 /// How many rows of `aliaport.rejected_row` a run may write; `None` for any number.
 pub fn max_rejected_rows() -> Option<u64> {
     u64::try_from(MAX_REJECTED_ROWS.get()).ok().filter(|n| *n > 0)
+}
+
+/// How many bytes the rows of `aliaport.rejected_row` may have that a run writes; `None` for any number.
+pub fn max_rejected_bytes() -> Option<u64> {
+    u64::try_from(MAX_REJECTED_BYTES.get()).ok().filter(|n| *n > 0).map(|kilobytes| kilobytes << 10)
 }

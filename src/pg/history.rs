@@ -1,8 +1,8 @@
 //! The rows of `aliaport.run`, `aliaport.run_table` and `aliaport.rejected_row`.
 //!
-//! A run takes its number when it begins and writes its row when it ends, or when a row that is set aside needs it. What it
-//! wrote is part of the caller's transaction. A run that fails takes all of that back, so its row is written by another
-//! process ([`super::failure`]).
+//! A run takes its number when it begins and writes its row when it ends, and those of what it has set aside, which waits in a
+//! [`Store`] until then. What it wrote is part of the caller's transaction. A run that fails takes all of that back, so its row is written
+//! by another process ([`super::failure`]).
 
 use std::cell::{Cell, RefCell};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,11 +10,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
+use super::aside::{Entry, Store};
 use super::error::{Error, Result, Told, unexpected};
 use super::failure::Will;
 use super::row::SetAside;
 use super::run::outcome::{Outcome, TableRow};
-use super::{guc, progress, spi};
+use super::{guc, memory, progress, spi};
+
+/// Bytes of one row's original values that `aliaport.rejected_row` can hold: jsonb has 28 bits for the length of an object.
+const LONGEST_ROW: usize = 255 << 20;
 
 /// Rows of `aliaport.rejected_row` that one statement writes, and bytes of their values after which it is sent before that.
 const BATCH_ROWS: usize = 1000;
@@ -46,8 +50,10 @@ pub struct Run {
     will: Will,
     /// Whether this transaction may have written the row.
     holds_row: Cell<bool>,
-    /// Rows of `aliaport.rejected_row` so far.
+    /// What becomes of them rows of `aliaport.rejected_row`, how many they are, and their bytes.
+    store: RefCell<Store>,
     set_aside: Cell<u64>,
+    set_aside_bytes: Cell<u64>,
 }
 
 impl Run {
@@ -91,7 +97,15 @@ impl Run {
         });
         let will = Will::new(&row);
         progress::begin(id, started_at)?;
-        Ok(Run { id, row: RefCell::new(row), will, holds_row: Cell::new(false), set_aside: Cell::new(0) })
+        Ok(Run {
+            id,
+            row: RefCell::new(row),
+            will,
+            holds_row: Cell::new(false),
+            store: RefCell::new(Store::new()),
+            set_aside: Cell::new(0),
+            set_aside_bytes: Cell::new(0),
+        })
     }
 
     /// Its number.
@@ -107,24 +121,38 @@ impl Run {
         self.will.rewrite(&row);
     }
 
-    /// Collects what a load of the SQLite table `table` sets aside.
-    pub fn collector<'a>(&'a self, table: &'a str) -> Collector<'a> {
-        Collector { run: self, table, entries: Vec::new(), bytes: 0 }
-    }
-
     /// Whether rows or values were set aside.
     pub fn has_set_aside(&self) -> bool {
         self.set_aside.get() > 0
     }
 
-    /// Writes what was set aside of the SQLite table `table`.
-    pub fn set_aside(&self, table: &str, entries: Vec<SetAside>) -> Result<()> {
-        let mut collector = self.collector(table);
-        collector.put(entries)?;
-        collector.finish()
+    /// Takes what is set aside of the SQLite table `table`. It stays, also where a subtransaction is undone meanwhile.
+    ///
+    /// # Errors
+    /// 54000 beyond `aliaport_import.max_rejected_rows` or `aliaport_import.max_rejected_bytes`.
+    pub fn set_aside(&self, table: &str, entries: impl IntoIterator<Item = SetAside>) -> Result<()> {
+        let limits = (guc::max_rejected_rows(), guc::max_rejected_bytes());
+        for entry in entries {
+            let entry = Entry::new(table, entry);
+            let size = entry.size();
+            if entry.row_data.len() > LONGEST_ROW {
+                return Err(too_long(&entry));
+            }
+            self.set_aside.set(self.set_aside.get() + 1);
+            self.set_aside_bytes.set(self.set_aside_bytes.get() + size as u64);
+            if let Some(limit) = limits.0.filter(|limit| self.set_aside.get() > *limit) {
+                return Err(too_many(table, &limit.to_string(), "aliaport_import.max_rejected_rows"));
+            }
+            if let Some(limit) = limits.1.filter(|limit| self.set_aside_bytes.get() > *limit) {
+                let limit = format!("{} MB of them", limit >> 20);
+                return Err(too_many(table, &limit, "aliaport_import.max_rejected_bytes"));
+            }
+            self.store.borrow_mut().put(entry);
+        }
+        Ok(())
     }
 
-    /// The run has ended: writes its row and those of its tables.
+    /// The run has ended: writes its row, those of its tables, and what was set aside. Of a dry run, after its work was undone.
     pub fn end(&self, outcome: &Outcome, with_tables: bool) -> Result<()> {
         {
             let mut row = self.row.borrow_mut();
@@ -145,8 +173,23 @@ impl Run {
                     insert_table(self.id, row)?;
                 }
             }
-            Ok(())
+            self.write_set_aside()
         })
+    }
+
+    /// Writes `aliaport.rejected_row`, a batch at a time.
+    fn write_set_aside(&self) -> Result<()> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        self.store.borrow_mut().each(|entry| {
+            bytes += entry.size();
+            batch.push(entry);
+            if batch.len() < BATCH_ROWS && bytes < BATCH_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            insert_set_aside(self.id, std::mem::take(&mut batch))
+        })?;
+        insert_set_aside(self.id, batch)
     }
 
     /// The run has failed and its transaction will be undone: has the row written by another process.
@@ -233,94 +276,62 @@ fn insert_table(run_id: i64, row: &TableRow) -> Result<()> {
     )
 }
 
-/// What a load sets aside, written a batch at a time.
-pub struct Collector<'a> {
-    run: &'a Run,
-    table: &'a str,
-    entries: Vec<SetAside>,
-    bytes: usize,
-}
-
-impl Collector<'_> {
-    /// Takes some more.
-    ///
-    /// # Errors
-    /// 54000 beyond `aliaport_import.max_rejected_rows`.
-    pub fn put(&mut self, entries: Vec<SetAside>) -> Result<()> {
-        let count = self.run.set_aside.get() + entries.len() as u64;
-        self.run.set_aside.set(count);
-        if let Some(limit) = guc::max_rejected_rows()
-            && count > limit
-        {
-            return Err(self.too_many(limit));
-        }
-        for entry in entries {
-            self.bytes += size_of_json(&entry.row_data);
-            self.entries.push(entry);
-            if self.entries.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
-                self.flush()?;
+fn insert_set_aside(run_id: i64, entries: Vec<Entry>) -> Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    memory::briefly(|| {
+        let mut columns: [Vec<Option<String>>; 8] = Default::default();
+        for e in entries {
+            let Entry { table, source_key, column, storage_class, sqlstate, reason, action, row_data } = e;
+            let texts = [
+                Some(table),
+                Some(source_key),
+                column,
+                storage_class,
+                Some(sqlstate),
+                Some(reason),
+                Some(action),
+                Some(row_data),
+            ];
+            for (column, text) in columns.iter_mut().zip(texts) {
+                column.push(text);
             }
         }
-        Ok(())
-    }
-
-    /// Writes what is left.
-    pub fn finish(mut self) -> Result<()> {
-        self.flush()
-    }
-
-    fn too_many(&self, limit: u64) -> Error {
-        Error::new(
-            pgrx::PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-            format!("too many rows are set aside: more than {limit}"),
+        let mut arguments = vec![run_id.into()];
+        arguments.extend(columns.map(Into::into));
+        spi::run_with(
+            "INSERT INTO aliaport.rejected_row \
+             SELECT $1, e.table_name, e.source_key::pg_catalog.jsonb, e.column_name, e.storage_class, e.sqlstate, e.reason, e.action, \
+                 e.row_data::pg_catalog.jsonb \
+             FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), \
+                 pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9)) \
+                 AS e (table_name, source_key, column_name, storage_class, sqlstate, reason, action, row_data)",
+            &arguments,
         )
-        .detail(format!(
-            "The limit of aliaport_import.max_rejected_rows was passed in SQLite table \"{}\".",
-            self.table
-        ))
-        .hint("Look at the source with aliaport_inspect(), or raise aliaport_import.max_rejected_rows (0: no limit).")
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        if self.entries.is_empty() {
-            return Ok(());
-        }
-        self.bytes = 0;
-        let entries = std::mem::take(&mut self.entries);
-        let texts = |of: fn(&SetAside) -> Option<String>| entries.iter().map(of).collect::<Vec<_>>();
-        self.run.holds_row.set(true);
-        spi::as_history_owner(|| {
-            // The run's row has to be there first. A subtransaction may have taken it back since the last batch.
-            write(&self.run.row.borrow())?;
-            spi::run_with(
-                "INSERT INTO aliaport.rejected_row \
-                 SELECT $1, $2, e.source_key::pg_catalog.jsonb, e.column_name, e.storage_class, e.sqlstate, e.reason, e.action, \
-                     e.row_data::pg_catalog.jsonb \
-                 FROM ROWS FROM (pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6), \
-                     pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9)) \
-                     AS e (source_key, column_name, storage_class, sqlstate, reason, action, row_data)",
-                &[
-                    self.run.id.into(),
-                    self.table.to_owned().into(),
-                    texts(|e| Some(e.source_key.to_string())).into(),
-                    texts(|e| e.column.clone()).into(),
-                    texts(|e| e.storage_class.map(str::to_owned)).into(),
-                    texts(|e| Some(e.sqlstate.clone())).into(),
-                    texts(|e| Some(e.reason.clone())).into(),
-                    texts(|e| Some((if e.is_rejected { "rejected" } else { "nulled" }).to_owned())).into(),
-                    texts(|e| Some(e.row_data.to_string())).into(),
-                ],
-            )
-        })
-    }
+    })
 }
 
-/// About how many bytes a row's original values take; only their texts (hexadecimal blobs too) can be large.
-fn size_of_json(row: &Json) -> usize {
-    match row {
-        Json::String(text) => text.len(),
-        Json::Array(values) => values.iter().map(size_of_json).sum(),
-        Json::Object(members) => members.values().map(size_of_json).sum(),
-        _ => 8,
-    }
+fn too_many(table: &str, limit: &str, setting: &str) -> Error {
+    Error::new(
+        pgrx::PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!("too many rows are set aside: more than {limit}"),
+    )
+    .detail(format!("The limit of {setting} was passed in SQLite table \"{table}\"."))
+    .hint(format!("Look at the source with aliaport_inspect(), or raise {setting} (0: no limit)."))
+}
+
+fn too_long(entry: &Entry) -> Error {
+    Error::new(
+        pgrx::PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        "a row is too long to be set aside in aliaport.rejected_row",
+    )
+    .detail(format!(
+        "SQLite table \"{}\", key {}: its values take {} bytes as JSON. It would be set aside because: {}.",
+        entry.table,
+        entry.source_key,
+        entry.row_data.len(),
+        entry.reason
+    ))
+    .hint("Repair the row in SQLite, or leave it out with options.tables.<table>.where.")
 }

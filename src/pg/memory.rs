@@ -1,5 +1,5 @@
-//! How much memory the steps after a load may take.
-#![allow(unsafe_code)] // reads three of the backend's settings
+//! How much memory the steps after a load may take, and how long.
+#![allow(unsafe_code)] // reads three of the backend's settings, makes memory contexts
 
 use std::ffi::CString;
 
@@ -36,6 +36,26 @@ pub fn for_indexes<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let others = std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
     let participants = workers.min(i32::try_from(others).unwrap_or(workers)).max(0).saturating_add(1);
     spi::with_setting(c"maintenance_work_mem", &text(participants.saturating_mul(PARTICIPANT))?, f)
+}
+
+/// Runs `f` and frees at once what it has allocated of PostgreSQL's memory, arguments of a statement for instance. Nothing of that may be in
+/// its result.
+pub fn briefly<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: the context is a child of the current one, which is current again afterwards; an error leaves it to that one's end.
+    unsafe {
+        let context = pg_sys::AllocSetContextCreateInternal(
+            pg_sys::CurrentMemoryContext,
+            c"aliaport_import step".as_ptr(),
+            pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
+            pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
+            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+        );
+        let outer = pg_sys::MemoryContextSwitchTo(context);
+        let result = f();
+        pg_sys::MemoryContextSwitchTo(outer);
+        pg_sys::MemoryContextDelete(context);
+        result
+    }
 }
 
 fn text(kilobytes: i32) -> Result<CString> {

@@ -7,6 +7,8 @@ pub mod api;
 pub mod guc;
 
 mod access;
+mod aside;
+mod cascade;
 mod check;
 mod compat;
 mod datum;
@@ -42,6 +44,7 @@ mod subxact;
 mod sync;
 mod target;
 mod unique;
+mod unwanted;
 mod validate;
 
 // The one subject of this room that knows nothing of PostgreSQL, and so lives where it can be tested without.

@@ -3,7 +3,7 @@
 //! A target row carries no rowid of SQLite. But its digest is, by the proof that every import makes, the digest of the row that
 //! was sent; so one more scan of the source finds the originals, whatever the table's keys are.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::convert::Zone;
@@ -13,9 +13,12 @@ use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 
 use super::error::Result;
-use super::orphan::Unwanted;
-use super::row::{CellSink, Fate, OnError, RowConverter, SetAside};
-use super::{interrupt, readback};
+use super::row::{CellSink, Fate, OnError, Refusals, RowConverter, SetAside};
+use super::unwanted::{Kind, Marked, Unwanted};
+use super::{interrupt, readback, refusal};
+
+/// Rows looked for in one scan: some 20 MB. Of more rows the source is read several times.
+const ROWS_A_SCAN: usize = 1 << 19;
 
 /// Takes cells and drops them: only the digest is wanted.
 struct Nowhere;
@@ -26,69 +29,135 @@ impl CellSink for Nowhere {
     fn end_row(&mut self) {}
 }
 
-/// The rows of `unwanted` as `aliaport.rejected_row` keeps them. Must run before they are changed.
-///
-/// A row whose original is not found (it was changed by an earlier step) is recorded without its data.
-pub fn set_aside(
-    source: &Source,
-    table: &Table,
-    columns: &[usize],
-    plan: &TablePlan,
-    zone: &Zone,
-    relation: pg_sys::Oid,
-    unwanted: &[Unwanted],
-) -> Result<Vec<SetAside>> {
-    let wanted: HashMap<readback::Place, &Unwanted> =
-        unwanted.iter().filter_map(|u| Some((place(&u.ctid)?, u))).collect();
-    let mut by_digest: HashMap<u128, Vec<&Unwanted>> = HashMap::new();
-    readback::rows(relation, plan, |at, digest| {
-        if let Some(row) = wanted.get(&at) {
-            by_digest.entry(digest.sum).or_default().push(row);
-        }
-    })?;
-    let mut found = Vec::with_capacity(unwanted.len());
-    let mut converter = RowConverter::new(plan, zone, OnError::Reject, true);
-    let mut reader = source.rows_where(table, columns, plan.filter.as_deref())?;
-    let mut read: u64 = 0;
-    while let Some(row) = reader.next()? {
-        let before = converter.digest().sum;
-        if converter.convert(&row, &mut Nowhere).is_ok_and(|fate| fate == Fate::Kept) {
-            let digest = converter.digest().sum.wrapping_sub(before);
-            // Rows that are equal in every column are told apart by nobody; each original is used once.
-            if let Some(row_of) = by_digest.get_mut(&digest).and_then(Vec::pop) {
-                found.push(entry(row_of, converter.key_json(&row), converter.row_json(&row)));
-            }
-        }
-        // What does not convert was set aside by the load already.
-        converter.take_set_aside();
-        read += 1;
-        if read.is_multiple_of(4096) {
-            interrupt::check();
-            if found.len() == unwanted.len() {
-                break;
-            }
-        }
-    }
-    for rest in by_digest.into_values().flatten() {
-        found.push(entry(rest, serde_json::json!({}), serde_json::json!({})));
-    }
-    Ok(found)
+/// Where the rows of one table came from and where they are.
+pub struct Search<'a> {
+    /// The file.
+    pub source: &'a Source,
+    /// The table in it.
+    pub table: &'a Table,
+    /// The columns of the plan in it.
+    pub columns: &'a [usize],
+    /// The table's plan.
+    pub plan: &'a TablePlan,
+    /// The time zone of naive datetimes.
+    pub zone: &'a Zone,
+    /// What the load made of bad values.
+    pub on_error: OnError,
+    /// The table or stage that the rows are in.
+    pub relation: pg_sys::Oid,
 }
 
-fn entry(row: &Unwanted, source_key: serde_json::Value, row_data: serde_json::Value) -> SetAside {
+/// A row as it was sent.
+#[derive(Clone, Copy)]
+struct Sent {
+    /// Its digest, in two halves.
+    digest: (u64, u64),
+    kind: u32,
+    /// Of the first of several equal rows: how many of them were found.
+    found: u32,
+}
+
+impl Search<'_> {
+    /// Gives the rows of `unwanted`, or the `first` of them, as `aliaport.rejected_row` keeps them. Must run before they are changed.
+    ///
+    /// A row whose original is not found is given without its data.
+    pub fn set_aside(
+        &self,
+        unwanted: &Unwanted,
+        first: Option<usize>,
+        mut each: impl FnMut(SetAside) -> Result<()>,
+    ) -> Result<()> {
+        let refusals = Arc::new(self.refusals()?);
+        let mut left = first.unwrap_or(usize::MAX);
+        let mut last = None;
+        while left > 0 {
+            let marked = unwanted.after(last, left.min(ROWS_A_SCAN))?;
+            let Some((place, _)) = marked.last() else { break };
+            last = Some(*place);
+            left -= marked.len();
+            let mut each = |kind: u32, key, row| {
+                unwanted.kind(kind as usize).map_or(Ok(()), |k| each(entry(k, key, row)))
+            };
+            self.look_up(self.sent(marked)?, &refusals, &mut each)?;
+        }
+        Ok(())
+    }
+
+    fn refusals(&self) -> Result<Refusals> {
+        if self.on_error == OnError::Abort {
+            return Ok(Refusals::new());
+        }
+        refusal::find(self.source, self.table, self.columns, self.plan, self.zone, self.relation)
+    }
+
+    /// The rows at these places, in the order of their digests.
+    fn sent(&self, marked: Vec<Marked>) -> Result<Vec<Sent>> {
+        let mut sent = Vec::with_capacity(marked.len());
+        readback::rows(self.relation, self.plan, |at, digest| {
+            let Ok(found) = marked.binary_search_by_key(&at, |(place, _)| *place) else { return };
+            if let Some((_, kind)) = marked.get(found) {
+                let digest = ((digest.sum >> 64) as u64, digest.sum as u64);
+                sent.push(Sent { digest, kind: u32::try_from(*kind).unwrap_or(u32::MAX), found: 0 });
+            }
+        })?;
+        sent.sort_unstable_by_key(|s| (s.digest, s.kind));
+        Ok(sent)
+    }
+
+    fn look_up(
+        &self,
+        mut sent: Vec<Sent>,
+        refusals: &Arc<Refusals>,
+        each: &mut impl FnMut(u32, serde_json::Value, serde_json::Value) -> Result<()>,
+    ) -> Result<()> {
+        let mut converter =
+            RowConverter::new(self.plan, self.zone, self.on_error, true).with_refusals(Arc::clone(refusals));
+        let mut reader = self.source.rows_where(self.table, self.columns, self.plan.filter.as_deref())?;
+        let (mut read, mut found): (u64, usize) = (0, 0);
+        while found < sent.len()
+            && let Some(row) = reader.next()?
+        {
+            let before = converter.digest().sum;
+            if converter.convert(&row, &mut Nowhere).is_ok_and(|fate| fate == Fate::Kept) {
+                let digest = converter.digest().sum.wrapping_sub(before);
+                let digest = ((digest >> 64) as u64, digest as u64);
+                // Rows that are equal in every column are told apart by nobody; each original is used once.
+                let first = sent.partition_point(|s| s.digest < digest);
+                let next = first + sent.get(first).map_or(0, |s| s.found as usize);
+                if let Some(kind) = sent.get(next).filter(|s| s.digest == digest).map(|s| s.kind) {
+                    if let Some(first) = sent.get_mut(first) {
+                        first.found += 1;
+                    }
+                    found += 1;
+                    each(kind, converter.key_json(&row), converter.row_json(&row))?;
+                }
+            }
+            // What does not convert was set aside by the load already.
+            converter.take_set_aside();
+            read += 1;
+            if read.is_multiple_of(1024) {
+                interrupt::check();
+            }
+        }
+        for (index, rest) in sent.iter().enumerate() {
+            let first = sent.partition_point(|s| s.digest < rest.digest);
+            let is_found = sent.get(first).is_some_and(|s| index - first < s.found as usize);
+            if !is_found {
+                each(rest.kind, serde_json::json!({}), serde_json::json!({}))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entry(kind: &Kind, source_key: serde_json::Value, row_data: serde_json::Value) -> SetAside {
     SetAside {
         source_key,
-        column: Some(row.column.clone()),
+        column: Some(kind.column.clone()),
         storage_class: None,
-        sqlstate: row.sqlstate.to_owned(),
-        reason: row.reason.clone(),
-        is_rejected: row.clear.is_empty(),
+        sqlstate: kind.sqlstate.to_owned(),
+        reason: kind.reason.clone(),
+        is_rejected: kind.clear.is_empty(),
         row_data,
     }
-}
-
-/// `(12,3)` as block and offset.
-fn place(ctid: &str) -> Option<readback::Place> {
-    let (block, offset) = ctid.strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
-    Some((block.parse().ok()?, offset.parse().ok()?))
 }

@@ -1,7 +1,5 @@
-//! Rows that point at a missing parent, and rows that break a unique key: found set-wise in the target after the load, where
-//! values are compared as PostgreSQL's constraints will compare them, and treated as the policy says.
-
-use std::collections::HashSet;
+//! Rows that point at a missing parent: counted and named set-wise after the load, where values are compared as PostgreSQL's constraints
+//! will compare them. What the policies make of them is in [`super::cascade`].
 
 use aliaport_plan::name::quote as quoted;
 use aliaport_plan::option::Orphans;
@@ -9,7 +7,7 @@ use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::{interrupt, operator, spi, target};
+use super::{operator, spi, target};
 
 /// Where the rows of one table of a run are at this moment, and the rows that they may point at when the run has ended.
 pub struct View<'a> {
@@ -24,7 +22,7 @@ pub struct View<'a> {
 /// The condition that a row `c` of the child has no parent by this key.
 ///
 /// A row with a NULL among the referencing columns points nowhere (MATCH SIMPLE, the only kind SQLite has).
-fn condition(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> Result<String> {
+pub fn condition(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> Result<String> {
     let mut terms: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quoted(c))).collect();
     terms.push(format!("NOT EXISTS (SELECT FROM {parent} p WHERE {})", same_key(child, key, "p", "c")?));
     Ok(format!("({})", terms.join(" AND ")))
@@ -132,110 +130,4 @@ fn examples(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<Vec<S
         condition(&table.target, key, parent)?
     );
     spi::rows_for_caller(&sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))
-}
-
-/// What is to be done with one row that is not wanted as it is.
-#[derive(Clone, Debug)]
-pub struct Unwanted {
-    /// Its place in the table, as text: `(0,1)`.
-    pub ctid: String,
-    /// The SQLite column to name.
-    pub column: String,
-    /// Why.
-    pub reason: String,
-    /// The code that `abort` would have raised.
-    pub sqlstate: &'static str,
-    /// Attributes to clear; empty where the row is rejected.
-    pub clear: Vec<String>,
-}
-
-/// The rows of a table that point at a missing parent, with what the policies make of them. A row is rejected if any of its
-/// keys asks for that, or asks for NULL where a referencing column is NOT NULL.
-pub fn unwanted(view: &View<'_>, default: Orphans) -> Result<Vec<Unwanted>> {
-    let table = view.table;
-    let mut tests = Vec::new();
-    let mut keys: Vec<(&ForeignKeyPlan, Orphans)> = Vec::new();
-    for (key, parent) in &view.keys {
-        let policy = key.orphans.unwrap_or(default);
-        if matches!(policy, Orphans::Reject | Orphans::Null) {
-            tests.push(condition(&table.target, key, parent)?);
-            keys.push((key, policy));
-        }
-    }
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!(
-        "SELECT c.ctid::pg_catalog.text, ARRAY[{}]::pg_catalog.bool[] FROM ONLY {} c WHERE {}",
-        tests.join(", "),
-        view.rows,
-        tests.join(" OR ")
-    );
-    let found = spi::rows_for_caller(&sql, &[], |row| {
-        Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<Vec<bool>>(2)?.unwrap_or_default()))
-    })?;
-    interrupt::check();
-    Ok(found
-        .into_iter()
-        .filter_map(|(ctid, hits)| {
-            let hit: Vec<&(&ForeignKeyPlan, Orphans)> =
-                keys.iter().zip(&hits).filter(|(_, is_hit)| **is_hit).map(|(k, _)| k).collect();
-            let (first, _) = hit.first()?;
-            let is_rejected =
-                hit.iter().any(|(k, policy)| *policy == Orphans::Reject || !is_nullable(table, k));
-            let clear = if is_rejected {
-                Vec::new()
-            } else {
-                let all: HashSet<&String> = hit.iter().flat_map(|(k, _)| &k.columns).collect();
-                table.columns.iter().map(|c| &c.target).filter(|c| all.contains(c)).cloned().collect()
-            };
-            Some(Unwanted {
-                ctid,
-                column: hit
-                    .iter()
-                    .flat_map(|(k, _)| &k.source_columns)
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                reason: format!(
-                    "no row in \"{}\" has the key that {} points at",
-                    first.parent_source, first.label
-                ),
-                sqlstate: "23503",
-                clear,
-            })
-        })
-        .collect())
-}
-
-fn is_nullable(table: &TablePlan, key: &ForeignKeyPlan) -> bool {
-    key.columns.iter().all(|name| table.columns.iter().any(|c| &c.target == name && !c.is_not_null))
-}
-
-/// Deletes the rejected rows of the table `rows` and clears the references of the others. Gives the number of rejected rows.
-pub fn apply(rows: &QualifiedName, unwanted: &[Unwanted]) -> Result<i64> {
-    let rejected: Vec<String> =
-        unwanted.iter().filter(|u| u.clear.is_empty()).map(|u| u.ctid.clone()).collect();
-    let mut groups: Vec<(&Vec<String>, Vec<String>)> = Vec::new();
-    for row in unwanted.iter().filter(|u| !u.clear.is_empty()) {
-        match groups.iter_mut().find(|(columns, _)| *columns == &row.clear) {
-            Some((_, ctids)) => ctids.push(row.ctid.clone()),
-            None => groups.push((&row.clear, vec![row.ctid.clone()])),
-        }
-    }
-    for (columns, ctids) in groups {
-        let assignments: Vec<String> = columns.iter().map(|c| format!("{} = NULL", quoted(c))).collect();
-        let sql = format!(
-            "UPDATE ONLY {rows} SET {} WHERE ctid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.tid[])",
-            assignments.join(", ")
-        );
-        spi::run_for_caller_with(&sql, &[ctids.into()])?;
-    }
-    let count = rejected.len();
-    if count > 0 {
-        let sql =
-            format!("DELETE FROM ONLY {rows} WHERE ctid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.tid[])");
-        spi::run_for_caller_with(&sql, &[rejected.into()])?;
-    }
-    Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }

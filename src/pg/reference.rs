@@ -143,7 +143,9 @@ impl Reference {
         .hint("Import as the owner of the tables or as a role with BYPASSRLS."))
     }
 
-    fn broken(&self) -> String {
+    /// The conditions of which a row that breaks the key meets one. Each is asked for alone: with OR between them a missing parent would be
+    /// looked for row by row.
+    fn broken(&self) -> Vec<String> {
         let nulls =
             |word: &str| self.columns.iter().map(|c| format!("c.{} IS {word}", quote(c))).collect::<Vec<_>>();
         let equal: Vec<String> = self
@@ -153,23 +155,26 @@ impl Reference {
             .zip(&self.operators)
             .map(|((c, p), operator)| format!("p.{} {operator} c.{}", quote(p), quote(c)))
             .collect();
-        let missing = format!(
+        let mut conditions = vec![format!(
             "{} AND NOT EXISTS (SELECT FROM {} p WHERE {})",
             nulls("NOT NULL").join(" AND "),
             self.parent_from,
             equal.join(" AND ")
-        );
+        )];
         if self.is_match_full && self.columns.len() > 1 {
             let (null, not_null) = (nulls("NULL").join(" OR "), nulls("NOT NULL").join(" OR "));
-            format!("({missing} OR ({null}) AND ({not_null}))")
-        } else {
-            missing
+            conditions.push(format!("({null}) AND ({not_null})"));
         }
+        conditions
     }
 
     fn count(&self) -> Result<i64> {
-        let sql = format!("SELECT pg_catalog.count(*) FROM {} c WHERE {}", self.child_from, self.broken());
-        Ok(spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0))
+        let mut total = 0;
+        for broken in self.broken() {
+            let sql = format!("SELECT pg_catalog.count(*) FROM {} c WHERE {broken}", self.child_from);
+            total += spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0);
+        }
+        Ok(total)
     }
 
     /// Raises 23503 where rows break the key that did not before the run. In a table that was emptied none may.
@@ -180,12 +185,17 @@ impl Reference {
             return Ok(());
         }
         let shown: Vec<String> = self.columns.iter().map(|c| format!("c.{}", quote(c))).collect();
+        let broken = self.broken().into_iter().map(|broken| {
+            format!(
+                "SELECT pg_catalog.left(pg_catalog.concat_ws(', ', {}), 100) AS shown FROM {} c WHERE {broken}",
+                shown.join(", "),
+                self.child_from
+            )
+        });
         let examples = spi::rows_for_caller(
             &format!(
-                "SELECT DISTINCT pg_catalog.left(pg_catalog.concat_ws(', ', {}), 100) FROM {} c WHERE {} LIMIT 3",
-                shown.join(", "),
-                self.child_from,
-                self.broken()
+                "SELECT DISTINCT shown FROM ({}) AS b LIMIT 3",
+                broken.collect::<Vec<_>>().join(" UNION ALL ")
             ),
             &[],
             |row| Ok(row.get::<String>(1)?.unwrap_or_default()),

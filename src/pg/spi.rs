@@ -75,6 +75,30 @@ pub fn rows_often<T>(
     })
 }
 
+/// A statement over the caller's tables, planned once and run many times. Its parameters are integers.
+#[derive(Clone)]
+pub struct Statement(Rc<OwnedPreparedStatement>);
+
+impl Statement {
+    /// Prepares a statement with so many parameters.
+    pub fn new(sql: &str, parameters: usize) -> Result<Self> {
+        let types = vec![PgOid::from(pg_sys::INT4OID); parameters];
+        Spi::connect_mut(|client| client.prepare_mut(sql, &types).map(|plan| Statement(Rc::new(plan.keep()))))
+            .map_err(unexpected)
+    }
+
+    /// Runs it; the number of rows it wrote.
+    pub fn run(&self, arguments: &[i32]) -> Result<i64> {
+        let arguments: Vec<DatumWithOid<'_>> = arguments.iter().map(|&argument| argument.into()).collect();
+        Spi::connect_mut(|client| {
+            client
+                .update(&*self.0, None, &arguments)
+                .map(|rows| i64::try_from(rows.len()).unwrap_or(i64::MAX))
+        })
+        .map_err(unexpected)
+    }
+}
+
 /// The first column of the first row.
 pub fn one<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<'_>]) -> Result<Option<T>> {
     ours(|| Spi::connect(|client| first(client.select(sql, Some(1), args)?)))
@@ -118,29 +142,31 @@ pub fn one_for_caller<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<
 }
 
 /// Rows that are asked for with expressions as PostgreSQL prints them under the search_path of [`rows`]. So they are read back under that
-/// one, and functions in them find their names by the caller's.
-pub fn rows_by_expressions<T>(
+/// one, and functions in them find their names by the caller's. `each` gets them a page at a time.
+pub fn pages_by_expressions<T>(
     sql: &str,
     mut row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
-) -> Result<Vec<T>> {
+    mut each: impl FnMut(Vec<T>) -> Result<()>,
+) -> Result<()> {
     const ROWS_AT_ONCE: i64 = 10_000;
     let name = ours(|| Spi::connect(|client| Ok(client.try_open_cursor(sql, &[])?.detach_into_name())))?;
-    Spi::connect(|client| {
-        // An error that a function raises leaves the cursor to the end of the (sub)transaction.
-        let mut cursor = ManuallyDrop::new(client.find_cursor(&name)?);
-        let mut out = Vec::new();
-        loop {
-            let before = out.len();
-            for tuple in cursor.fetch(ROWS_AT_ONCE)? {
-                out.push(row(&tuple)?);
-            }
-            if out.len() == before {
+    loop {
+        // A connection a page, which takes its rows with it.
+        let page = Spi::connect(|client| {
+            // An error that a function raises leaves the cursor to the end of the (sub)transaction.
+            let mut cursor = ManuallyDrop::new(client.find_cursor(&name)?);
+            let page = collect(cursor.fetch(ROWS_AT_ONCE)?, &mut row)?;
+            if page.is_empty() {
                 drop(ManuallyDrop::into_inner(cursor));
-                return Ok(out);
             }
+            Ok(page)
+        })
+        .map_err(|e: pgrx::spi::Error| unexpected(e))?;
+        if page.is_empty() {
+            return Ok(());
         }
-    })
-    .map_err(|e: pgrx::spi::Error| unexpected(e))
+        each(page)?;
+    }
 }
 
 fn collect<T>(
@@ -198,20 +224,30 @@ pub fn with_setting<R>(
     value: &std::ffi::CStr,
     f: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
-    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; both strings outlive the call,
-    // which copies them.
+    with_settings(&[(name, value)], f)
+}
+
+/// The same with several settings.
+pub fn with_settings<R>(
+    settings: &[(&std::ffi::CStr, &std::ffi::CStr)],
+    f: impl FnOnce() -> Result<R>,
+) -> Result<R> {
+    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; the strings outlive the calls,
+    // which copy them.
     let nest_level = unsafe {
         let nest_level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        for (name, value) in settings {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
         nest_level
     };
     let result = f();

@@ -5,7 +5,7 @@ use aliaport_plan::plan::{TablePlan, UniqueTerms};
 use pgrx::pg_sys;
 
 use super::error::Result;
-use super::orphan::Unwanted;
+use super::unwanted::{Kind, Unwanted};
 use super::{operator, spi};
 
 /// One unique index of a table.
@@ -71,24 +71,33 @@ impl UniqueIndex {
         if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
     }
 
-    /// The places (`ctid`, as text) of rows in `rows`, a table, that repeat the key of an earlier one there.
-    pub fn repeated(&self, rows: &str) -> Result<Vec<String>> {
+    /// The rows in `rows`, the table with this number or its stage, that repeat the key of an earlier one there; none where each is there
+    /// once.
+    pub fn repeated(&self, number: usize, rows: &str) -> Result<Option<Unwanted>> {
         let (terms, condition) = (self.unique.terms.join(", "), self.condition());
         // Telling that there are none takes no sort.
         let any = format!(
             "SELECT EXISTS (SELECT FROM ONLY {rows} WHERE {condition} GROUP BY {terms} HAVING pg_catalog.count(*) > 1)"
         );
         if spi::one::<bool>(&any, &[])? != Some(true) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        places(&format!(
-            "SELECT ctid::pg_catalog.text FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY {terms} ORDER BY ctid) AS n \
+        let unwanted = Unwanted::new(number, vec![self.kind()])?;
+        unwanted.add(&format!(
+            "SELECT ctid, 0 FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY {terms} ORDER BY ctid) AS n \
              FROM ONLY {rows} WHERE {condition}) AS d WHERE n > 1"
-        ))
+        ))?;
+        Ok(Some(unwanted))
     }
 
-    /// The places of rows in `rows`, a table, whose key a row of `others` (a FROM item) has already.
-    pub fn taken(&self, rows: &str, others: &str) -> Result<Vec<String>> {
+    /// Adds to `unwanted` the rows in `rows`, the table with this number or its stage, whose key a row of `others` (a FROM item) has.
+    pub fn taken(
+        &self,
+        unwanted: Option<Unwanted>,
+        number: usize,
+        rows: &str,
+        others: &str,
+    ) -> Result<Option<Unwanted>> {
         let condition = self.condition();
         let named: Vec<String> =
             self.unique.terms.iter().enumerate().map(|(i, t)| format!("{t} AS k{i}")).collect();
@@ -102,11 +111,20 @@ impl UniqueIndex {
                 }
             })
             .collect();
-        places(&format!(
-            "SELECT s.place::pg_catalog.text FROM (SELECT ctid AS place, {named} FROM ONLY {rows} WHERE {condition}) AS s \
+        let taken = format!(
+            "FROM (SELECT ctid AS place, {named} FROM ONLY {rows} WHERE {condition}) AS s \
              WHERE EXISTS (SELECT FROM (SELECT {named} FROM {others} WHERE {condition}) AS o WHERE {})",
             equal.join(" AND ")
-        ))
+        );
+        if spi::one::<i64>(&format!("SELECT pg_catalog.count(*) {taken}"), &[])?.unwrap_or(0) == 0 {
+            return Ok(unwanted);
+        }
+        let unwanted = match unwanted {
+            Some(unwanted) => unwanted,
+            None => Unwanted::new(number, vec![self.kind()])?,
+        };
+        unwanted.add(&format!("SELECT s.place, 0 {taken}"))?;
+        Ok(Some(unwanted))
     }
 
     /// True where the source fills every attribute that the key needs.
@@ -114,21 +132,15 @@ impl UniqueIndex {
         self.columns.iter().all(|c| plan.columns.iter().any(|p| p.target == *c))
     }
 
-    /// What is to be done with the rows at `places`, which stand in the way of this key.
-    pub fn unwanted(&self, places: Vec<String>) -> Vec<Unwanted> {
-        let one = |ctid| Unwanted {
-            ctid,
+    /// What is the matter with rows that stand in the way of this key.
+    fn kind(&self) -> Kind {
+        Kind {
             column: self.unique.terms.join(", "),
             reason: format!("duplicate key value violates unique constraint {}", self.name),
             sqlstate: "23505",
             clear: Vec::new(),
-        };
-        places.into_iter().map(one).collect()
+        }
     }
-}
-
-fn places(sql: &str) -> Result<Vec<String>> {
-    spi::rows(sql, &[], |row| Ok(row.get::<String>(1)?.unwrap_or_default()))
 }
 
 /// The attributes of a relation on which rows exclude one another: those of its unique indexes and exclusion constraints.

@@ -216,9 +216,11 @@ def test_4_3_the_check_before_finds_what_the_target_would_refuse(files, connecti
 def test_4_3_a_dry_run_tells_the_truth_and_leaves_nothing(connection, source):
     tried = connection.execute(f"{IMPORT}(%s, dry_run => true, options => %s)", [source, DECIDED]).fetchall()
     assert value(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
-    assert value(connection, "SELECT count(*) FROM aliaport.rejected_row") == 0
+    aside = "SELECT table_name, source_key::text, column_name, action, row_data::text FROM aliaport.rejected_row WHERE run_id = %s ORDER BY 1, 2, 3"
+    rehearsed = connection.execute(aside, [1]).fetchall()
     assert connection.execute("SELECT dry_run FROM aliaport.run").fetchall() == [(True,)]
     assert connection.execute(f"{IMPORT}(%s, options => %s)", [source, DECIDED]).fetchall() == tried
+    assert rehearsed and connection.execute(aside, [2]).fetchall() == rehearsed
     # What would stop an import is a row of a dry run, not its end.
     connection.execute("DROP TABLE work_order_item, work_order, audit_event, users, parametre, barinma_contract, motorbot")
     error = value(connection, "SELECT detail -> 'error' FROM aliaport_import(%s, dry_run => true) WHERE status = 'failed' LIMIT 1", source)

@@ -28,8 +28,8 @@ impl Import<'_> {
             operators: Vec::new(),
             columns: Vec::new(),
         };
-        let unwanted = demand.unwanted(demand.repeated(&table.target.to_string())?);
-        let rejected = self.set_aside(index, &unwanted)?;
+        let Some(unwanted) = demand.repeated(index, &table.target.to_string())? else { return Err(error) };
+        let rejected = self.set_aside(index, unwanted)?;
         if let Some(row) = self.rows.get_mut(index) {
             row.warn("duplicate_key", "rows with a key that is there already were set aside", rejected);
         }

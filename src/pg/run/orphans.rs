@@ -9,14 +9,17 @@ use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 
 use super::{Import, Subject};
+use crate::pg::cascade::Cascade;
 use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
+use crate::pg::row::SetAside;
+use crate::pg::unwanted::Unwanted;
 use crate::pg::{original, orphan, sync, target};
 
 impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
-    pub(super) fn set_aside(&mut self, index: usize, unwanted: &[orphan::Unwanted]) -> Result<i64> {
-        let Subject { plan, table, columns, relation } = self.subject(index)?;
+    pub(super) fn set_aside(&mut self, index: usize, unwanted: Unwanted) -> Result<i64> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
         let (rows, from) = match self.staged.get_mut(&index) {
             Some(staged) => {
                 staged.is_changed = true;
@@ -24,14 +27,15 @@ impl<'a> Import<'a> {
             }
             None => (plan.target.clone(), relation),
         };
-        let entries = original::set_aside(self.source, table, &columns, plan, &self.zone, from, unwanted)?;
-        self.run.set_aside(&plan.source, entries)?;
+        let run = self.run;
+        self.originals(index, &unwanted, None, |entry| run.set_aside(&plan.source, [entry]))?;
         // The foreign keys of an existing table would refuse the row, or take its children with it without a record.
         let deleted = if from == relation && !plan.is_created {
-            self.on_table(plan, relation, || orphan::apply(&rows, unwanted))?
+            self.on_table(plan, relation, || unwanted.apply(&rows))?
         } else {
-            orphan::apply(&rows, unwanted)?
+            unwanted.apply(&rows)?
         };
+        unwanted.drop()?;
         crate::pg::compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
             row.imported_rows -= deleted;
@@ -39,6 +43,27 @@ impl<'a> Import<'a> {
             row.target_rows -= deleted;
         }
         Ok(deleted)
+    }
+
+    /// Looks up the originals of rows, or of the `first` of them.
+    pub(super) fn originals(
+        &self,
+        index: usize,
+        unwanted: &Unwanted,
+        first: Option<usize>,
+        each: impl FnMut(SetAside) -> Result<()>,
+    ) -> Result<()> {
+        let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let search = original::Search {
+            source: self.source,
+            table,
+            columns: &columns,
+            plan,
+            zone: &self.zone,
+            on_error: self.request.on_error,
+            relation: self.staged.get(&index).map_or(relation, |s| s.stage.relation),
+        };
+        search.set_aside(unwanted, first, each)
     }
 
     /// What the orphan checks look at: every table, or the one with this number.
@@ -94,35 +119,21 @@ impl<'a> Import<'a> {
 
     /// Treats orphans as the policies say, once, when every table is loaded and has its keys; then moves the rows that wait in
     /// stages into their tables.
-    ///
-    /// A rejected row may have children of its own, so this repeats until no row is rejected any more.
     pub(super) fn settle_orphans(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.orphans_are_settled, true) {
             return Ok(());
         }
         self.settle_duplicates()?;
         progress::phase(Phase::ForeignKeys);
-        // A table is looked at again only where one of its parents has lost rows since.
-        let mut is_due = vec![true; self.plan.tables.len()];
-        while let Some(index) = is_due.iter().position(|due| *due) {
-            is_due[index] = false;
-            let unwanted = orphan::unwanted(&self.view(index)?, self.request.orphans)?;
-            if unwanted.is_empty() {
-                continue;
-            }
-            let deleted = self.set_aside(index, &unwanted)?;
-            let found = i64::try_from(unwanted.len()).unwrap_or(i64::MAX);
+        // Children first: an existing table may still refuse to lose a row that another points at.
+        for (index, unwanted) in Cascade::new(self.views()?, self.request.orphans).run()?.into_iter().rev() {
+            let found = unwanted.count()?;
+            let deleted = self.set_aside(index, unwanted)?;
             if let Some(row) = self.rows.get_mut(index) {
                 row.orphan_rows += found;
                 row.warn("orphan_rows", "rows pointed at a missing parent", found);
                 row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
                 row.warn("nulled", "references to a missing parent became NULL", found - deleted);
-            }
-            if deleted > 0 {
-                let Some(parent) = self.plan.tables.get(index) else { continue };
-                for (child, due) in self.plan.tables.iter().zip(&mut is_due) {
-                    *due |= child.foreign_keys.iter().any(|key| key.parent == parent.target);
-                }
             }
         }
         // Keys that an existing table has already are not added, so nothing else would look at them before the end.

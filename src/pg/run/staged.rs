@@ -23,7 +23,8 @@ use crate::pg::row::OnError;
 use crate::pg::stage::Stage;
 use crate::pg::sync::{self, Difference};
 use crate::pg::unique::{self, UniqueIndex};
-use crate::pg::{compat, original, quiet, readback, reference, spi, subxact, target};
+use crate::pg::unwanted::Unwanted;
+use crate::pg::{compat, quiet, readback, reference, spi, subxact, target};
 
 /// A table whose rows wait.
 pub(super) struct Staged {
@@ -142,19 +143,14 @@ impl Import<'_> {
             for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
                 let is_sync_key = self.request.mode == Mode::Sync && is_key(&demand, plan);
                 if self.request.on_error == OnError::Abort {
-                    if is_sync_key {
-                        let places = self.in_the_way(index, plan, &demand)?;
-                        if !places.is_empty() {
-                            return Err(self.duplicate_error(index, None)?);
-                        }
+                    if is_sync_key && let Some(unwanted) = self.in_the_way(index, plan, &demand)? {
+                        unwanted.drop()?;
+                        return Err(self.duplicate_error(index, None)?);
                     }
                     continue;
                 }
-                let places = self.in_the_way(index, plan, &demand)?;
-                if places.is_empty() {
-                    continue;
-                }
-                let rejected = self.set_aside(index, &demand.unwanted(places))?;
+                let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
+                let rejected = self.set_aside(index, unwanted)?;
                 if let Some(row) = self.rows.get_mut(index) {
                     row.warn(
                         "duplicate_key",
@@ -167,12 +163,12 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The places of staged rows whose key an earlier row of the stage, or a row that stays in the table, has already.
-    fn in_the_way(&self, index: usize, plan: &TablePlan, demand: &UniqueIndex) -> Result<Vec<String>> {
-        let Some(staged) = self.staged.get(&index) else { return Ok(Vec::new()) };
+    /// Staged rows whose key an earlier row of the stage, or a row that stays in the table, has already; none where none has.
+    fn in_the_way(&self, index: usize, plan: &TablePlan, demand: &UniqueIndex) -> Result<Option<Unwanted>> {
+        let Some(staged) = self.staged.get(&index) else { return Ok(None) };
         let table = &staged.stage.table;
         let rows = table.to_string();
-        let mut places = demand.repeated(&rows)?;
+        let unwanted = demand.repeated(index, &rows)?;
         let others = match self.request.mode {
             Mode::Append => Some(plan.target.to_string()),
             Mode::Sync if !self.options.sync_delete && !is_key(demand, plan) => {
@@ -180,38 +176,23 @@ impl Import<'_> {
             }
             Mode::Create | Mode::Replace | Mode::Sync => None,
         };
-        if let Some(others) = others {
-            for place in demand.taken(&rows, &others)? {
-                if !places.contains(&place) {
-                    places.push(place);
-                }
-            }
+        match others {
+            Some(others) => demand.taken(unwanted, index, &rows, &others),
+            None => Ok(unwanted),
         }
-        Ok(places)
     }
 
     /// The error of keys that are there already, naming rows; `cause` is PostgreSQL's own, which names the first key.
     fn duplicate_error(&mut self, index: usize, cause: Option<Error>) -> Result<Error> {
-        let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let Subject { plan, relation, .. } = self.subject(index)?;
         for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
-            let places = self.in_the_way(index, plan, &demand)?;
-            let Some(staged) = self.staged.get(&index) else { break };
-            let count = places.len();
-            if count == 0 {
-                continue;
-            }
-            let shown = demand.unwanted(places.into_iter().take(3).collect());
-            let source = &*self.source;
-            let entries = original::set_aside(
-                source,
-                table,
-                &columns,
-                plan,
-                &self.zone,
-                staged.stage.relation,
-                &shown,
-            )?;
-            let keys: Vec<String> = entries.iter().map(|e| e.source_key.to_string()).collect();
+            let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
+            let count = unwanted.count()?;
+            let mut keys = Vec::new();
+            self.originals(index, &unwanted, Some(3), |entry| {
+                keys.push(entry.source_key.to_string());
+                Ok(())
+            })?;
             let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
             return Ok(Error::new(
                 PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,

@@ -21,7 +21,7 @@ use crate::pg::progress::{self, Phase};
 use crate::pg::row::{OnError, Refusals, SetAside};
 use crate::pg::stage::Stage;
 use crate::pg::target::{self, Path};
-use crate::pg::{check, compat, memory, original, readback, refusal, spi};
+use crate::pg::{check, compat, memory, readback, refusal, spi};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
@@ -49,10 +49,9 @@ impl Import<'_> {
         let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
         let rejected = RefCell::new(0u64);
         let run = self.run;
-        let mut collector = run.collector(&plan.source);
         let mut set_aside = |entries: Vec<SetAside>| {
             *rejected.borrow_mut() += entries.len() as u64;
-            collector.put(entries)
+            run.set_aside(&plan.source, entries)
         };
         let refusals = match self.request.on_error {
             OnError::Abort => Refusals::new(),
@@ -75,7 +74,6 @@ impl Import<'_> {
         let into = stage.as_ref().map_or(relation, |s| s.relation);
         let loaded = load::bulk(reader, plan, into, is_new, policy)?;
         progress::load_ends(loaded.source_rows);
-        collector.finish()?;
         compat::command_counter_increment();
         if path == (Path::Bulk { has_indexes: true }) {
             progress::phase(Phase::Index);
@@ -121,21 +119,20 @@ impl Import<'_> {
 
     /// Sets the rows aside that break a check. No single value is to blame for that, so `on_error => 'null'` rejects them as well.
     fn settle_checks(&mut self, index: usize) -> Result<()> {
-        let Subject { plan, table, columns, relation } = self.subject(index)?;
-        let (rows, at) = match self.staged.get(&index) {
-            Some(staged) => (staged.stage.table.clone(), staged.stage.relation),
-            None => (plan.target.clone(), relation),
-        };
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let rows = self.staged.get(&index).map_or(&plan.target, |s| &s.stage.table).clone();
         let place = || format!("SQLite table \"{}\", while its rows were checked.", plan.source);
-        let unwanted =
-            error::located(place, || check::unwanted(&rows, relation, plan, self.options.triggers))?;
-        let Some(first) = unwanted.first() else { return Ok(()) };
+        let find = || check::unwanted(index, &rows, relation, plan, self.options.triggers);
+        let Some(unwanted) = error::located(place, find)? else { return Ok(()) };
         if self.request.on_error == OnError::Abort {
-            let first = std::slice::from_ref(first);
-            let entries = original::set_aside(self.source, table, &columns, plan, &self.zone, at, first)?;
-            return Err(check_error(plan, unwanted.len(), entries.first()));
+            let mut first = None;
+            self.originals(index, &unwanted, Some(1), |entry| {
+                first = Some(entry);
+                Ok(())
+            })?;
+            return Err(check_error(plan, unwanted.count()?, first.as_ref()));
         }
-        let rejected = self.set_aside(index, &unwanted)?;
+        let rejected = self.set_aside(index, unwanted)?;
         if let Some(row) = self.rows.get_mut(index) {
             row.warn("rejected", "rows that break a check were set aside in aliaport.rejected_row", rejected);
         }
@@ -195,7 +192,7 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
 }
 
 /// The error of rows that break a rule of their table: the first of them.
-fn check_error(plan: &TablePlan, count: usize, first: Option<&SetAside>) -> Error {
+fn check_error(plan: &TablePlan, count: i64, first: Option<&SetAside>) -> Error {
     let code = PgSqlErrorCode::ERRCODE_CHECK_VIOLATION;
     let (reason, key, row) = first.map_or_else(Default::default, |e| {
         (e.reason.clone(), e.source_key.to_string(), e.row_data.to_string())
