@@ -23,6 +23,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/load/checks.rs",
     "src/pg/load/datums.rs",
     "src/pg/load/images.rs",
+    "src/pg/locks.rs",
     "src/pg/memory.rs",
     "src/pg/operator.rs",
     "src/pg/progress.rs",

@@ -222,6 +222,17 @@ impl From<OptionError> for Error {
 /// Runs `f`; a PostgreSQL error in it is raised again with the same code, message and hint and with `place` added to its
 /// DETAIL. Nothing is swallowed, so no subtransaction is needed.
 pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
+    located_by_code(|_| place(), f)
+}
+
+/// True where a row may be to blame: its data, a rule that it breaks, a limit that it passes, or what a function of the target raised. A
+/// lack of memory, disk or locks has nothing to do with the row at hand.
+pub fn is_about_a_row(code: PgSqlErrorCode) -> bool {
+    ["22", "23", "42", "44", "54", "P0"].iter().any(|class| sqlstate(code).starts_with(class))
+}
+
+/// The same; the place may depend on the code.
+pub fn located_by_code<R>(place: impl Fn(PgSqlErrorCode) -> String, f: impl FnOnce() -> R) -> R {
     let caught = match caught(f) {
         Ok(result) => return result,
         Err(caught) => caught,
@@ -234,9 +245,10 @@ pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
     if is_cancel(report.sql_error_code()) {
         caught.rethrow();
     }
+    let place = place(report.sql_error_code());
     let detail = match report.detail() {
-        Some(detail) if !detail.is_empty() => format!("{detail} {}", place()),
-        _ => place(),
+        Some(detail) if !detail.is_empty() => format!("{detail} {place}"),
+        _ => place,
     };
     let mut error = Error::new(report.sql_error_code(), report.message().to_owned()).detail(detail);
     error = error

@@ -12,8 +12,10 @@
 mod checks;
 mod datums;
 mod images;
+pub mod wide;
 
 use std::cell::Cell as Shared;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use aliaport_plan::convert::Zone;
@@ -43,6 +45,8 @@ pub struct Policy<'a> {
     pub zone: &'a Zone,
     /// Values that the input functions of their types refuse.
     pub refusals: Arc<Refusals>,
+    /// Rows that no page holds.
+    pub too_wide: Arc<HashSet<u64>>,
     /// Compute the content digest.
     pub with_digest: bool,
     /// Receives rows and values that were set aside, a batch at a time.
@@ -53,6 +57,7 @@ impl Policy<'_> {
     fn converter(&self, plan: &TablePlan) -> RowConverter {
         RowConverter::new(plan, self.zone, self.on_error, self.with_digest)
             .with_refusals(Arc::clone(&self.refusals))
+            .with_too_wide(Arc::clone(&self.too_wide))
     }
 }
 
@@ -83,8 +88,11 @@ pub fn bulk(
 ) -> Result<Loaded> {
     // The row at hand, for errors that PostgreSQL raises.
     let at = Shared::new(Place::default());
-    error::located(
-        || at.get().shown(&plan.source),
+    error::located_by_code(
+        |code| match error::is_about_a_row(code) {
+            true => at.get().shown(&plan.source),
+            false => format!("SQLite table \"{}\", while its rows were written.", plan.source),
+        },
         || {
             // Else `check` finds the rows that break a constraint, when all are there.
             let is_checked = policy.on_error == OnError::Abort;

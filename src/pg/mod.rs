@@ -22,6 +22,7 @@ mod input;
 mod inspect;
 mod interrupt;
 mod load;
+mod locks;
 mod memory;
 mod operator;
 mod original;

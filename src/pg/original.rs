@@ -3,6 +3,7 @@
 //! A target row carries no rowid of SQLite. But its digest is, by the proof that every import makes, the digest of the row that
 //! was sent; so one more scan of the source finds the originals, whatever the table's keys are.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use aliaport_plan::catalogue::Table;
@@ -13,6 +14,7 @@ use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 
 use super::error::Result;
+use super::load::wide;
 use super::row::{CellSink, Fate, OnError, Refusals, RowConverter, SetAside};
 use super::unwanted::{Kind, Marked, Unwanted};
 use super::{interrupt, readback, refusal};
@@ -68,6 +70,7 @@ impl Search<'_> {
         mut each: impl FnMut(SetAside) -> Result<()>,
     ) -> Result<()> {
         let refusals = Arc::new(self.refusals()?);
+        let too_wide = Arc::new(wide::find(self, &refusals)?);
         let mut left = first.unwrap_or(usize::MAX);
         let mut last = None;
         while left > 0 {
@@ -78,12 +81,13 @@ impl Search<'_> {
             let mut each = |kind: u32, key, row| {
                 unwanted.kind(kind as usize).map_or(Ok(()), |k| each(entry(k, key, row)))
             };
-            self.look_up(self.sent(marked)?, &refusals, &mut each)?;
+            self.look_up(self.sent(marked)?, &refusals, &too_wide, &mut each)?;
         }
         Ok(())
     }
 
-    fn refusals(&self) -> Result<Refusals> {
+    /// Values that the input functions of their types refuse.
+    pub fn refusals(&self) -> Result<Refusals> {
         if self.on_error == OnError::Abort {
             return Ok(Refusals::new());
         }
@@ -108,10 +112,12 @@ impl Search<'_> {
         &self,
         mut sent: Vec<Sent>,
         refusals: &Arc<Refusals>,
+        too_wide: &Arc<HashSet<u64>>,
         each: &mut impl FnMut(u32, serde_json::Value, serde_json::Value) -> Result<()>,
     ) -> Result<()> {
-        let mut converter =
-            RowConverter::new(self.plan, self.zone, self.on_error, true).with_refusals(Arc::clone(refusals));
+        let mut converter = RowConverter::new(self.plan, self.zone, self.on_error, true)
+            .with_refusals(Arc::clone(refusals))
+            .with_too_wide(Arc::clone(too_wide));
         let mut reader = self.source.rows_where(self.table, self.columns, self.plan.filter.as_deref())?;
         let (mut read, mut found): (u64, usize) = (0, 0);
         while found < sent.len()

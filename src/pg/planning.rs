@@ -6,7 +6,7 @@ use aliaport_plan::build::{self, Mode, Request};
 use aliaport_plan::catalogue::Catalogue;
 use aliaport_plan::name::spell;
 use aliaport_plan::option::{Options, nearest};
-use aliaport_plan::plan::Plan;
+use aliaport_plan::plan::{Action, Plan};
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
 use aliaport_sqlite::{OpenOptions, Source};
@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::guard::Held;
-use super::{access, guc, interrupt, past, target};
+use super::{access, guc, interrupt, locks, past, target};
 
 /// A source that is open, in its one snapshot, with the plan for it.
 pub struct Planned {
@@ -84,6 +84,12 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     let target = target(&catalogue, &options, schema, mode)?;
     let mut plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
     past::settle(&mut plan)?;
+    if let Some((finding, remedy)) = locks::warning(&plan)?
+        && let Some(first) = plan.steps.iter_mut().find(|step| step.action == Action::CreateTable)
+    {
+        let before = if first.note.is_empty() { "" } else { "; " };
+        first.note = format!("{}{before}{}: {remedy}", first.note, finding.message);
+    }
     Ok(Planned { source, catalogue, plan, options })
 }
 

@@ -27,7 +27,7 @@ use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
-use super::{access, compat, history, memory, orphan, past, progress, spi, subxact, target};
+use super::{access, compat, history, locks, memory, orphan, past, progress, spi, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -106,6 +106,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
     let Planned { mut source, catalogue, mut plan, options } =
         planning::plan(request.path, schema, request.mode, request.options)?;
     run.note_source(signed(source.size_bytes()), &source.fingerprint());
+    locks::require(&plan)?;
     for table in plan.tables.iter_mut().filter(|t| !t.is_created) {
         target::add_foreign_keys(table)?;
     }

@@ -90,7 +90,8 @@ impl Unwanted {
             // Block and offset begin at 0 and 1.
             let (block, offset) = after.unwrap_or_default();
             let sql = format!(
-                "SELECT place::pg_catalog.text, {} FROM {} WHERE place OPERATOR(pg_catalog.>) $1::pg_catalog.tid ORDER BY place LIMIT {page}",
+                "SELECT m.place::pg_catalog.text, {} FROM {} AS m WHERE m.place OPERATOR(pg_catalog.>) $1::pg_catalog.tid \
+                 ORDER BY m.place LIMIT {page}",
                 self.kind, self.table
             );
             let rows = spi::rows(&sql, &[format!("({block},{offset})").into()], |row| {

@@ -31,3 +31,4 @@ pub mod sequence;
 pub mod target;
 pub mod tuple;
 pub mod value;
+pub mod width;

@@ -12,7 +12,7 @@ use crate::pg_type::PgType;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::tuple::{Attribute, Writer};
 use crate::value::{Cell, Row, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use about::{About, value_json};
@@ -152,6 +152,8 @@ pub struct RowConverter {
     /// The number of the row at hand, from 1.
     number: u64,
     refusals: Arc<Refusals>,
+    /// Rows that no page holds, by their numbers.
+    too_wide: Arc<HashSet<u64>>,
     scratch: Scratch,
     /// Where rows are hashed cell by cell.
     hasher: Option<RowHasher>,
@@ -186,6 +188,7 @@ impl RowConverter {
             on_error,
             number: 0,
             refusals: Arc::default(),
+            too_wide: Arc::default(),
             scratch: Scratch::default(),
             hasher: with_digest.then(|| RowHasher::new(&types).with_zone(zone)),
             notes: None,
@@ -199,6 +202,13 @@ impl RowConverter {
     #[must_use]
     pub fn with_refusals(mut self, refusals: Arc<Refusals>) -> Self {
         self.refusals = refusals;
+        self
+    }
+
+    /// Rows that are known to be too wide for a page are set aside.
+    #[must_use]
+    pub fn with_too_wide(mut self, rows: Arc<HashSet<u64>>) -> Self {
+        self.too_wide = rows;
         self
     }
 
@@ -323,6 +333,16 @@ impl RowConverter {
                 notes.excused.insert((self.number, column));
             }
             sink.cell(column, &Cell::Null);
+        }
+        if !self.too_wide.is_empty() && self.too_wide.contains(&self.number) {
+            self.set_aside.push(self.about.too_wide(row));
+            if let Some(hasher) = &mut self.hasher {
+                hasher.abandon_row();
+            }
+            if let Some(notes) = &mut self.notes {
+                notes.set_aside.push(self.number);
+            }
+            return Ok(Fate::SetAside);
         }
         sink.end_row();
         if let Some(hasher) = &mut self.hasher {

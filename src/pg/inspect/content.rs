@@ -10,6 +10,7 @@ use aliaport_plan::convert::{Converter, Lossy, Scratch, ValueError};
 use aliaport_plan::finding::Severity;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::value::{Cell, Row, StorageClass, Value};
+use aliaport_plan::width::{WIDEST, Width};
 use serde_json::Value as Json;
 
 use super::input::{InputCheck, Refused};
@@ -30,6 +31,8 @@ pub struct Content {
     /// One entry a column of the plan: some of its texts are Turkish.
     pub turkish: Vec<bool>,
     tallies: Vec<Vec<Tally>>,
+    /// Rows that no page holds.
+    too_wide: Tally,
 }
 
 /// What happens to a value.
@@ -54,17 +57,21 @@ struct Tally {
 }
 
 impl Tally {
+    fn new(fate: Fate) -> Self {
+        Tally {
+            fate,
+            count: 0,
+            samples: Vec::new(),
+            rowids: Vec::new(),
+            class: StorageClass::Null,
+            is_empty: false,
+            message: String::new(),
+        }
+    }
+
     fn of(tallies: &mut Vec<Tally>, fate: Fate) -> &mut Tally {
         let at = tallies.iter().position(|t| t.fate == fate).unwrap_or_else(|| {
-            tallies.push(Tally {
-                fate,
-                count: 0,
-                samples: Vec::new(),
-                rowids: Vec::new(),
-                class: StorageClass::Null,
-                is_empty: false,
-                message: String::new(),
-            });
+            tallies.push(Tally::new(fate));
             tallies.len() - 1
         });
         &mut tallies[at]
@@ -112,10 +119,13 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
         classes: vec![Classes::default(); width],
         turkish: vec![false; width],
         tallies: (0..width).map(|_| Vec::new()).collect(),
+        too_wide: Tally::new(Fate::Bad("row_too_wide")),
     };
+    let mut row_width = Width::new(width, true);
     let mut reader =
         subject.opened.source.rows_where(subject.table, &subject.columns, plan.filter.as_deref())?;
     while let Some(row) = reader.next()? {
+        row_width.restart();
         for (i, converter) in converters.iter().enumerate() {
             let value = row.value(i);
             content.classes[i].add(value.storage_class());
@@ -126,6 +136,7 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
             }
             match converter.convert(value, &mut scratch) {
                 Ok(converted) => {
+                    row_width.add(&converted.cell);
                     if converted.cell == Cell::Null && plan.columns[i].is_not_null {
                         let tally = Tally::of(&mut content.tallies[i], Fate::Bad("null_in_not_null"));
                         tally.add(&key, &row, value, String::new);
@@ -148,6 +159,9 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
                     bad(&mut content.tallies[i], &plan.columns[i].pg_type, &error, &key, &row, value)
                 }
             }
+        }
+        if row_width.is_too_wide() {
+            content.too_wide.add(&key, &row, Value::Null, String::new);
         }
         content.rows += 1;
         if content.rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
@@ -187,9 +201,31 @@ impl Content {
     /// What was found, column by column.
     pub fn observations(&self, subject: &Subject<'_>) -> Vec<Observation> {
         let columns = self.tallies.iter().enumerate();
-        columns
+        let mut out: Vec<Observation> = columns
             .flat_map(|(i, tallies)| tallies.iter().filter_map(move |t| observation(subject, i, t)))
-            .collect()
+            .collect();
+        let Tally { count, samples, .. } = &self.too_wide;
+        if *count > 0 {
+            let (rows, are) =
+                if *count == 1 { ("1 row".to_owned(), "is") } else { (format!("{count} rows"), "are") };
+            out.push(Observation {
+                severity: Severity::Error,
+                code: "row_too_wide",
+                table: Some(subject.plan.source.clone()),
+                column: None,
+                count: Some(*count),
+                sample: Some(Json::Array(samples.clone())),
+                message: format!(
+                    "{rows} of table \"{}\" {are} wider than the {WIDEST} bytes that a page holds, also with long values out of line",
+                    subject.plan.source
+                ),
+                suggestion: Some(
+                    "-- leave columns out with options.tables.<table>.columns.<column>.skip, or import with on_error => 'reject' to set the rows aside"
+                        .to_owned(),
+                ),
+            });
+        }
+        out
     }
 }
 

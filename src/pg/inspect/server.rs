@@ -10,7 +10,7 @@ use super::content::Content;
 use super::{Observation, counted};
 use crate::pg::encoding::Unfit;
 use crate::pg::error::Result;
-use crate::pg::spi;
+use crate::pg::{locks, spi};
 
 /// Connections that one worker process of the application may open: SQLAlchemy's pool_size and max_overflow as the
 /// application plans them for PostgreSQL.
@@ -23,6 +23,10 @@ pub fn observe(audited: &Audited, contents: &[Content]) -> Result<Vec<Observatio
     out.extend(timezone(audited)?);
     out.extend(collation(audited, contents)?);
     out.push(connections()?);
+    if let Some((finding, remedy)) = locks::warning(&audited.plan)? {
+        let suggestion = format!("-- postgresql\n{remedy} -- takes effect when the server is started again");
+        out.push(Observation::of_all(finding.severity, finding.code, finding.message, Some(suggestion)));
+    }
     Ok(out)
 }
 

@@ -54,7 +54,7 @@ impl Heap {
     }
 
     /// Writes the batch of datums.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         if self.filled == 0 {
             return;
         }

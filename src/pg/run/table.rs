@@ -18,10 +18,10 @@ use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
 use crate::pg::load::{self, Loaded, Policy};
 use crate::pg::progress::{self, Phase};
-use crate::pg::row::{OnError, Refusals, SetAside};
+use crate::pg::row::{OnError, SetAside};
 use crate::pg::stage::Stage;
 use crate::pg::target::{self, Path};
-use crate::pg::{check, compat, memory, readback, refusal, spi};
+use crate::pg::{check, compat, memory, original, readback, spi};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
@@ -53,17 +53,22 @@ impl Import<'_> {
             *rejected.borrow_mut() += entries.len() as u64;
             run.set_aside(&plan.source, entries)
         };
-        let refusals = match self.request.on_error {
-            OnError::Abort => Refusals::new(),
-            OnError::Reject | OnError::Null => {
-                let types_of = stage.as_ref().map_or(relation, |s| s.relation);
-                refusal::find(self.source, table, &columns, plan, &self.zone, types_of)?
-            }
+        let search = original::Search {
+            source: self.source,
+            table,
+            columns: &columns,
+            plan,
+            zone: &self.zone,
+            on_error: self.request.on_error,
+            relation: stage.as_ref().map_or(relation, |s| s.relation),
         };
+        let refusals = Arc::new(search.refusals()?);
+        let too_wide = Arc::new(load::wide::find(&search, &refusals)?);
         let policy = Policy {
             on_error: self.request.on_error,
             zone: &self.zone,
-            refusals: Arc::new(refusals),
+            refusals,
+            too_wide,
             with_digest: verify == Verify::Content,
             set_aside: &mut set_aside,
         };

@@ -302,6 +302,7 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
             on_error: OnError::Reject,
             zone: &zone,
             refusals: Arc::new(Refusals::new()),
+            too_wide: Arc::default(),
             with_digest: true,
             set_aside: &mut keep,
         };

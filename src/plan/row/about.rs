@@ -42,6 +42,20 @@ impl About {
         }
     }
 
+    /// A row that no page holds; no single value is to blame.
+    #[cold]
+    pub(super) fn too_wide(&self, row: &Row<'_>) -> SetAside {
+        SetAside {
+            source_key: self.key_json(row),
+            column: None,
+            storage_class: None,
+            sqlstate: "54000".to_owned(),
+            reason: format!("row is too big: more than {} bytes stay in the page", crate::width::WIDEST),
+            is_rejected: true,
+            row_data: self.row_json(row),
+        }
+    }
+
     fn reason(&self, column: usize, error: Option<&ValueError>) -> (&'static str, String) {
         match error {
             Some(error) => (error.sqlstate(), error.to_string()),

@@ -1,0 +1,170 @@
+"""Orphans under every policy and in every mode: against a plain reference, and in time in proportion to the rows."""
+
+import collections
+import json
+import random
+import sqlite3
+
+import pytest
+
+Key = collections.namedtuple("Key", "columns parent referenced policy")
+
+
+def graph(seed):
+    """Tables that point at each other and at themselves, some of whose rows point nowhere, and a policy for each key."""
+    dice = random.Random(seed)
+    names = [f"t{i}" for i in range(dice.randint(2, 4))]
+    tables, rows = {}, {}
+    for name in names:
+        keys, columns = [], {"id": "INTEGER PRIMARY KEY", "u": "INTEGER UNIQUE", "a": "INTEGER", "b": "INTEGER"}
+        for number in range(dice.randint(0, 3)):
+            parent = dice.choice(names)
+            columns[f"f{number}"] = "INTEGER NOT NULL" if dice.random() < 0.2 else "INTEGER"
+            keys.append(Key((f"f{number}",), parent, ("id",) if dice.random() < 0.7 else ("u",), dice.choice(("reject", "null"))))
+        # What is pointed at may be a reference itself, and two keys may share a column.
+        if dice.random() < 0.3:
+            keys.append(Key(("u",), dice.choice(names), ("id",), dice.choice(("reject", "null"))))
+        if dice.random() < 0.5:
+            keys.append(Key(("a", "b"), dice.choice(names), ("a", "b"), dice.choice(("reject", "null"))))
+        tables[name] = columns, keys
+        size = dice.randint(10, 60)
+        ids = dice.sample(range(1, 71), size)
+        rows[name] = []
+        pairs = dice.sample([(a, b) for a in range(9) for b in range(9)], size)
+        for row_id, unique, pair in zip(ids, dice.sample(range(1, 71), size), pairs):
+            row = {"id": row_id, "u": unique if dice.random() < 0.8 else None, "a": pair[0], "b": pair[1] if dice.random() < 0.9 else None}
+            for column, declared in columns.items():
+                if column.startswith("f"):
+                    row[column] = dice.randint(1, 75) if "NOT" in declared or dice.random() < 0.7 else None
+            rows[name].append(row)
+    return tables, rows
+
+
+def source(path, tables, rows):
+    db = sqlite3.connect(path)
+    for name, (columns, keys) in tables.items():
+        parts = [f"{c} {d}" for c, d in columns.items()] + ["UNIQUE (a, b)"]
+        parts += [f"FOREIGN KEY ({', '.join(k.columns)}) REFERENCES {k.parent} ({', '.join(k.referenced)})" for k in keys]
+        db.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
+        for row in rows[name]:
+            db.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", [row[c] for c in columns])
+    db.commit()
+    db.close()
+    return str(path)
+
+
+def expected(tables, rows, order, others):
+    """What becomes of the rows, by the words of docs/policies.md: pass by pass over whole tables."""
+    alive = {name: {row["id"]: dict(row) for row in rows[name]} for name in tables}
+    fate = {name: {} for name in tables}
+    due = set(order)
+    while due:
+        name = next(t for t in order if t in due)
+        due.discard(name)
+        columns, keys = tables[name]
+        lost = set()
+        present = {}
+        for key in keys:
+            stand = [*alive[key.parent].values(), *others.get(key.parent, [])]
+            present[key] = {tuple(row[c] for c in key.referenced) for row in stand}
+        for row_id, row in list(alive[name].items()):
+            value = {key: tuple(row[c] for c in key.columns) for key in keys}
+            hits = [key for key in keys if None not in value[key] and value[key] not in present[key]]
+            if not hits:
+                continue
+            named = {c for key in hits for c in key.columns}
+            if any(key.policy == "reject" or any("NOT" in columns[c] for c in key.columns) for key in hits):
+                fate[name][row_id] = ("rejected", named)
+                del alive[name][row_id]
+                lost |= set(columns)
+            else:
+                fate[name][row_id] = ("nulled", named | fate[name].get(row_id, ("", set()))[1])
+                row.update(dict.fromkeys(named))
+                lost |= named
+        due |= {t for t in order for key in tables[t][1] if key.parent == name and lost & set(key.referenced)}
+    return alive, fate
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_policy_does_what_the_reference_says(connection, files, seed):
+    tables, rows = graph(seed)
+    path = source(files / "graph.db", tables, rows)
+    empty = source(files / "empty.db", tables, {name: [] for name in tables})
+    options = {"foreign_keys": {f"{name}.{','.join(key.columns)}": {"orphans": key.policy} for name, (_, keys) in tables.items() for key in keys}}
+    for mode, old in (("create", False), ("append", False), ("append", True), ("replace", True), ("sync", True), ("sync kept", True)):
+        connection.execute("DROP SCHEMA IF EXISTS g CASCADE; CREATE SCHEMA g; DELETE FROM aliaport.run")
+        others = {}
+        if mode != "create":
+            connection.execute("SELECT aliaport_import(%s, 'g')", [empty])
+        if old:
+            # Rows that point at each other, past the keys, which they keep all together.
+            connection.execute("SET session_replication_role = replica")
+            for name, (columns, _) in tables.items():
+                others[name] = [dict.fromkeys(columns, 74) | {"a": 20, "b": 20}]
+                connection.execute(f"INSERT INTO g.{name} ({', '.join(columns)}) VALUES ({', '.join(map(str, others[name][0].values()))})")
+            connection.execute("RESET session_replication_role")
+        stay = others if mode in ("append", "sync kept") else {}
+        result = connection.execute(
+            "SELECT table_name, rejected_rows, orphan_rows FROM aliaport_import(%s, 'g', mode => %s, options => %s) ORDER BY load_order",
+            [path, mode.split()[0], json.dumps(options | {"sync_delete": mode != "sync kept"})]).fetchall()
+        order = [name.removeprefix("g.") for name, _, _ in result]
+        alive, fate = expected(tables, rows, order, stay)
+        found = collections.defaultdict(dict)
+        for name, row_id, column, action in connection.execute(
+                "SELECT table_name, (row_data ->> 'id')::int, column_name, action FROM aliaport.rejected_row"):
+            assert row_id not in found[name], (mode, name, row_id)
+            found[name][row_id] = (action, set(column.split(", ")))
+        what = f"seed {seed}, mode {mode}"
+        for name, rejected, orphans in result:
+            name = name.removeprefix("g.")
+            assert found[name] == fate[name], (what, name)
+            assert (rejected, orphans) == (sum(f[0] == "rejected" for f in fate[name].values()), len(fate[name])), (what, name)
+            columns = list(tables[name][0])
+            stored = connection.execute(f"SELECT {', '.join(columns)} FROM g.{name} ORDER BY id").fetchall()
+            kept = [tuple(row[c] for c in columns) for _, row in sorted(alive[name].items())]
+            kept += [tuple(row.values()) for row in stay.get(name, [])]
+            assert stored == sorted(kept, key=lambda row: row[0]), (what, name)
+
+
+def chain(path, rows):
+    """A list each of whose rows points at the one before, and the first one nowhere."""
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE v (id INTEGER PRIMARY KEY, prev INTEGER REFERENCES v (id), t TEXT)")
+    db.executemany("INSERT INTO v VALUES (?, ?, 'x')", ((i, i - 1 if i > 1 else 0) for i in range(1, rows + 1)))
+    db.executemany("INSERT INTO v VALUES (?, NULL, 'x')", ((i,) for i in range(rows + 1, 2 * rows + 1)))
+    db.commit()
+    db.close()
+    return str(path)
+
+
+@pytest.mark.parametrize("mode", ["create", "replace"])
+def test_a_chain_falls_in_time_in_proportion_to_its_rows(connection, files, mode):
+    path = chain(files / "chain.db", 20_000)
+    if mode != "create":
+        connection.execute("SELECT aliaport_import(%s, orphans => 'null')", [path])
+    # With a pass over the table for each row that falls this would be an hour.
+    connection.execute("SET statement_timeout = '120s'")
+    assert connection.execute("SELECT imported_rows, rejected_rows, orphan_rows FROM aliaport_import(%s, mode => %s, orphans => 'reject')",
+                              [path, mode]).fetchall() == [(20_000, 20_000, 20_000)]
+    assert connection.execute("SELECT count(DISTINCT row_data ->> 'prev') FROM aliaport.rejected_row r JOIN aliaport.run USING (run_id) WHERE action = 'rejected'"
+                              ).fetchone() == (20_000,)
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "replace", "sync"])
+def test_two_keys_take_no_look_at_a_parent_for_each_row(connection, files, mode):
+    rows = 100_000
+    path = files / "two.db"
+    db = sqlite3.connect(path)
+    db.executescript("""CREATE TABLE p (id INTEGER PRIMARY KEY);
+        CREATE TABLE c (id INTEGER PRIMARY KEY, a INTEGER REFERENCES p (id), b INTEGER REFERENCES p (id))""")
+    db.executemany("INSERT INTO p VALUES (?)", ((i,) for i in range(1, rows)))
+    db.executemany("INSERT INTO c VALUES (?, ?, ?)", ((i, i if i > 1 else 0, i if i > 1 else None) for i in range(1, rows)))
+    db.commit()
+    db.close()
+    if mode != "create":
+        connection.execute("SELECT aliaport_import(%s, orphans => 'null')", [str(path)])
+        if mode == "append":
+            connection.execute("TRUNCATE p, c")
+    connection.execute("SET work_mem = '1MB'; SET statement_timeout = '120s'")
+    assert connection.execute("SELECT sum(orphan_rows), sum(rejected_rows) FROM aliaport_import(%s, mode => %s, orphans => 'null')",
+                              [str(path), mode]).fetchall() == [(1, 0)]
