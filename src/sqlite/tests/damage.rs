@@ -426,6 +426,22 @@ const DAMAGES: &[(&str, Damage)] = &[
         d.put(at, &encoded(rowid, length));
         Some(())
     }),
+    ("cell written anew", |d, r| {
+        let (_, cell) = d.cell(r)?;
+        let types: Vec<u64> =
+            (0..r.below(6)).map(|_| r.of(&[0, 1, 2, 7, 8, 9, 10, 12, 13, 15, 40])).collect();
+        let header: Vec<u8> = types.iter().flat_map(|kind| encoded(*kind, r.of(&[1, 1, 1, 2, 9]))).collect();
+        let length = r.of(&[1, 1, 1, 2, 9]);
+        let off = r.of(&[0, 0, 0, 0, 1, u64::MAX]);
+        let body: u64 = types.iter().map(|kind| serial_size(*kind)).sum::<u64>() + r.of(&[0, 0, 0, 1]) * 200;
+        let record =
+            [&encoded(((header.len() + length) as u64).wrapping_add(off), length)[..], &header[..]].concat();
+        let size = (record.len() as u64 + body).wrapping_add(r.of(&[0, 0, 0, 0, 1, u64::MAX]));
+        let size = encoded(size, r.of(&[1, 1, 2, 8, 9]));
+        let rowid = encoded(r.number(), r.of(&[1, 1, 3, 8, 9]));
+        d.put(cell, &[size, rowid, record].concat());
+        Some(())
+    }),
     ("header of a record", |d, r| {
         let record = record(d, r)?;
         let (header, length) = varint(&d.bytes, record);
@@ -554,6 +570,17 @@ const DAMAGES: &[(&str, Damage)] = &[
         Some(())
     }),
 ];
+
+/// Bytes of a value with one of the shorter serial types.
+fn serial_size(serial: u64) -> u64 {
+    match serial {
+        0 | 8..=11 => 0,
+        5 => 6,
+        6 | 7 => 8,
+        1..=4 => serial,
+        _ => (serial - 12) / 2,
+    }
+}
 
 /// Where some record begins.
 fn record(database: &Database, random: &Random) -> Option<usize> {
