@@ -77,12 +77,11 @@ demo-stop: ## stop the demo's PostgreSQL and remove its data
 	@$(CLUSTER) stop --state '$(DEMO)'
 
 .PHONY: install
-install: cargo-pgrx ## build a release and install it: PG_CONFIG=/path/to/pg_config, DESTDIR for packagers
+install: cargo-pgrx $(PGRX_HOME)/config.toml ## build a release and install it: PG_CONFIG=/path/to/pg_config, DESTDIR for packagers
 	@config=$$(command -v '$(PG_CONFIG)') || { echo "no $(PG_CONFIG): say PG_CONFIG=/path/to/pg_config" >&2; exit 1; }
 	major=$$("$$config" --version | sed -E 's/^PostgreSQL ([0-9]+).*/\1/')
 	stage='$(TARGET)'/stage-pg$$major
 	rm -rf "$$stage"
-	mkdir -p '$(PGRX_HOME)'
 	PGRX_PG_CONFIG_PATH=$$config cargo pgrx package --pg-config "$$config" --out-dir "$$stage" --no-default-features --features pg$$major
 	tests/cluster/install.sh "$$config" "$$stage" '$(DESTDIR)'
 
@@ -114,6 +113,11 @@ deps: ## install what is missing: Debian packages by apt (root or sudo), cargo-p
 cargo-pgrx:
 	@cargo pgrx --version 2> /dev/null | grep -qx 'cargo-pgrx $(PGRX_VERSION)' || $(MAKE) --no-print-directory deps
 
+# pgrx's build script names this file as one of its inputs: as long as it is missing, every build starts from there.
+$(PGRX_HOME)/config.toml:
+	@mkdir -p '$(@D)'
+	echo '[configs]' > '$@'
+
 .PHONY: tree
 tree: deps
 	@tests/cluster/pgtree.sh $(PG) '$(CACHE)/pg$(PG)' > /dev/null
@@ -132,9 +136,8 @@ venv: deps ## the outside tests' Python environment
 	touch '$(VENV)'/ready-$$sum
 
 .PHONY: lint
-lint: tree ## rustfmt and clippy, warnings are errors
+lint: tree $(PGRX_HOME)/config.toml ## rustfmt and clippy, warnings are errors
 	@cargo fmt --all --check
-	mkdir -p '$(PGRX_HOME)'
 	PGRX_PG_CONFIG_PATH="$(TWIN)" cargo clippy --quiet --workspace --all-targets $(FEATURES),pg_test -- -D warnings
 
 .PHONY: check-pure
@@ -147,9 +150,8 @@ instructions: ## the hot path takes no more instructions than benches/instructio
 	benches/instructions.sh
 
 .PHONY: pgrx-test
-pgrx-test: tree ## cargo pgrx test: tests that run inside a backend, and tests/layering.rs
-	@mkdir -p '$(PGRX_HOME)'
-	data=$$(mktemp -d /tmp/aliaport.XXXXXXXX)
+pgrx-test: tree $(PGRX_HOME)/config.toml ## cargo pgrx test: tests that run inside a backend, and tests/layering.rs
+	@data=$$(mktemp -d /tmp/aliaport.XXXXXXXX)
 	trap 'rm -rf "$$data"' EXIT
 	$(if $(IS_ROOT),chown postgres "$$data"; chmod 711 "$$data")
 	PGRX_PG_CONFIG_PATH="$(TWIN)" cargo pgrx test pg$(PG) $(if $(IS_ROOT),--runas postgres) --pgdata "$$data/data"
