@@ -163,7 +163,12 @@ regress: build ## pg_regress: the SQL surface, refusals first
 .PHONY: session
 session: build venv ## from outside: cancel, terminate, concurrency, the source untouched, memory, the report in a browser, the lines of docs/
 	@tests/cluster/deps.sh $(PGRX_VERSION) browser
-	'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/session --pg-config "$(TREE)" --packages '$(CACHE)/debian' $(PYTEST_ARGS)
+	'$(VENV)'/bin/python -m pytest -q -rs -p no:cacheprovider tests/session --pg-config "$(TREE)" --packages '$(CACHE)/debian' $(PYTEST_ARGS)
+
+# The private PostgreSQL has neither; there `make session` says that these tests did not run.
+.PHONY: engines
+engines: install venv ## the tests of tables of TimescaleDB and Citus, on a server that has them: PG_CONFIG=/path/to/pg_config
+	@'$(VENV)'/bin/python -m pytest -q -rs -p no:cacheprovider tests/session/test_engines.py --pg-config "$$(command -v '$(PG_CONFIG)')" $(PYTEST_ARGS)
 
 .PHONY: roundtrip
 roundtrip: build venv ## SQLAlchemy writes SQLite, the import runs, into new tables and into SQLAlchemy's own, the same models read PostgreSQL

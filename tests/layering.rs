@@ -32,6 +32,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/relation.rs",
     "src/pg/segment.rs",
     "src/pg/spi.rs",
+    "src/pg/standing.rs",
     "src/pg/subxact.rs",
     "src/pg/tests/guards.rs",
     "src/pg/tests/server.rs",

@@ -247,7 +247,9 @@ pub fn located_by_code<R>(place: impl Fn(PgSqlErrorCode) -> String, f: impl FnOn
     }
     let place = place(report.sql_error_code());
     let detail = match report.detail() {
-        Some(detail) if !detail.is_empty() => format!("{detail} {place}"),
+        // Another extension's may end without a full stop.
+        Some(detail) if detail.ends_with(['.', '\n']) => format!("{detail} {place}"),
+        Some(detail) if !detail.is_empty() => format!("{detail}. {place}"),
         _ => place,
     };
     let mut error = Error::new(report.sql_error_code(), report.message().to_owned()).detail(detail);

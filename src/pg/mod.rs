@@ -41,6 +41,7 @@ mod run;
 mod segment;
 mod spi;
 mod stage;
+mod standing;
 mod subxact;
 mod sync;
 mod target;

@@ -24,7 +24,7 @@ pub struct View<'a> {
 /// A row with a NULL among the referencing columns points nowhere (MATCH SIMPLE, the only kind SQLite has).
 pub fn condition(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> Result<String> {
     let mut terms: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quoted(c))).collect();
-    terms.push(format!("NOT EXISTS (SELECT FROM {parent} p WHERE {})", same_key(child, key, "p", "c")?));
+    terms.push(format!("NOT EXISTS (SELECT 1 FROM {parent} p WHERE {})", same_key(child, key, "p", "c")?));
     Ok(format!("({})", terms.join(" AND ")))
 }
 

@@ -1,24 +1,26 @@
-//! Reads a loaded table back from its heap and computes the same digest that the load computed of what it sent.
+//! Reads a loaded table back and computes the same digest that the load computed of what it sent.
 //!
-//! [`digest`] scans a table as any query does. [`Arrivals`] looks at the rows of a load one by one, right after each batch of them was
-//! written: their pages are in shared buffers then.
-#![allow(unsafe_code)] // scans a table with PostgreSQL's table access functions
+//! [`visit`] shows the rows that a query of the table would return: from the heap where the planner would scan that very heap, else from the
+//! executor. [`Arrivals`] looks at the rows of a load one by one, right after each batch of them was written: their pages are in
+//! shared buffers then.
+#![allow(unsafe_code)] // scans a table with PostgreSQL's table access functions, and reads the executor's slots
 
 use std::ops::ControlFlow;
 
 use aliaport_plan::digest::{RowHasher, TableDigest};
+use aliaport_plan::name::quote_list;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::tuple::deform::{Deformer, Stored, tuple_at};
 use aliaport_plan::value::Cell;
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 
 use super::datum;
-use super::error::{Error, Result};
+use super::error::Result;
 use super::interrupt;
 use super::relation::{self, Column};
 use super::spi;
+use super::standing::{self, Standing};
 
 /// Rows between two resets of the memory that detoasting uses, and between two looks at the interrupt flags.
 const ROWS_BETWEEN_RESETS: u64 = 256;
@@ -35,7 +37,8 @@ pub fn digest(oid: pg_sys::Oid, plan: &TablePlan) -> Result<TableDigest> {
 /// A row's place in its table: block and offset (`ctid`).
 pub type Place = (u32, u16);
 
-/// Every visible row of the table `oid` in the order of the heap, with the digest of that row alone.
+/// Every visible row of the table `oid` with its place and with the digest of that row alone. Its rows are in its own heap: it is a
+/// stage, or was filled by the bulk path.
 pub fn rows(oid: pg_sys::Oid, plan: &TablePlan, mut each: impl FnMut(Place, TableDigest)) -> Result<()> {
     let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
     let mut hasher = RowHasher::new(&types);
@@ -67,8 +70,24 @@ pub struct StoredRow<'a> {
 }
 
 impl StoredRow<'_> {
-    /// Its place in the heap.
-    pub fn place(&self) -> Place {
+    /// The value of the plan's column with this number as PostgreSQL writes it; `None` for NULL. For built-in types only: it calls the
+    /// type's output function.
+    pub fn text(&self, column: usize) -> Option<String> {
+        let at = self.columns.get(column)?;
+        // SAFETY: as for `cell`; an output function returns a C string, which is copied.
+        unsafe {
+            if *(*self.slot).tts_isnull.add(at.index) {
+                return None;
+            }
+            let (mut output, mut is_varlena) = (pg_sys::InvalidOid, false);
+            pg_sys::getTypeOutputInfo(at.type_oid, &mut output, &mut is_varlena);
+            let text = pg_sys::OidOutputFunctionCall(output, *(*self.slot).tts_values.add(at.index));
+            Some(std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned())
+        }
+    }
+
+    /// Its place in the heap, where [`visit`] reads one.
+    fn place(&self) -> Place {
         // SAFETY: the slot holds a row while a StoredRow exists.
         let tid = unsafe { (*self.slot).tts_tid };
         ((u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo), tid.ip_posid)
@@ -90,53 +109,117 @@ impl StoredRow<'_> {
     }
 }
 
-/// Shows every visible row of the table `oid` to `each`, in the order of the heap, until that breaks off. `each` must not
-/// keep anything that PostgreSQL allocates.
+/// Shows every visible row of the table `oid` to `each` until that breaks off. `each` must not keep anything that PostgreSQL allocates.
 pub fn visit(
     oid: pg_sys::Oid,
     plan: &TablePlan,
     sight: Sight,
     mut each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
 ) -> Result<()> {
-    for part in parts(oid)? {
-        if visit_part(part, plan, sight, &mut each)?.is_break() {
+    let standing = standing::of(oid)?;
+    let heaps = match standing {
+        Standing::Plain | Standing::Inherited => vec![oid],
+        Standing::Partitioned => partitions(oid)?,
+        Standing::Fronted { .. } => {
+            return visit_query(&standing.from(&plan.target.to_string()), plan, sight, &mut each);
+        }
+    };
+    for heap in heaps {
+        if visit_heap(heap, plan, sight, &mut each)?.is_break() {
             break;
         }
     }
     Ok(())
 }
 
-/// The relations that hold a table's rows: itself, or the leaves of a partitioned one.
-fn parts(oid: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
-    // Asked of the catalogue's cache first: this runs for each table of an import, and few are partitioned.
-    // SAFETY: a look-up in the catalogue's cache, inside a transaction.
-    if unsafe { pg_sys::get_rel_relkind(oid) } as u8 != pg_sys::RELKIND_PARTITIONED_TABLE {
-        return Ok(vec![oid]);
-    }
+/// The partitions that hold the rows of a partitioned table.
+fn partitions(oid: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
     let leaves = spi::rows(
-        "SELECT c.oid, c.relkind = 'r', c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_partition_tree($1) t \
-         JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf AND c.relkind <> 'p' ORDER BY c.oid",
+        "SELECT c.oid FROM pg_catalog.pg_partition_tree($1) t \
+         JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) t.relid::pg_catalog.oid \
+         WHERE t.isleaf AND c.relkind OPERATOR(pg_catalog.<>) 'p' ORDER BY c.oid",
         &[oid.into()],
-        |row| {
-            Ok((
-                row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
-                row.get::<bool>(2)?.unwrap_or(false),
-                row.get::<String>(3)?.unwrap_or_default(),
-            ))
-        },
+        |row| row.get::<pg_sys::Oid>(1),
     )?;
-    if let Some((_, _, name)) = leaves.iter().find(|(_, is_table, _)| !is_table) {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-            format!("partition {name} cannot be read back: it is a foreign table"),
-        )
-        .detail("Every value is read back from the table after the load, past the executor.")
-        .hint("Import with options.verify = \"count\"."));
-    }
-    Ok(leaves.into_iter().map(|(oid, _, _)| oid).collect())
+    Ok(leaves.into_iter().flatten().collect())
 }
 
-fn visit_part(
+/// Asks the executor for the rows of `from`, as any query does: they may be anywhere.
+fn visit_query(
+    from: &str,
+    plan: &TablePlan,
+    sight: Sight,
+    mut each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
+) -> Result<()> {
+    let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
+    let names = match plan.columns.is_empty() {
+        true => "1".to_owned(),
+        false => quote_list(plan.columns.iter().map(|c| c.target.as_str())),
+    };
+    let mut columns: Vec<Column> = Vec::new();
+    let context = Detoasting::new();
+    spi::each_row(&format!("SELECT {names} FROM {from}"), sight == Sight::Statement, &mut |slot| {
+        // SAFETY: the executor hands over a slot with a row of this query, whose descriptor says what its values are.
+        unsafe {
+            if columns.is_empty() {
+                columns = relation::result_columns((*slot).tts_tupleDescriptor);
+            }
+            pg_sys::slot_getallattrs(slot);
+        }
+        context.inside(|| each(&StoredRow { slot, columns: &columns, types: &types }))
+    })?;
+    context.delete();
+    Ok(())
+}
+
+/// Memory that detoasting uses, emptied now and then.
+struct Detoasting {
+    context: pg_sys::MemoryContext,
+    rows: std::cell::Cell<u64>,
+}
+
+impl Detoasting {
+    fn new() -> Self {
+        // SAFETY: a context below the current one, which ends with it at the latest.
+        let context = unsafe {
+            pg_sys::AllocSetContextCreateInternal(
+                pg_sys::CurrentMemoryContext,
+                c"aliaport_import read back".as_ptr(),
+                pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+            )
+        };
+        Detoasting { context, rows: std::cell::Cell::new(0) }
+    }
+
+    /// Runs `f` for one row in this memory. Nothing that it allocates may be used afterwards.
+    fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: the context lives until `delete`; an error leaves the switching back to PostgreSQL's own clean-up.
+        let outer = unsafe { pg_sys::MemoryContextSwitchTo(self.context) };
+        let result = f();
+        // SAFETY: as above, and nothing that `f` allocated is used any more.
+        unsafe {
+            pg_sys::MemoryContextSwitchTo(outer);
+            self.rows.set(self.rows.get() + 1);
+            if self.rows.get().is_multiple_of(ROWS_BETWEEN_RESETS)
+                || (*self.context).mem_allocated > BYTES_BETWEEN_RESETS
+            {
+                pg_sys::MemoryContextReset(self.context);
+                interrupt::check();
+            }
+        }
+        result
+    }
+
+    fn delete(self) {
+        // SAFETY: made by `new`, deleted once.
+        unsafe { pg_sys::MemoryContextDelete(self.context) };
+    }
+}
+
+/// Reads one heap past the executor.
+fn visit_heap(
     oid: pg_sys::Oid,
     plan: &TablePlan,
     sight: Sight,
@@ -156,29 +239,15 @@ fn visit_part(
         });
         let scan = pg_sys::table_beginscan(open, snapshot, 0, std::ptr::null_mut());
         let slot = pg_sys::table_slot_create(open, std::ptr::null_mut());
-        let context = pg_sys::AllocSetContextCreateInternal(
-            pg_sys::CurrentMemoryContext,
-            c"aliaport_import read back".as_ptr(),
-            pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
-            pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
-            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-        );
-        let outer = pg_sys::MemoryContextSwitchTo(context);
-        let mut rows: u64 = 0;
+        let context = Detoasting::new();
         while pg_sys::table_scan_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
             pg_sys::slot_getallattrs(slot);
-            flow = each(&StoredRow { slot, columns: &columns, types: &types });
+            flow = context.inside(|| each(&StoredRow { slot, columns: &columns, types: &types }));
             if flow.is_break() {
                 break;
             }
-            rows += 1;
-            if rows.is_multiple_of(ROWS_BETWEEN_RESETS) || (*context).mem_allocated > BYTES_BETWEEN_RESETS {
-                pg_sys::MemoryContextReset(context);
-                interrupt::check();
-            }
         }
-        pg_sys::MemoryContextSwitchTo(outer);
-        pg_sys::MemoryContextDelete(context);
+        context.delete();
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::table_endscan(scan);
         pg_sys::UnregisterSnapshot(snapshot);

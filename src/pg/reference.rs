@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::{spi, target};
+use super::{spi, standing, target};
 
 /// One foreign key constraint.
 pub struct Reference {
@@ -41,9 +41,9 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
            UNION \
              SELECT k.oid, k.conparentid FROM top JOIN pg_catalog.pg_constraint k ON k.oid = top.conparentid) \
          SELECT k.conname::text, k.conrelid, \
-                pg_catalog.format('%s%I.%I', CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, cn.nspname, c.relname), \
+                pg_catalog.format('%I.%I', cn.nspname, c.relname), \
                 k.confrelid, \
-                pg_catalog.format('%s%I.%I', CASE p.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, pn.nspname, p.relname), \
+                pg_catalog.format('%I.%I', pn.nspname, p.relname), \
                 ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
                       JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
                 ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(attnum, n) \
@@ -86,6 +86,8 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
     for (is_valid, reference) in &mut found {
         reference.child_name = target::regclass(reference.child)?;
         reference.parent_name = target::regclass(reference.parent)?;
+        reference.child_from = standing::of(reference.child)?.from(&reference.child_from);
+        reference.parent_from = standing::of(reference.parent)?.from(&reference.parent_from);
         if !*is_valid && reference.is_hidden.is_none() {
             reference.before = reference.count()?;
         }
@@ -156,7 +158,7 @@ impl Reference {
             .map(|((c, p), operator)| format!("p.{} {operator} c.{}", quote(p), quote(c)))
             .collect();
         let mut conditions = vec![format!(
-            "{} AND NOT EXISTS (SELECT FROM {} p WHERE {})",
+            "{} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
             nulls("NOT NULL").join(" AND "),
             self.parent_from,
             equal.join(" AND ")

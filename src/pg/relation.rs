@@ -50,6 +50,27 @@ pub unsafe fn columns(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Ve
         .collect()
 }
 
+/// The columns of a query's result, in its order.
+///
+/// # Safety
+/// `descriptor` is valid.
+pub unsafe fn result_columns(descriptor: pg_sys::TupleDesc) -> Vec<Column> {
+    // SAFETY: the caller's promise; indexes are below natts.
+    unsafe {
+        (0..(*descriptor).natts as usize)
+            .map(|index| {
+                let attribute = super::compat::attribute(descriptor, index);
+                Column {
+                    index,
+                    type_oid: (*attribute).atttypid,
+                    typmod: (*attribute).atttypmod,
+                    storage: Storage { length: (*attribute).attlen, is_by_value: (*attribute).attbyval },
+                }
+            })
+            .collect()
+    }
+}
+
 /// The types and type modifiers of the columns of `plan` in the relation `oid`, a domain as its base type, in the plan's order.
 pub fn base_types(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<(pg_sys::Oid, i32)>> {
     // SAFETY: the relation exists; it is closed again below and its lock kept.

@@ -27,7 +27,7 @@ use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
-use super::{access, compat, history, locks, memory, orphan, past, progress, spi, subxact, target};
+use super::{access, compat, history, locks, memory, orphan, past, progress, spi, standing, subxact, target};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -231,6 +231,7 @@ impl<'a> Import<'a> {
             self.current = None;
             return Err(orphan::abort_error(&self.views()?, self.request.orphans)?);
         }
+        self.look_again()?;
         Ok(self.source.verify_unchanged()?)
     }
 
@@ -269,6 +270,7 @@ impl<'a> Import<'a> {
             (Action::Skip, _) => return Ok(()),
             // The counts that ANALYZE reports (n_live_tup, last_analyze) are not undone with the transaction.
             (Action::Analyze, _) if self.request.dry_run => return Ok(()),
+            (Action::Analyze, Some(table)) => self.analyze(table, step)?,
             (Action::Truncate, Some(table)) => self.delete_all(table, step)?,
             (Action::Load, Some(table)) => self.load(table)?,
             (Action::SetSequence, Some(table)) => self.set_sequence(table)?,
@@ -310,6 +312,22 @@ impl<'a> Import<'a> {
             Action::AddPrimaryKey | Action::AddUnique | Action::CreateIndex => memory::for_indexes(run),
             _ => run(),
         })
+    }
+
+    /// Gathers statistics. Where another extension keeps the rows it may refuse to do so in a transaction that has written them: that is
+    /// said, and no reason to undo the import.
+    fn analyze(&mut self, index: usize, step: &Step) -> Result<()> {
+        if !standing::of(self.subject(index)?.relation)?.is_elsewhere() {
+            return self.statement(step);
+        }
+        let Err(error) = subxact::within(subxact::Outcome::Keep, || self.statement(step)) else {
+            return Ok(());
+        };
+        if let Some(row) = self.rows.get_mut(index) {
+            let message = format!("no statistics were gathered ({}): run {}", error.message(), step.sql);
+            row.warn("not_analyzed", &message, 1);
+        }
+        Ok(())
     }
 
     fn complete(mut self) -> Result<Outcome> {

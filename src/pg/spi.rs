@@ -8,11 +8,13 @@
 //! What touches the caller's own tables may run code that belongs to those (defaults, checks, triggers, policies), and that finds its names
 //! by the caller's search_path, as it does in a statement typed by hand: [`run_for_caller`] and its like. Such a statement says
 //! `OPERATOR(pg_catalog.=)` and `pg_catalog.text` itself; tests/layering.rs looks at each of them.
-#![allow(unsafe_code)] // switches the current role and settings for a while
+#![allow(unsafe_code)] // switches the current role and settings for a while, looks at plans and at rows as the executor gives them
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::mem::ManuallyDrop;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
@@ -188,6 +190,103 @@ thread_local! {
     /// The plans of [`rows_often`]. They are always run under the same search_path: under another one
     /// PostgreSQL would plan them again.
     static PLANS: RefCell<HashMap<&'static str, Rc<OwnedPreparedStatement>>> = RefCell::default();
+}
+
+/// Lets `f` look at the plan of a query, which has gone through rewriter and planner as anybody's query would, hooks of other
+/// extensions included.
+pub fn with_plan<R>(query: &str, f: impl FnOnce(&pg_sys::PlannedStmt) -> R) -> Result<R> {
+    let text = CString::new(query).map_err(unexpected)?;
+    let seen = Spi::connect(|_| {
+        // SAFETY: SPI is connected; the text outlives the call. A plan that was not saved has one cached plan that nobody else
+        // owns, whose statements are PlannedStmts for a query that is no utility statement; both are released after `f`, which
+        // cannot keep what it borrows. An error leaves both to the end of the connection to SPI.
+        unsafe {
+            let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
+            if plan.is_null() {
+                return None;
+            }
+            let cached = pg_sys::SPI_plan_get_cached_plan(plan);
+            let seen = if cached.is_null() || (*cached).stmt_list.is_null() {
+                None
+            } else {
+                let statement = pg_sys::list_nth((*cached).stmt_list, 0).cast::<pg_sys::PlannedStmt>();
+                Some(f(&*statement))
+            };
+            if !cached.is_null() {
+                pg_sys::ReleaseCachedPlan(cached, std::ptr::null_mut());
+            }
+            pg_sys::SPI_freeplan(plan);
+            seen
+        }
+    });
+    seen.ok_or_else(|| unexpected("absence of a plan"))
+}
+
+/// What the executor hands each row to.
+#[repr(C)]
+struct Receiver<'a> {
+    /// First, because PostgreSQL knows only this.
+    head: pg_sys::DestReceiver,
+    each: &'a mut dyn FnMut(*mut pg_sys::TupleTableSlot) -> ControlFlow<()>,
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn receive(
+    slot: *mut pg_sys::TupleTableSlot,
+    receiver: *mut pg_sys::DestReceiver,
+) -> bool {
+    // SAFETY: the only receivers with this function are those of `each_row`, whose first field PostgreSQL has a pointer to and
+    // which live until the query has ended.
+    let receiver = unsafe { &mut *receiver.cast::<Receiver<'_>>() };
+    (receiver.each)(slot).is_continue()
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn begin(
+    _receiver: *mut pg_sys::DestReceiver,
+    _operation: core::ffi::c_int,
+    _descriptor: pg_sys::TupleDesc,
+) {
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn end(_receiver: *mut pg_sys::DestReceiver) {}
+
+/// Runs a query as anybody's, and shows each row that it returns in the executor's own slot until `each` breaks off: no row is kept.
+///
+/// With `sees_statement` it sees what the calling statement sees, else also all that this transaction has done so far.
+pub fn each_row(
+    query: &str,
+    sees_statement: bool,
+    each: &mut dyn FnMut(*mut pg_sys::TupleTableSlot) -> ControlFlow<()>,
+) -> Result<()> {
+    let text = CString::new(query).map_err(unexpected)?;
+    let code = Spi::connect(|_| {
+        let mut receiver = Receiver {
+            head: pg_sys::DestReceiver {
+                receiveSlot: Some(receive),
+                rStartup: Some(begin),
+                rShutdown: Some(end),
+                rDestroy: Some(end),
+                // Any destination that SPI does not look into.
+                mydest: pg_sys::CommandDest::DestTuplestore,
+            },
+            each,
+        };
+        let options = pg_sys::SPIExecuteOptions {
+            read_only: sees_statement,
+            must_return_tuples: true,
+            dest: (&raw mut receiver).cast(),
+            ..Default::default()
+        };
+        // SAFETY: SPI is connected; text, options and receiver outlive the call.
+        unsafe { pg_sys::SPI_execute_extended(text.as_ptr(), &raw const options) }
+    });
+    if code == pg_sys::SPI_OK_SELECT as i32 {
+        Ok(())
+    } else {
+        Err(unexpected(format!("result {code} of a query")))
+    }
 }
 
 /// Runs `f` as the owner of the history tables, so that a role with EXECUTE alone can import and yet cannot write history

@@ -124,8 +124,3 @@ fn require_temporary() -> Result<()> {
         target::caller()?
     )))
 }
-
-/// A relation as a FROM item or the object of a statement: with its partitions, without tables that inherit from it.
-pub fn only(relation: pg_sys::Oid, name: &QualifiedName) -> Result<String> {
-    Ok(if target::is_partitioned(relation)? { name.to_string() } else { format!("ONLY {name}") })
-}

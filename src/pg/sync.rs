@@ -4,6 +4,10 @@
 //! Rows are told apart by a key without NULLs, and compared by their stored image (`*<>`), so that every type takes part and
 //! nothing that differs counts as equal: not 1.0 and 1.00, not -0 and 0, not two spellings that a collation calls equal.
 //!
+//! A row of the table is known by its place (`ctid`). Where another extension or a foreign server keeps the rows, places may not be asked for and
+//! may mean nothing: there the table is read once into a temporary table, by a query that any of them understands, and rows are
+//! deleted and updated by their keys.
+//!
 //! A row that takes on another value under a unique or exclusion constraint is deleted and inserted again, because an UPDATE
 //! would meet the row that gives up that value later in the same statement (two rows that swap a unique value).
 
@@ -11,8 +15,8 @@ use aliaport_plan::name::quote;
 use aliaport_plan::plan::{QualifiedName, TablePlan};
 
 use super::error::Result;
-use super::stage::{self, Stage};
-use super::{memory, operator, spi, unique};
+use super::stage::Stage;
+use super::{memory, operator, spi, standing, unique};
 
 /// What has to be done to one table, row by row, in a temporary table.
 pub struct Difference {
@@ -21,6 +25,14 @@ pub struct Difference {
     kept: Option<(QualifiedName, Vec<String>)>,
     /// The table as an UPDATE or DELETE names it.
     target: String,
+    /// What its rows were when they were compared: the table itself, or a copy of it.
+    compared: String,
+    /// The copy, where there is one.
+    copy: Option<QualifiedName>,
+    /// The columns of the difference that say which row of the table is meant: its place, or its key.
+    identity: Vec<String>,
+    /// That a row `t` of the table and `d` of the difference are one.
+    same: String,
     /// Attributes that an UPDATE may set.
     settable: Vec<String>,
     /// Rows that only the source has.
@@ -35,13 +47,30 @@ pub struct Difference {
 
 /// Compares a stage with its table. Rows that only the table has count where `with_deletes` says so.
 pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: bool) -> Result<Difference> {
-    let target = stage::only(stage.target, &plan.target)?;
-    let (settable, kept) = columns(stage)?;
+    let standing = standing::of(stage.target)?;
+    let target = standing.from(&plan.target.to_string());
+    let (mut settable, kept) = columns(stage)?;
+    let (copy, compared, key) = match standing.is_elsewhere() {
+        true => {
+            let copy = temporary("copy", number);
+            let kept: String = kept.iter().map(|c| format!(", {}", quote(c))).collect();
+            let sql =
+                format!("CREATE TEMPORARY TABLE {copy} AS SELECT {}{kept} FROM {target}", stage.columns());
+            spi::run_for_caller(&sql)?;
+            spi::run(&format!("ANALYZE {copy}"))?;
+            (Some(copy.clone()), format!("ONLY {copy}"), plan.sync_key.clone())
+        }
+        false => (None, target.clone(), Vec::new()),
+    };
+    // A key that is told apart by its stored image only is no key to an UPDATE, and may say where a row is kept.
+    settable.retain(|c| !key.contains(c));
+    let (identity, same) = identity(plan, &key)?;
+    let keys: String = key.iter().enumerate().map(|(n, k)| format!(", t.{} AS k{n}", quote(k))).collect();
     let is_written = |name: &String| plan.columns.iter().any(|c| c.target == *name);
     let moving: Vec<String> = unique::guarded(stage.target)?
         .into_iter()
         .chain(plan.columns.iter().map(|c| c.target.clone()).filter(|c| !settable.contains(c)))
-        .filter(|c| is_written(c) && !plan.sync_key.contains(c))
+        .filter(|c| is_written(c) && (!plan.sync_key.contains(c) || key.contains(c)))
         .collect();
     let is_moved = if moving.is_empty() {
         "false".to_owned()
@@ -55,8 +84,8 @@ pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: boo
     let table = temporary("difference", number);
     let sql = format!(
         "CREATE TEMPORARY TABLE {table} AS \
-         SELECT s.ctid AS new_row, t.old_row, t.old_table, {is_moved} AS is_moved \
-         FROM {} s {} JOIN (SELECT ctid AS old_row, tableoid AS old_table, {} FROM {target}) t ON {} \
+         SELECT s.ctid AS new_row, t.old_row, t.old_table, {is_moved} AS is_moved{keys} \
+         FROM {} s {} JOIN (SELECT ctid AS old_row, tableoid AS old_table, {} FROM {compared}) t ON {} \
          WHERE s.ctid IS NULL OR t.old_row IS NULL OR {}",
         stage.table,
         if with_deletes { "FULL" } else { "LEFT" },
@@ -83,7 +112,20 @@ pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: boo
     )?;
     let [only_source, only_target, changed, moved] = counts.first().copied().unwrap_or_default();
     let kept = (moved > 0 && !kept.is_empty()).then(|| (temporary("kept", number), kept));
-    Ok(Difference { table, kept, target, settable, only_source, only_target, changed, moved })
+    Ok(Difference {
+        table,
+        kept,
+        target,
+        compared,
+        copy,
+        identity,
+        same,
+        settable,
+        only_source,
+        only_target,
+        changed,
+        moved,
+    })
 }
 
 impl Difference {
@@ -97,18 +139,22 @@ impl Difference {
         if let Some((kept, columns)) = &self.kept {
             let columns: Vec<String> = columns.iter().map(|c| format!("t.{}", quote(c))).collect();
             spi::run(&format!(
-                "CREATE TEMPORARY TABLE {kept} AS SELECT d.new_row, {} FROM {} t JOIN {} d ON {SAME} WHERE d.is_moved",
+                "CREATE TEMPORARY TABLE {kept} AS SELECT d.new_row, {} FROM {} t JOIN {} d ON {SAME_PLACE} WHERE d.is_moved",
                 columns.join(", "),
-                self.target,
+                self.compared,
                 self.table
             ))?;
         }
         if self.only_target + self.moved == 0 {
             return Ok(0);
         }
+        // Places mean nothing to whoever keeps the rows elsewhere, so that they are not even named there.
         let deleted = spi::count_for_caller(&format!(
-            "DELETE FROM {} t USING {} d WHERE {SAME} AND (d.new_row IS NULL OR d.is_moved)",
-            self.target, self.table
+            "DELETE FROM {} t USING (SELECT {} FROM {} WHERE new_row IS NULL OR is_moved) AS d WHERE {}",
+            self.target,
+            self.identity.join(", "),
+            self.table,
+            self.same
         ))?;
         Ok(deleted - self.moved)
     }
@@ -117,14 +163,7 @@ impl Difference {
     pub fn write(&self, stage: &Stage, name: &QualifiedName) -> Result<(i64, i64)> {
         let (mut inserted, mut updated) = (0, 0);
         if self.changed > 0 {
-            let set: Vec<String> = self.settable.iter().map(|c| format!("{0} = s.{0}", quote(c))).collect();
-            updated += spi::count_for_caller(&format!(
-                "UPDATE {} t SET {} FROM {} d JOIN {} s ON s.ctid OPERATOR(pg_catalog.=) d.new_row WHERE {SAME} AND NOT d.is_moved",
-                self.target,
-                set.join(", "),
-                self.table,
-                stage.table
-            ))?;
+            updated += spi::count_for_caller(&self.update(stage))?;
         }
         let insert = |more: &str, values: &str, join: &str, condition: &str| {
             spi::count_for_caller(&format!(
@@ -154,8 +193,33 @@ impl Difference {
         Ok((inserted, updated))
     }
 
+    fn update(&self, stage: &Stage) -> String {
+        let numbered =
+            |prefix: &str, count: usize| (0..count).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
+        let set = |n: usize, column: &String| format!("{} = d.c{n}", quote(column));
+        let set: Vec<String> = self.settable.iter().enumerate().map(|(n, c)| set(n, c)).collect();
+        let mut names = self.identity.clone();
+        let mut values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+        values.extend(self.settable.iter().map(|c| format!("s.{}", quote(c))));
+        names.extend(numbered("c", self.settable.len()));
+        // One FROM item with names of ours: no engine has to join three tables, and no column of the user's is in the way.
+        format!(
+            "UPDATE {} t SET {} FROM (SELECT {} FROM {} d JOIN {} s ON s.ctid OPERATOR(pg_catalog.=) d.new_row WHERE NOT d.is_moved) AS d ({}) WHERE {}",
+            self.target,
+            set.join(", "),
+            values.join(", "),
+            self.table,
+            stage.table,
+            names.join(", "),
+            self.same
+        )
+    }
+
     /// Drops the temporary tables.
     pub fn drop(self) -> Result<()> {
+        if let Some(copy) = &self.copy {
+            spi::run(&format!("DROP TABLE {copy}"))?;
+        }
         if let Some((kept, _)) = &self.kept {
             spi::run(&format!("DROP TABLE {kept}"))?;
         }
@@ -163,9 +227,23 @@ impl Difference {
     }
 }
 
-/// The rows `t` of the table and `d` of the difference that are one row. Only its own partition knows a row by its ctid.
-const SAME: &str =
+/// The rows `t` of the table and `d` of the difference that are one row, by place. Only its own partition knows a row by its ctid.
+const SAME_PLACE: &str =
     "t.ctid OPERATOR(pg_catalog.=) d.old_row AND t.tableoid OPERATOR(pg_catalog.=) d.old_table";
+
+/// The columns of the difference that say which row of the table is meant, and the condition that it is that one. Where rows are known by
+/// `key`, its columns of a row that only the source has are NULL.
+fn identity(plan: &TablePlan, key: &[String]) -> Result<(Vec<String>, String)> {
+    if key.is_empty() {
+        return Ok((vec!["old_row".to_owned(), "old_table".to_owned()], SAME_PLACE.to_owned()));
+    }
+    let equal = |(n, k): (usize, &String)| {
+        let operator = operator::equal((&plan.target, k), (&plan.target, k))?;
+        Ok(format!("t.{} {operator} d.k{n}", quote(k)))
+    };
+    let terms = key.iter().enumerate().map(equal).collect::<Result<Vec<_>>>()?;
+    Ok(((0..key.len()).map(|n| format!("k{n}")).collect(), terms.join(" AND ")))
+}
 
 /// That two lists of columns do not have the same stored image. Without the cast this would be SQL's row comparison.
 fn differ(one: &str, other: &str) -> String {

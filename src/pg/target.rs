@@ -7,6 +7,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
+use super::standing::{self, Standing};
 use super::{compat, guc, spi};
 
 /// The schema an import goes to: the argument, else `current_schema()`.
@@ -199,24 +200,20 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
 
 /// Whether a table holds no row that this transaction sees.
 fn is_empty(name: &QualifiedName) -> Result<bool> {
-    Ok(spi::one_for_caller::<bool>(&format!("SELECT NOT EXISTS (SELECT FROM {name})"), &[])?.unwrap_or(false))
+    Ok(spi::one_for_caller::<bool>(&format!("SELECT NOT EXISTS (SELECT 1 FROM {name})"), &[])?
+        .unwrap_or(false))
 }
 
 /// Whether a DELETE of the caller's takes every row of a table with it. TRUNCATE needs a privilege of its own instead, knows no
-/// row security and no rules.
+/// row security and no rules, and every access method has it.
 fn is_deletable(relation: pg_sys::Oid) -> Result<bool> {
     Ok(spi::one::<bool>(
         "SELECT pg_catalog.has_table_privilege(oid, 'DELETE') AND NOT relhasrules AND NOT pg_catalog.row_security_active(oid) \
+             AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_am am WHERE am.oid = relam AND am.amname <> 'heap') \
          FROM pg_catalog.pg_class WHERE oid = $1",
         &[relation.into()],
     )?
     .unwrap_or(false))
-}
-
-/// Whether a relation is a partitioned table, whose rows are in its partitions.
-pub fn is_partitioned(relation: pg_sys::Oid) -> Result<bool> {
-    Ok(spi::one::<bool>("SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1", &[relation.into()])?
-        .unwrap_or(false))
 }
 
 fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
@@ -373,7 +370,7 @@ pub struct Way {
 ///
 /// The bulk path does what it takes to fill a plain heap table that is empty and belongs to the caller: check constraints as it
 /// goes, indexes and foreign keys set-wise afterwards, user triggers not at all. Everything else that an INSERT does needs the
-/// INSERT: rules, row security, partitions and inheritance, virtual generated columns, domains, defaults of columns
+/// INSERT: what another extension has put in front of the heap, rules, row security, partitions and inheritance, virtual generated columns, domains, defaults of columns
 /// that the source does not have, exclusion constraints, deferrable unique constraints, triggers that options let fire; and so do rows that are there already, whose indexes it
 /// would cost more to rebuild, and tables of other owners, which the caller may insert into but not reindex.
 pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path> {
@@ -410,6 +407,10 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
             ))
         },
     )?;
+    // A query of the table must see what is written past the executor.
+    if found.first().is_none_or(|(is_plain, ..)| !is_plain) || standing::of(relation)? != Standing::Plain {
+        return Ok(Path::Staged);
+    }
     Ok(match found.first() {
         // A table that the import makes has no index yet.
         Some((true, false, _)) if plan.is_created => Path::Bulk { has_indexes: false },
@@ -425,11 +426,17 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
 pub type EnabledTrigger = (String, &'static str);
 
 /// The user triggers of a table that its statements would fire, as a replica's (see [`super::quiet`]) or as ordinary ones.
+///
+/// By triggers of their own, extensions that keep a table's rows elsewhere guard its heap: those are not the user's.
 pub fn enabled_triggers(relation: pg_sys::Oid, as_replica: bool) -> Result<Vec<EnabledTrigger>> {
+    let is_elsewhere = standing::of(relation)?.is_elsewhere();
     spi::rows(
         "SELECT tgname::text, tgenabled::text FROM pg_catalog.pg_trigger \
-         WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('A', CASE WHEN $2 THEN 'R' ELSE 'O' END) ORDER BY tgname",
-        &[relation.into(), as_replica.into()],
+         WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('A', CASE WHEN $2 THEN 'R' ELSE 'O' END) \
+           AND NOT ($3 AND EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+                                   AND d.objid = tgfoid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
+                                   AND d.deptype = 'e')) ORDER BY tgname",
+        &[relation.into(), as_replica.into(), is_elsewhere.into()],
         |row| {
             let clause = match row.get::<String>(2)?.as_deref() {
                 Some("A") => "ENABLE ALWAYS TRIGGER",

@@ -77,7 +77,7 @@ impl UniqueIndex {
         let (terms, condition) = (self.unique.terms.join(", "), self.condition());
         // Telling that there are none takes no sort.
         let any = format!(
-            "SELECT EXISTS (SELECT FROM ONLY {rows} WHERE {condition} GROUP BY {terms} HAVING pg_catalog.count(*) > 1)"
+            "SELECT EXISTS (SELECT 1 FROM ONLY {rows} WHERE {condition} GROUP BY {terms} HAVING pg_catalog.count(*) > 1)"
         );
         if spi::one::<bool>(&any, &[])? != Some(true) {
             return Ok(None);
@@ -111,9 +111,10 @@ impl UniqueIndex {
                 }
             })
             .collect();
+        // A join and no EXISTS: not every engine that keeps rows elsewhere understands that.
         let taken = format!(
-            "FROM (SELECT ctid AS place, {named} FROM ONLY {rows} WHERE {condition}) AS s \
-             WHERE EXISTS (SELECT FROM (SELECT {named} FROM {others} WHERE {condition}) AS o WHERE {})",
+            "FROM (SELECT DISTINCT s.place FROM (SELECT ctid AS place, {named} FROM ONLY {rows} WHERE {condition}) AS s \
+                   JOIN (SELECT {named} FROM {others} WHERE {condition}) AS o ON {}) AS s",
             equal.join(" AND ")
         );
         if spi::one::<i64>(&format!("SELECT pg_catalog.count(*) {taken}"), &[])?.unwrap_or(0) == 0 {

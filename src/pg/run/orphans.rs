@@ -4,7 +4,7 @@
 //! stage or in a table that was empty.
 
 use aliaport_plan::build::Mode;
-use aliaport_plan::name::quote_list;
+use aliaport_plan::name::{quote, quote_list};
 use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 
@@ -14,7 +14,7 @@ use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
 use crate::pg::row::SetAside;
 use crate::pg::unwanted::Unwanted;
-use crate::pg::{original, orphan, sync, target};
+use crate::pg::{original, orphan, standing, sync, target};
 
 impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
@@ -100,21 +100,33 @@ impl<'a> Import<'a> {
 
     /// The rows that a key may point at when the run has ended, as a FROM item.
     pub(super) fn parent_of(&self, key: &ForeignKeyPlan) -> Result<String> {
-        let Some((parent, stage)) = self.staged_parent(key) else { return Ok(key.parent.to_string()) };
+        let Some((parent, stage)) = self.staged_parent(key) else { return self.as_from_item(&key.parent) };
         let columns = quote_list(key.parent_columns.iter().map(String::as_str));
         Ok(match self.request.mode {
             Mode::Append => {
-                format!("(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})", parent.target)
+                format!(
+                    "(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})",
+                    self.as_from_item(&parent.target)?
+                )
             }
             Mode::Sync if !self.options.sync_delete => {
                 format!(
                     "(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})",
-                    staying(parent, stage)?
+                    staying(parent, &self.as_from_item(&parent.target)?, stage)?
                 )
             }
             // In mode create the table was empty, in mode replace it is by now.
             Mode::Create | Mode::Replace | Mode::Sync => stage.to_string(),
         })
+    }
+
+    /// A table of the target as a FROM item. Nothing inherits from one that the run has made.
+    fn as_from_item(&self, table: &QualifiedName) -> Result<String> {
+        let is_created = self.plan.tables.iter().any(|t| t.is_created && t.target == *table);
+        match target::relation_oid(&table.schema, &table.name)? {
+            Some(relation) if !is_created => standing::from(relation, table),
+            _ => Ok(table.to_string()),
+        }
     }
 
     /// Treats orphans as the policies say, once, when every table is loaded and has its keys; then moves the rows that wait in
@@ -169,8 +181,14 @@ fn is_written(table: &TablePlan, column: &str) -> bool {
     table.columns.iter().any(|c| c.target == column)
 }
 
-/// The rows of a table that mode sync leaves there although the source does not have them, as a FROM item.
-pub(super) fn staying(table: &TablePlan, stage: &QualifiedName) -> Result<String> {
+/// The rows of a table (`from`, a FROM item) that mode sync leaves there although the source does not have them, as a FROM item `o`.
+pub(super) fn staying(table: &TablePlan, from: &str, stage: &QualifiedName) -> Result<String> {
     let is_same = sync::same_key(table, "n", "o")?;
-    Ok(format!("{} o WHERE NOT EXISTS (SELECT FROM {stage} n WHERE {is_same})", table.target))
+    let columns = quote_list(table.sync_key.iter().map(String::as_str));
+    let is_none =
+        table.sync_key.first().map_or_else(|| "true".to_owned(), |k| format!("n.{} IS NULL", quote(k)));
+    // An anti-join to PostgreSQL, in words that engines with distributed tables understand, too.
+    Ok(format!(
+        "(SELECT o.* FROM {from} o LEFT JOIN (SELECT {columns} FROM {stage}) n ON {is_same} WHERE {is_none}) AS o"
+    ))
 }

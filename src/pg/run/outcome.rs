@@ -147,6 +147,11 @@ impl TableRow {
         );
     }
 
+    /// Rows that this run has put into the table and that were not there before.
+    pub(super) fn written(&self) -> i64 {
+        self.inserted.unwrap_or(self.imported_rows)
+    }
+
     /// `ok`, `warning` or `failed`.
     pub fn status(&self) -> &'static str {
         if self.content_match == Some(false) || self.failure.is_some() {

@@ -17,6 +17,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::orphans::staying;
+use super::table::rows_seen;
 use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
 use crate::pg::row::OnError;
@@ -24,7 +25,7 @@ use crate::pg::stage::Stage;
 use crate::pg::sync::{self, Difference};
 use crate::pg::unique::{self, UniqueIndex};
 use crate::pg::unwanted::Unwanted;
-use crate::pg::{compat, quiet, readback, reference, spi, subxact, target};
+use crate::pg::{compat, quiet, readback, reference, spi, standing, subxact, target};
 
 /// A table whose rows wait.
 pub(super) struct Staged {
@@ -166,18 +167,21 @@ impl Import<'_> {
     /// Staged rows whose key an earlier row of the stage, or a row that stays in the table, has already; none where none has.
     fn in_the_way(&self, index: usize, plan: &TablePlan, demand: &UniqueIndex) -> Result<Option<Unwanted>> {
         let Some(staged) = self.staged.get(&index) else { return Ok(None) };
-        let table = &staged.stage.table;
+        let (table, relation) = (&staged.stage.table, staged.stage.target);
         let rows = table.to_string();
         let unwanted = demand.repeated(index, &rows)?;
         let others = match self.request.mode {
-            Mode::Append => Some(plan.target.to_string()),
+            Mode::Append => Some(standing::from(relation, &plan.target)?),
             Mode::Sync if !self.options.sync_delete && !is_key(demand, plan) => {
-                Some(format!("(SELECT o.* FROM {}) AS r", staying(plan, table)?))
+                Some(staying(plan, &standing::from(relation, &plan.target)?, table)?)
             }
             Mode::Create | Mode::Replace | Mode::Sync => None,
         };
+        let place = || {
+            format!("SQLite table \"{}\", while its keys were looked for in {}.", plan.source, plan.target)
+        };
         match others {
-            Some(others) => demand.taken(unwanted, index, &rows, &others),
+            Some(others) => error::located(place, || demand.taken(unwanted, index, &rows, &others)),
             None => Ok(unwanted),
         }
     }
@@ -279,6 +283,7 @@ impl Import<'_> {
             (Mode::Append, Verify::Content) => readback::digest(relation, plan)?,
             _ => TableDigest::default(),
         };
+        let others = if verify == Verify::Content { 0 } else { rows_seen(plan)? };
         let sent = match (staged.is_changed, verify) {
             (true, Verify::Content) => Some(readback::digest(staged.stage.relation, plan)?),
             _ => self.rows.get(index).and_then(|r| r.digest),
@@ -329,7 +334,8 @@ impl Import<'_> {
                 self.verify(index, expected, after)
             }
             (Verify::Content, _) => self.verify_kept(index),
-            _ => self.count(index),
+            // Rows that were moved are written again.
+            _ => self.count(index, others + difference.map_or(0, |d| d.moved)),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::pg::progress::{self, Phase};
 use crate::pg::row::{OnError, SetAside};
 use crate::pg::stage::Stage;
 use crate::pg::target::{self, Path};
-use crate::pg::{check, compat, memory, original, readback, spi};
+use crate::pg::{check, compat, memory, original, readback, spi, standing};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
@@ -106,7 +106,9 @@ impl Import<'_> {
                 let sent = *loaded.converter.digest();
                 let after = match loaded.stored {
                     // Nothing else is in a table that was just made; in another one nothing else can be seen.
-                    Some(stored) if stored == sent && (is_new || holds(plan, sent.rows)?) => stored,
+                    Some(stored) if stored == sent && (is_new || rows_seen(plan)? == signed(sent.rows)) => {
+                        stored
+                    }
                     // A difference is said only after PostgreSQL itself has read the table.
                     _ => readback::digest(relation, plan)?,
                 };
@@ -116,7 +118,8 @@ impl Import<'_> {
             Verify::None if plan.is_created => {
                 row.target_rows = row.imported_rows;
             }
-            Verify::Count | Verify::None => self.count(index)?,
+            // The table was empty.
+            Verify::Count | Verify::None => self.count(index, 0)?,
         }
         // Under abort the load itself has checked every row.
         if self.request.on_error == OnError::Abort { Ok(()) } else { self.settle_checks(index) }
@@ -153,26 +156,55 @@ impl Import<'_> {
         row.stored = Some(after);
         row.content_match = Some(after == expected);
         if after != expected && !self.request.dry_run {
-            return Err(content_error(plan, &expected, &after));
+            return Err(content_error(plan, &expected, &after, self.options.triggers));
         }
         Ok(())
     }
 
-    /// Counts the rows of a table.
-    pub(super) fn count(&mut self, index: usize) -> Result<()> {
-        let (Some(plan), Some(row)) = (self.plan.tables.get(index), self.rows.get_mut(index)) else {
-            return Err(unexpected("table number in a step"));
-        };
-        let sql = format!("SELECT pg_catalog.count(*) FROM {}", plan.target);
-        row.target_rows = spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0);
+    /// Counts the rows of a table as a query of it does: the run's own, and the `others` that were there when they were written.
+    ///
+    /// # Errors
+    /// 22000 where a query sees another number. Triggers that the options let fire may leave rows out, which the options may ask not to
+    /// look at.
+    pub(super) fn count(&mut self, index: usize, others: i64) -> Result<()> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
+        row.target_rows = rows_seen(plan)?;
+        let expected = others + row.written();
+        let is_left_to_triggers = self.options.triggers && self.options.verify == Verify::None;
+        if row.target_rows == expected || is_left_to_triggers {
+            return Ok(());
+        }
+        if standing::is_restricted(relation)? {
+            let message = "row-level security hides rows of the table from the caller, who cannot count them";
+            row.warn("row_security", message, expected - row.target_rows);
+            return Ok(());
+        }
+        Err(count_error(plan, expected, row.target_rows, self.options.triggers))
+    }
+
+    /// The last look: what another extension or a foreign server keeps is counted by a query when everything is done. Of all other
+    /// tables the rows were compared where a query finds them.
+    pub(super) fn look_again(&mut self) -> Result<()> {
+        for index in 0..self.plan.tables.len() {
+            let Subject { plan, relation, .. } = self.subject(index)?;
+            let standing = standing::of(relation)?;
+            let Some(row) = self.rows.get(index).filter(|_| !standing.is_stored_here()) else { continue };
+            let sql = format!("SELECT pg_catalog.count(*) FROM {}", standing.from(&plan.target.to_string()));
+            let seen = spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0);
+            if seen != row.target_rows {
+                self.current = Some(index);
+                return Err(count_error(plan, row.target_rows, seen, self.options.triggers));
+            }
+        }
         Ok(())
     }
 }
 
-/// Whether a table holds so many rows.
-fn holds(plan: &TablePlan, rows: u64) -> Result<bool> {
-    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {}", plan.target);
-    Ok(spi::one_for_caller::<i64>(&sql, &[])? == Some(signed(rows)))
+/// How many rows a query of a table counts.
+pub(super) fn rows_seen(plan: &TablePlan) -> Result<i64> {
+    let sql = format!("SELECT pg_catalog.count(*) FROM {}", plan.target);
+    Ok(spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0))
 }
 
 fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
@@ -213,7 +245,7 @@ fn check_error(plan: &TablePlan, count: i64, first: Option<&SetAside>) -> Error 
 }
 
 /// The error of a table whose content is not what was sent.
-fn content_error(plan: &TablePlan, expected: &TableDigest, after: &TableDigest) -> Error {
+fn content_error(plan: &TablePlan, expected: &TableDigest, after: &TableDigest, triggers: bool) -> Error {
     Error::new(
         PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
         format!("table {} differs from SQLite table \"{}\" after the load", plan.target, plan.source),
@@ -222,5 +254,26 @@ fn content_error(plan: &TablePlan, expected: &TableDigest, after: &TableDigest) 
         "It should hold {} rows with the digest {expected}; what was read back are {} rows with another one.",
         expected.rows, after.rows
     ))
-    .hint("A trigger or rule of the target changes values: import with options.triggers = \"off\", or look at its triggers.")
+    .hint(who_did_it(triggers))
+}
+
+/// The error of a table that does not show the rows that were written.
+fn count_error(plan: &TablePlan, expected: i64, seen: i64, triggers: bool) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
+        format!(
+            "table {} does not show the rows of SQLite table \"{}\" after the load",
+            plan.target, plan.source
+        ),
+    )
+    .detail(format!("A query of it should count {expected} rows and counts {seen}."))
+    .hint(who_did_it(triggers))
+}
+
+fn who_did_it(triggers: bool) -> &'static str {
+    if triggers {
+        "A trigger or rule of the target changes rows or leaves them out: import with options.triggers = \"off\", or look at its triggers."
+    } else {
+        "Something in front of the target's rows changes them or leaves them out: look at its rules, and at the extensions that it is made with."
+    }
 }

@@ -18,7 +18,7 @@ use super::outcome::Earlier;
 use super::{Import, Subject, signed};
 use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
-use crate::pg::{access, finish, readback, spi};
+use crate::pg::{access, finish, readback, spi, standing};
 
 impl Import<'_> {
     /// Reads the source's pages, where an earlier or a later run may be compared with this one.
@@ -122,6 +122,10 @@ impl Import<'_> {
     /// Whether a table is the one that it was and its sequence has not gone back. What `nextval()` will give then, if anything.
     fn same_table(&self, index: usize, known: &Json) -> Result<Option<Option<i64>>> {
         let Subject { plan, relation, .. } = self.subject(index)?;
+        // What others keep, others may change past our locks.
+        if standing::of(relation)?.is_elsewhere() {
+            return Ok(None);
+        }
         let definition = definition(relation)?;
         let is_same = known.get("relation") == Some(&json!(relation.to_u32()))
             && known.get("definition") == Some(&json!(definition.hash));

@@ -214,7 +214,7 @@ fn duplicates(subject: &Subject<'_>, columns: &[String]) -> Result<i64> {
     let names: Vec<String> = columns.iter().map(term).collect();
     let not_null: Vec<String> = names.iter().map(|n| format!("{n} IS NOT NULL")).collect();
     let sql = format!(
-        "SELECT pg_catalog.count(*) FROM (SELECT FROM {} WHERE {} GROUP BY {} HAVING pg_catalog.count(*) > 1) d",
+        "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING pg_catalog.count(*) > 1) d",
         subject.from,
         not_null.join(" AND "),
         names.join(", ")
@@ -357,7 +357,7 @@ fn source_orphans(against: &Against, subject: &Subject<'_>, key: &ForeignKey) ->
 fn target_orphans(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<u64> {
     let not_null: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quote(c))).collect();
     let sql = format!(
-        "SELECT pg_catalog.count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})",
+        "SELECT pg_catalog.count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
         subject.from,
         not_null.join(" AND "),
         key.parent,

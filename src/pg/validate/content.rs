@@ -13,8 +13,8 @@ use aliaport_plan::pg_type::PgType;
 use aliaport_sqlite::Source;
 
 use super::super::error::Result;
-use super::super::readback::{self, Place, Sight, StoredRow};
-use super::super::{interrupt, spi};
+use super::super::interrupt;
+use super::super::readback::{self, Sight, StoredRow};
 use super::aside::{Aside, LastRun};
 use super::sent::{Sender, Tally, end_row, key_types, key_values, key_words};
 use super::subject::Subject;
@@ -23,11 +23,15 @@ use super::{Check, joined, of};
 /// Keys that are named of each kind of difference.
 const NAMED: usize = 10;
 
+/// Characters that are shown of each value of a key.
+const KEY_CHARACTERS: usize = 100;
+
 /// Rows of the source between two looks at the interrupt flags.
 const ROWS_BETWEEN_CHECKS: u64 = 4096;
 
-/// Where a row of the target is: the number of its partition, and its place in that.
-type At = (usize, Place);
+/// What a row of the target is known by: its number in the scan, so that the first ones are shown, and the hash of all its columns, by
+/// which it is found again: it may be anywhere, and elsewhere in the next scan. Rows with one hash have the same columns.
+type At = (u64, u128);
 
 /// What a comparison came to.
 #[derive(Default)]
@@ -88,7 +92,7 @@ pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Asid
         ControlFlow::Continue(())
     })?;
     let mut stored = Stored::new(subject);
-    each_target_row(subject, |_, row| {
+    each_target_row(subject, |row| {
         let (key, hash) = stored.row(row);
         compared.target.merge(&TableDigest { rows: 1, sum: hash });
         sums.subtract(key, hash);
@@ -124,10 +128,12 @@ fn look_again(
         ControlFlow::Continue(())
     })?;
     let mut stored = Stored::new(subject);
-    each_target_row(subject, |leaf, row| {
+    let mut number = 0;
+    each_target_row(subject, |row| {
+        number += 1;
         if stored.key(row).is_none_or(|key| suspects.has(key)) {
             let (key, hash) = stored.row(row);
-            suspects.subtract(key, hash, (leaf, row.place()));
+            suspects.subtract(key, hash, (number, hash));
         }
         ControlFlow::Continue(())
     })?;
@@ -163,7 +169,7 @@ fn name(
         }
         let stored = stored_columns(subject, found.changed_at.iter().map(|c| c.place).collect())?;
         for at in &found.changed_at {
-            let (Some((words, sent)), Some(stored)) = (sent.get(&at.number), stored.get(&at.place)) else {
+            let (Some((words, sent)), Some(stored)) = (sent.get(&at.number), stored.get(&at.place.1)) else {
                 continue;
             };
             let mut why: Vec<String> = sent
@@ -188,57 +194,52 @@ fn name(
 }
 
 /// The keys of some rows of the target.
-fn stored_keys(subject: &Subject<'_>, places: &[At]) -> Result<Vec<String>> {
-    let mut keys = Vec::with_capacity(places.len());
-    let columns = subject.key.iter().filter_map(|c| subject.plan.columns.get(*c));
-    let terms: Vec<String> = columns
-        .map(|c| quote(&c.target))
-        .map(|c| {
-            format!("CASE WHEN {c} IS NULL THEN 'NULL' ELSE pg_catalog.left(pg_catalog.concat({c}), 100) END")
-        })
-        .collect();
-    for (number, leaf) in subject.leaves.iter().enumerate() {
-        let tids: Vec<String> = places
-            .iter()
-            .filter(|(n, _)| *n == number)
-            .map(|(_, (block, offset))| format!("({block},{offset})"))
-            .collect();
-        if tids.is_empty() {
-            continue;
-        }
-        let leaf = spi::one::<String>("SELECT $1::pg_catalog.regclass::pg_catalog.text", &[(*leaf).into()])?;
-        let sql = format!(
-            "SELECT ARRAY[{}] FROM ONLY {} WHERE ctid = ANY ($1::pg_catalog.tid[]) ORDER BY ctid",
-            terms.join(", "),
-            leaf.unwrap_or_default()
-        );
-        let found =
-            spi::rows(&sql, &[tids.into()], |row| Ok(row.get::<Vec<String>>(1)?.unwrap_or_default()))?;
-        keys.extend(found.into_iter().map(|values| key_values(&values)));
-    }
+fn stored_keys(subject: &Subject<'_>, rows: &[At]) -> Result<Vec<String>> {
+    let mut keys = Vec::with_capacity(rows.len());
+    each_stored_row(subject, rows.to_vec(), |_hash, row| {
+        let value = |column: &usize| match row.text(*column) {
+            Some(text) => text.chars().take(KEY_CHARACTERS).collect(),
+            None => "NULL".to_owned(),
+        };
+        keys.push(key_values(&subject.key.iter().map(value).collect::<Vec<String>>()));
+    })?;
     Ok(keys)
 }
 
 /// The hash of each column of some rows of the target.
-fn stored_columns(subject: &Subject<'_>, mut places: Vec<At>) -> Result<HashMap<At, Vec<u128>>> {
+fn stored_columns(subject: &Subject<'_>, rows: Vec<At>) -> Result<HashMap<u128, Vec<u128>>> {
     let mut hashers: Vec<RowHasher> =
         subject.plan.columns.iter().map(|c| RowHasher::new(&[&c.pg_type])).collect();
     let mut stored = HashMap::new();
-    if places.is_empty() {
-        return Ok(stored);
-    }
-    each_target_row(subject, |leaf, row| {
-        let at = (leaf, row.place());
-        let Some(index) = places.iter().position(|p| *p == at) else { return ControlFlow::Continue(()) };
-        places.swap_remove(index);
+    each_stored_row(subject, rows, |hash, row| {
         let columns = hashers.iter_mut().enumerate().map(|(column, hasher)| {
             hasher.read_back(0, &row.cell(column));
             end_row(hasher)
         });
-        stored.insert(at, columns.collect());
-        if places.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        stored.insert(hash, columns.collect());
     })?;
     Ok(stored)
+}
+
+/// Shows one row of the target for each hash of `wanted`.
+fn each_stored_row(
+    subject: &Subject<'_>,
+    rows: Vec<At>,
+    mut each: impl FnMut(u128, &StoredRow<'_>),
+) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut wanted: Vec<u128> = rows.into_iter().map(|(_, hash)| hash).collect();
+    let mut stored = Stored::new(subject);
+    each_target_row(subject, |row| {
+        let (_, hash) = stored.row(row);
+        if let Some(index) = wanted.iter().position(|h| *h == hash) {
+            wanted.swap_remove(index);
+            each(hash, row);
+        }
+        if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
 }
 
 /// Reads the source until `each` breaks off; rows are numbered from 0.
@@ -261,23 +262,9 @@ fn each_source_row(
     Ok(())
 }
 
-/// Reads the target, all partitions in order, until `each` breaks off.
-fn each_target_row(
-    subject: &Subject<'_>,
-    mut each: impl FnMut(usize, &StoredRow<'_>) -> ControlFlow<()>,
-) -> Result<()> {
-    let mut is_done = false;
-    for (number, leaf) in subject.leaves.iter().enumerate() {
-        readback::visit(*leaf, subject.plan, Sight::Statement, |row| {
-            let flow = each(number, row);
-            is_done = flow.is_break();
-            flow
-        })?;
-        if is_done {
-            break;
-        }
-    }
-    Ok(())
+/// Reads the target until `each` breaks off.
+fn each_target_row(subject: &Subject<'_>, each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>) -> Result<()> {
+    readback::visit(subject.oid, subject.plan, Sight::Statement, each)
 }
 
 /// Hashes rows as the target stores them.

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::super::error::{Error, Result, unexpected};
-use super::super::{spi, target};
+use super::super::{spi, standing, target};
 use super::Check;
 use super::against::Against;
 
@@ -25,8 +25,6 @@ pub struct Subject<'a> {
     pub oid: pg_sys::Oid,
     /// The target as a FROM clause names it: without tables that inherit from it, which no import fills.
     pub from: String,
-    /// The tables that hold the target's rows: itself, or its partitions.
-    pub leaves: Vec<pg_sys::Oid>,
     /// Columns of the source that the target lacks.
     pub missing: Vec<&'a str>,
     /// The target as regclass prints it.
@@ -43,7 +41,7 @@ impl<'a> Subject<'a> {
             return Ok(None);
         }
         let found = spi::rows(
-            "SELECT c.oid, c.relkind = 'p', \
+            "SELECT c.oid, \
                     pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.row_security_active(c.oid) \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = $1 AND c.relname = $2",
@@ -52,12 +50,11 @@ impl<'a> Subject<'a> {
                 Ok((
                     row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
                     row.get::<bool>(2)?.unwrap_or(false),
-                    row.get::<bool>(3)?.unwrap_or(false),
-                    row.get::<bool>(4)?.unwrap_or(true),
+                    row.get::<bool>(3)?.unwrap_or(true),
                 ))
             },
         )?;
-        let Some((oid, is_partitioned, may_read, is_restricted)) = found.into_iter().next() else {
+        let Some((oid, may_read, is_restricted)) = found.into_iter().next() else {
             return Ok(None);
         };
         let name = target::regclass(oid)?;
@@ -68,8 +65,7 @@ impl<'a> Subject<'a> {
             against.missing.iter().filter(|(t, _)| *t == plan.source).map(|(_, c)| c.as_str()).collect();
         Ok(Some(Subject {
             key: key(plan, table, &columns),
-            leaves: if is_partitioned { leaves(oid, &name)? } else { vec![oid] },
-            from: if is_partitioned { plan.target.to_string() } else { format!("ONLY {}", plan.target) },
+            from: standing::from(oid, &plan.target)?,
             plan,
             table,
             columns,
@@ -103,7 +99,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The heap is read without the executor, which would check these.
+/// A heap is read without the executor, which would check these.
 fn may_read_all(name: &str, may_read: bool, is_restricted: bool) -> Result<()> {
     if !may_read {
         return Err(Error::new(
@@ -122,29 +118,6 @@ fn may_read_all(name: &str, may_read: bool, is_restricted: bool) -> Result<()> {
         .hint("Compare as the table's owner, or as a role with BYPASSRLS."));
     }
     Ok(())
-}
-
-fn leaves(oid: pg_sys::Oid, name: &str) -> Result<Vec<pg_sys::Oid>> {
-    let leaves = spi::rows(
-        "SELECT c.oid, c.relkind = 'r' FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid) t \
-         JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf AND c.relkind <> 'p' ORDER BY c.oid",
-        &[oid.into()],
-        |row| {
-            Ok((
-                row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
-                row.get::<bool>(2)?.unwrap_or(false),
-            ))
-        },
-    )?;
-    if leaves.iter().any(|(_, is_table)| !is_table) {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-            format!("a partition of {name} is a foreign table"),
-        )
-        .detail("Rows are compared as this server stores them.")
-        .hint("Leave the table out with options.exclude."));
-    }
-    Ok(leaves.into_iter().map(|(oid, _)| oid).collect())
 }
 
 /// The declared primary key, else the first unique key: what a person would look a row up by. Values of types that have no

@@ -1,0 +1,76 @@
+"""Targets that are more than a heap of their own: what a query of them returns is what was imported, in every mode."""
+
+import pytest
+
+from targets import CUSTOMER, ORDERS, Target, make_source, scenario
+
+CUSTOMERS = f"CREATE TABLE customer ({CUSTOMER});"
+
+# The way that rows take into the empty table, and the SQL that makes it.
+KINDS = {
+    "heap": ("bulk", f"{CUSTOMERS} CREATE TABLE orders ({ORDERS})"),
+    "unlogged": ("bulk", f"CREATE UNLOGGED TABLE orders ({ORDERS})"),
+    "tablespace": ("bulk", f"{CUSTOMERS} CREATE TABLE orders ({ORDERS}) TABLESPACE elsewhere"),
+    "partitioned": ("executor", f"""{CUSTOMERS} CREATE TABLE orders ({ORDERS}) PARTITION BY RANGE (ts);
+        CREATE TABLE orders_1 PARTITION OF orders FOR VALUES FROM (MINVALUE) TO ('2025-06-01');
+        CREATE TABLE orders_2 PARTITION OF orders FOR VALUES FROM ('2025-06-01') TO (MAXVALUE) PARTITION BY HASH (id);
+        CREATE TABLE orders_2a PARTITION OF orders_2 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE orders_2b PARTITION OF orders_2 FOR VALUES WITH (MODULUS 2, REMAINDER 1)"""),
+    "foreign partition": ("executor", f"""CREATE SCHEMA remote; CREATE TABLE remote.orders_2 ({ORDERS});
+        CREATE TABLE orders ({ORDERS.replace(", PRIMARY KEY (id, ts)", "")}) PARTITION BY RANGE (ts);
+        CREATE TABLE orders_1 PARTITION OF orders FOR VALUES FROM (MINVALUE) TO ('2025-06-01');
+        CREATE FOREIGN TABLE orders_2 PARTITION OF orders FOR VALUES FROM ('2025-06-01') TO (MAXVALUE)
+            SERVER loopback OPTIONS (schema_name 'remote', table_name 'orders_2')"""),
+    "child of another table": ("executor", f"""{CUSTOMERS} CREATE TABLE above (id bigint, note text); INSERT INTO above VALUES (-1, 'not ours');
+        CREATE TABLE orders ({ORDERS}) INHERITS (above)"""),
+    "trigger function of an extension": ("executor", f"""{CUSTOMERS} CREATE EXTENSION moddatetime; CREATE TABLE orders ({ORDERS}, touched timestamp);
+        CREATE TRIGGER touched BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION moddatetime (touched)"""),
+}
+
+
+@pytest.fixture
+def loopback(cluster, connection):
+    connection.execute("CREATE EXTENSION postgres_fdw")
+    connection.execute(f"CREATE SERVER loopback FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{cluster.directory}', port '5432', dbname 'session')")
+    connection.execute("CREATE USER MAPPING FOR postgres SERVER loopback OPTIONS (user 'postgres')")
+
+
+@pytest.fixture(scope="module")
+def tablespace(cluster):
+    folder = cluster.directory / "elsewhere"
+    cluster.as_server("mkdir", folder)
+    cluster.psql(f"CREATE TABLESPACE elsewhere LOCATION '{folder}'")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_query_sees_the_rows(connection, files, loopback, tablespace, kind):
+    path, setup = KINDS[kind]
+    connection.execute(setup)
+    keyless = kind == "foreign partition"
+    scenario(Target(connection, make_source(files / "shop.db")), path, has_key=not keyless)
+
+
+def test_rows_of_an_inheriting_table_are_not_the_imports(connection, files):
+    """The import fills the table itself; count(*) of it counts the other rows, too, and is told apart from a loss."""
+    connection.execute(f"CREATE TABLE orders ({ORDERS}); CREATE TABLE below () INHERITS (orders)")
+    target = Target(connection, make_source(files / "shop.db"))
+    target.run()
+    connection.execute("INSERT INTO below VALUES (-1, 1, '2025-01-01', 1, true, 'not ours')")
+    for mode, options in (("sync", {}), ("sync", {"verify": "count"}), ("sync", {"verify": "none"})):
+        target.run(mode, options=options)
+        assert connection.execute("SELECT count(*) FROM ONLY orders").fetchone() == (len(target.expected()),)
+        assert connection.execute("SELECT note FROM below").fetchall() == [("not ours",)]
+
+
+def test_a_trigger_that_leaves_rows_out_is_no_success(connection, files):
+    from conftest import refused
+
+    connection.execute(f"""CREATE TABLE orders ({ORDERS});
+        CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF new.id = 5 THEN RETURN NULL; END IF; RETURN new; END';
+        CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION drop_row()""")
+    target = Target(connection, make_source(files / "shop.db"))
+    for verify in ("content", "count"):
+        with refused("22000"):
+            target.run(options={"triggers": "on", "verify": verify})
+    target.run(options={"triggers": "on", "verify": "none"})
+    target.shows("id <> 5")
