@@ -31,6 +31,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/reader.rs",
     "src/pg/relation.rs",
     "src/pg/segment.rs",
+    "src/pg/settings.rs",
     "src/pg/spi.rs",
     "src/pg/standing.rs",
     "src/pg/subxact.rs",

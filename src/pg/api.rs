@@ -15,7 +15,7 @@ use super::inspect;
 use super::planning::{self, bad_argument};
 use super::row::OnError;
 use super::run::{self, Request};
-use super::{progress, report, target, validate};
+use super::{progress, report, settings, target, validate};
 
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
@@ -51,7 +51,7 @@ fn aliaport_import(
         let path = required_path(path.read()?)?;
         let schema = schema_argument(target_schema.read()?)?;
         let options = options.read()?.map_or_else(empty_object, |o| o.0);
-        let rows = run::import(&Request {
+        let request = Request {
             path,
             target_schema: schema,
             mode: planning::mode(mode.read()?.unwrap_or("create"))?,
@@ -59,7 +59,8 @@ fn aliaport_import(
             on_error: on_error_argument(on_error.read()?.unwrap_or("abort"))?,
             orphans: orphans_argument(orphans.read()?.unwrap_or("abort"))?,
             options: &options,
-        })?;
+        };
+        let rows = settings::fixed(&options, || run::import(&request))?;
         rows.into_iter()
             .map(|row| {
                 let status = row.status().to_owned();
@@ -108,8 +109,8 @@ fn aliaport_plan(
         let path = required_path(path.read()?)?;
         let schema = target::schema(schema_argument(target_schema.read()?)?)?;
         let options = options.read()?.map_or_else(empty_object, |o| o.0);
-        let planned =
-            planning::plan(path, &schema, planning::mode(mode.read()?.unwrap_or("create"))?, &options)?;
+        let mode = planning::mode(mode.read()?.unwrap_or("create"))?;
+        let planned = settings::fixed(&options, || planning::plan(path, &schema, mode, &options))?;
         Ok(planned
             .plan
             .steps
@@ -200,7 +201,7 @@ fn inspected(
         let mode = planning::mode(word.unwrap_or("create"))?;
         let schema = target::schema(schema_argument(target_schema.read()?)?)?;
         let options = options.read()?.map_or_else(empty_object, |o| o.0);
-        inspect::inspect(path, &schema, mode, &options)?
+        settings::fixed(&options, || inspect::inspect(path, &schema, mode, &options))?
     } else {
         // Neither the names nor the values of the source have a form in this database.
         vec![inspect::wrong_encoding()?]
@@ -248,7 +249,7 @@ fn aliaport_validate(
         let path = required_path(path.read()?)?;
         let schema = target::schema(schema_argument(target_schema.read()?)?)?;
         let options = options.read()?.map_or_else(empty_object, |o| o.0);
-        Ok(validate::validate(path, &schema, &options)?
+        Ok(settings::fixed(&options, || validate::validate(path, &schema, &options))?
             .into_iter()
             .map(|c| (c.table, c.check.to_owned(), c.source, c.target, c.ok, c.detail))
             .collect::<Vec<_>>())

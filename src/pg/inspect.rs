@@ -19,7 +19,7 @@ pub use server::wrong_encoding;
 use aliaport_plan::audit::{self, Obstacle, interface_code};
 use aliaport_plan::build::{self, Mode};
 use aliaport_plan::catalogue::{Catalogue, Table};
-use aliaport_plan::convert::{Converter, Rules, Zone};
+use aliaport_plan::convert::{Converter, Zone};
 use aliaport_plan::finding::{Finding, Severity};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::profile::Profiles;
@@ -149,8 +149,7 @@ impl<'a> Subject<'a> {
 
     fn converter(&self, column: usize) -> Option<Converter> {
         let column = self.plan.columns.get(column)?;
-        let rules = Rules { zone: self.zone.clone(), number: column.number };
-        Some(Converter::new(&column.pg_type, &rules))
+        Some(Converter::new(&column.pg_type, &column.rules(&self.zone)))
     }
 }
 

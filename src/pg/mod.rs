@@ -39,6 +39,7 @@ mod relation;
 mod report;
 mod run;
 mod segment;
+mod settings;
 mod spi;
 mod stage;
 mod standing;

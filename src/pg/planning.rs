@@ -42,9 +42,9 @@ pub struct Opened {
 pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
     let location = access::source_path(path)?;
     let mut options = Options::parse(options)?;
-    for name in options.other_types() {
-        if let Some(qualified) = target::type_of_caller(name)? {
-            *name = qualified;
+    for (name, shape) in options.other_types() {
+        if let Some(known) = target::type_of_caller(name)? {
+            (*name, *shape) = known;
         }
     }
     let source = Source::open_at(

@@ -5,7 +5,7 @@
 //! values is read in a subtransaction, which is undone; a batch that fails is halved until the culprits stand alone.
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::convert::{Converter, Rules, Scratch, ValueError, Zone};
+use aliaport_plan::convert::{Converter, Scratch, ValueError, Zone};
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::row::Refusals;
@@ -43,7 +43,7 @@ pub fn find(
         .iter()
         .enumerate()
         .filter(|(_, c)| matches!(c.pg_type, PgType::Other { .. }))
-        .map(|(i, c)| (i, Converter::new(&c.pg_type, &Rules { zone: zone.clone(), number: c.number })))
+        .map(|(i, c)| (i, Converter::new(&c.pg_type, &c.rules(zone))))
         .collect();
     if asked.is_empty() {
         return Ok(refusals);

@@ -1,6 +1,6 @@
 //! What the target schema holds already, read from PostgreSQL's catalogue.
 
-use aliaport_plan::pg_type::PgType;
+use aliaport_plan::pg_type::{PgType, Shape};
 use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use aliaport_plan::target::{EmptyBy, Past, Target, TargetColumn, TargetRelation};
 use pgrx::pg_sys;
@@ -124,17 +124,24 @@ pub fn regclass(relation: pg_sys::Oid) -> Result<String> {
     Ok(printed.unwrap_or_default())
 }
 
-/// The name, with its schema, of a type that the caller names and that is not PostgreSQL's own; `None` where there is no such type. The
-/// caller's search_path finds it, as in a CREATE TABLE of his; statements of ours would not.
-pub fn type_of_caller(name: &str) -> Result<Option<String>> {
+/// What the database knows of a type that the caller names: how it is called, with its schema where it is not PostgreSQL's own, and what its
+/// values are made of; `None` where there is no such type. The caller's search_path finds it, as in a CREATE TABLE of his; statements of ours
+/// would not.
+pub fn type_of_caller(name: &str) -> Result<Option<(String, Shape)>> {
     let args = || [name.to_owned().into()];
-    if spi::one::<bool>("SELECT pg_catalog.to_regtype($1) IS NOT NULL", &args())? == Some(true)
-        || spi::one_for_caller::<bool>("SELECT pg_catalog.to_regtype($1) IS NOT NULL", &args())? != Some(true)
+    let is_own = spi::one::<bool>("SELECT pg_catalog.to_regtype($1) IS NOT NULL", &args())? == Some(true);
+    if !is_own
+        && spi::one_for_caller::<bool>("SELECT pg_catalog.to_regtype($1) IS NOT NULL", &args())? != Some(true)
     {
         return Ok(None);
     }
     let (oid, typmod) = compat::parse_type(name)?;
-    spi::one::<String>("SELECT pg_catalog.format_type($1, $2)", &[oid.into(), typmod.into()])
+    let printed = if is_own {
+        Some(name.to_owned())
+    } else {
+        spi::one::<String>("SELECT pg_catalog.format_type($1, $2)", &[oid.into(), typmod.into()])?
+    };
+    Ok(Some((printed.unwrap_or_default(), shape(oid, typmod, DEEPEST)?)))
 }
 
 fn quote_as_needed(name: &str) -> Result<String> {
@@ -262,7 +269,7 @@ fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
     )?
     .into_iter()
     .map(|(oid, typmod, printed, kind, type_name, mut column)| {
-        column.pg_type = pg_type(oid, typmod, printed, &kind, &type_name)?;
+        column.pg_type = pg_type(oid, typmod, printed, &kind, &type_name, DEEPEST)?;
         Ok(column)
     })
     .collect()
@@ -283,7 +290,14 @@ fn keys(relation: pg_sys::Oid) -> Result<Vec<Vec<String>>> {
 }
 
 /// The plan room's type for one of PostgreSQL's.
-fn pg_type(oid: pg_sys::Oid, typmod: i32, printed: String, kind: &str, type_name: &str) -> Result<PgType> {
+fn pg_type(
+    oid: pg_sys::Oid,
+    typmod: i32,
+    printed: String,
+    kind: &str,
+    type_name: &str,
+    depth: u32,
+) -> Result<PgType> {
     let length = (typmod > 4).then(|| u32::try_from(typmod - 4).unwrap_or(1));
     let fraction = u8::try_from(typmod).ok();
     Ok(match oid {
@@ -314,8 +328,95 @@ fn pg_type(oid: pg_sys::Oid, typmod: i32, printed: String, kind: &str, type_name
         pg_sys::UUIDOID => PgType::Uuid,
         _ if kind == "e" => PgType::Enum { name: printed, labels: labels(oid)? },
         _ if type_name == "citext" => PgType::Citext,
-        _ => PgType::Other { name: printed },
+        _ => PgType::Other { name: printed, shape: shape(oid, typmod, depth)? },
     })
+}
+
+/// How deep the parts of a type are looked at. Nobody nests types so deep.
+const DEEPEST: u32 = 16;
+
+/// What the values of a type are made of; `typmod` is that of an array's elements.
+fn shape(oid: pg_sys::Oid, typmod: i32, depth: u32) -> Result<Shape> {
+    let Some(depth) = depth.checked_sub(1) else { return Ok(Shape::Whole) };
+    let found = spi::rows(
+        "SELECT CASE WHEN t.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN t.typelem END, \
+                (SELECT e.typdelim::pg_catalog.text FROM pg_catalog.pg_type e WHERE e.oid = t.typelem), \
+                (SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid), \
+                (SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid), \
+                t.typtype::pg_catalog.text, t.typrelid \
+         FROM pg_catalog.pg_type t WHERE t.oid = $1",
+        &[oid.into()],
+        |row| {
+            Ok((
+                row.get::<pg_sys::Oid>(1)?,
+                row.get::<String>(2)?,
+                row.get::<pg_sys::Oid>(3)?,
+                row.get::<pg_sys::Oid>(4)?,
+                row.get::<String>(5)?.unwrap_or_default(),
+                row.get::<pg_sys::Oid>(6)?.unwrap_or(pg_sys::InvalidOid),
+            ))
+        },
+    )?;
+    let Some((element, delimiter, bound, bound_of_many, kind, relation)) = found.into_iter().next() else {
+        return Ok(Shape::Whole);
+    };
+    if let Some(element) = element {
+        let delimiter = delimiter.and_then(|d| d.bytes().next()).unwrap_or(b',');
+        return Ok(Shape::Array { element: Box::new(part(element, typmod, depth)?), delimiter });
+    }
+    if let Some(bound) = bound {
+        return Ok(Shape::Range(Box::new(part(bound, -1, depth)?)));
+    }
+    if let Some(bound) = bound_of_many {
+        return Ok(Shape::Multirange(Box::new(part(bound, -1, depth)?)));
+    }
+    match kind.as_str() {
+        "d" => Ok(Shape::Domain(Box::new(part(oid, -1, depth)?))),
+        "c" => {
+            let fields = spi::rows(
+                "SELECT a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a \
+                 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped \
+                 ORDER BY a.attnum",
+                &[relation.into()],
+                |row| {
+                    let oid = row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid);
+                    Ok((oid, row.get::<i32>(2)?.unwrap_or(-1)))
+                },
+            )?;
+            let fields = fields.into_iter().map(|(oid, typmod)| part(oid, typmod, depth));
+            Ok(Shape::Composite(fields.collect::<Result<_>>()?))
+        }
+        _ => Ok(Shape::Whole),
+    }
+}
+
+/// The type of a part of a value; a domain as its base type.
+fn part(oid: pg_sys::Oid, typmod: i32, depth: u32) -> Result<PgType> {
+    let found = spi::rows(
+        "WITH RECURSIVE base AS ( \
+             SELECT $1 AS typid, $2 AS typmod \
+           UNION ALL \
+             SELECT t.typbasetype, t.typtypmod FROM base b \
+             JOIN pg_catalog.pg_type t ON t.oid = b.typid \
+             WHERE t.typtype = 'd') \
+         SELECT b.typid, b.typmod, pg_catalog.format_type(b.typid, b.typmod), t.typtype::pg_catalog.text, t.typname::pg_catalog.text \
+         FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typid \
+         WHERE t.typtype <> 'd'",
+        &[oid.into(), typmod.into()],
+        |row| {
+            Ok((
+                row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid),
+                row.get::<i32>(2)?.unwrap_or(-1),
+                row.get::<String>(3)?.unwrap_or_default(),
+                row.get::<String>(4)?.unwrap_or_default(),
+                row.get::<String>(5)?.unwrap_or_default(),
+            ))
+        },
+    )?;
+    let Some((oid, typmod, printed, kind, type_name)) = found.into_iter().next() else {
+        return Ok(PgType::other("unknown"));
+    };
+    pg_type(oid, typmod, printed, &kind, &type_name, depth)
 }
 
 fn labels(oid: pg_sys::Oid) -> Result<Vec<(String, u32)>> {

@@ -304,6 +304,7 @@ fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, request: &Req
             pg_type: c.pg_type.clone(),
             is_not_null: c.is_not_null,
             number: c.number,
+            uuid: c.uuid,
         })
         .collect();
     if let Some(relation) = draft.relation {

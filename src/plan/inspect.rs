@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::convert::NumberUnit;
+    use crate::convert::{NumberUnit, UuidBytes};
     use crate::plan::{ColumnPlan, QualifiedName, TablePlan};
     use crate::row::{Fate, Former, OnError, RowConverter};
     use crate::tuple::{Layout, Writer};
@@ -146,6 +146,7 @@ mod tests {
             pg_type: pg_type.clone(),
             is_not_null: i == 0,
             number: NumberUnit::Auto,
+            uuid: UuidBytes::Unsaid,
         };
         TablePlan {
             source: "t".to_owned(),

@@ -5,7 +5,7 @@
 use crate::catalogue::Table;
 use crate::decl::{Affinity, DeclType};
 use crate::option::{IntegerWidth, Options};
-use crate::pg_type::PgType;
+use crate::pg_type::{PgType, Shape};
 use crate::profile::ColumnProfile;
 
 /// The longest varchar and char that PostgreSQL takes, in characters (`MaxAttrSize`).
@@ -277,8 +277,16 @@ pub fn named_type(text: &str) -> Option<PgType> {
         return None;
     }
     let decl = DeclType::parse(text);
-    let other = || Some(PgType::Other { name: text.trim().to_owned() });
+    let other = || Some(PgType::other(text.trim()));
     let arguments = decl.arguments.as_slice();
+    if let Some((element, _)) = text.split_once('[').filter(|_| !text.contains('"')) {
+        let element = Box::new(named_type(element)?);
+        let delimiter = if element.to_string() == "box" { b';' } else { b',' };
+        return Some(PgType::Other {
+            name: text.trim().to_owned(),
+            shape: Shape::Array { element, delimiter },
+        });
+    }
     if text.contains(['[', '"', '.']) || (text.contains('(') && arguments.is_empty()) {
         return other();
     }
@@ -324,8 +332,38 @@ pub fn named_type(text: &str) -> Option<PgType> {
         "JSON" => plain(PgType::Json),
         "JSONB" => plain(PgType::Jsonb),
         "UUID" => plain(PgType::Uuid),
-        _ => other(),
+        "TIMETZ" | "TIME WITH TIME ZONE" => digits().map(|digits| {
+            let digits = digits.map(|n| format!("({n})")).unwrap_or_default();
+            PgType::other(format!("time{digits} with time zone"))
+        }),
+        name if name == "MONEY" || name.split(' ').next() == Some("INTERVAL") => {
+            Some(PgType::other(text.trim().to_ascii_lowercase()))
+        }
+        name => match range(name) {
+            Some(shape) if arguments.is_empty() => {
+                Some(PgType::Other { name: text.trim().to_ascii_lowercase(), shape })
+            }
+            _ => other(),
+        },
     }
+}
+
+/// The range types of PostgreSQL's own.
+fn range(name: &str) -> Option<Shape> {
+    let (bound, is_range) = match name.strip_suffix("MULTIRANGE") {
+        Some(bound) => (bound, false),
+        None => (name.strip_suffix("RANGE")?, true),
+    };
+    let bound = Box::new(match bound {
+        "INT4" => PgType::Integer,
+        "INT8" => PgType::BigInt,
+        "NUM" => PgType::Numeric { precision_scale: None },
+        "TS" => PgType::Timestamp(None),
+        "TSTZ" => PgType::TimestampTz(None),
+        "DATE" => PgType::Date,
+        _ => return None,
+    });
+    Some(if is_range { Shape::Range(bound) } else { Shape::Multirange(bound) })
 }
 
 /// A name, perhaps quoted and qualified, with a modifier and brackets at most: nothing that could end the column
@@ -469,6 +507,11 @@ mod tests {
             ("decimal(10,2)", Some("numeric(10,2)")),
             ("char", Some("character(1)")),
             ("text[]", Some("text[]")),
+            ("numeric(6,2)[][3]", Some("numeric(6,2)[][3]")),
+            ("TIMETZ(3)", Some("time(3) with time zone")),
+            ("INTERVAL DAY TO SECOND(3)", Some("interval day to second(3)")),
+            ("TSTZRANGE", Some("tstzrange")),
+            ("varchar(0)[]", None),
             ("geometry(Point,4326)", Some("geometry(Point,4326)")),
             ("my.\"Odd;Type\"", Some("my.\"Odd;Type\"")),
             ("varchar(0)", None),

@@ -12,10 +12,10 @@ use std::fmt;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 
-use crate::convert::{NumberUnit, Zone};
+use crate::convert::{NumberUnit, UuidBytes, Zone};
 use crate::mapping::named_type;
 use crate::name::parse_qualified;
-use crate::pg_type::PgType;
+use crate::pg_type::{PgType, Shape};
 
 pub use nearest::nearest;
 pub(crate) use spec::shorten;
@@ -146,6 +146,8 @@ pub struct ColumnOption {
     pub skip: bool,
     /// What a number in a date or time column counts.
     pub number: NumberUnit,
+    /// In which order the bytes of a uuid stand in a blob.
+    pub uuid: UuidBytes,
 }
 
 /// A full-text index that is asked for.
@@ -346,11 +348,11 @@ impl Options {
         found.map(|(_, v)| v)
     }
 
-    /// The names of types that options give and that this crate does not know.
-    pub fn other_types(&mut self) -> impl Iterator<Item = &mut String> {
+    /// The names of types that options give and that this crate does not know, and what their values are made of.
+    pub fn other_types(&mut self) -> impl Iterator<Item = (&mut String, &mut Shape)> {
         let columns = self.tables.values_mut().flat_map(|t| t.columns.values_mut());
         columns.filter_map(|c| match &mut c.pg_type {
-            Some(PgType::Other { name }) => Some(name),
+            Some(PgType::Other { name, shape }) => Some((name, shape)),
             _ => None,
         })
     }
@@ -483,6 +485,7 @@ fn column(value: &Value, shown: &str) -> Result<ColumnOption, OptionError> {
         pg_type,
         target,
         skip: value.get("skip").is_some_and(flag),
+        uuid: value.get("uuid").and_then(|v| UuidBytes::parse(word(v))).unwrap_or_default(),
         number: match value.get("number").map(word) {
             Some("unix_s") => NumberUnit::UnixSeconds,
             Some("unix_ms") => NumberUnit::UnixMillis,
@@ -600,7 +603,7 @@ mod tests {
         assert_eq!(message, "unrecognized option \"tables.audit.columns.ip.skpi\"");
         assert_eq!(
             hint,
-            "Perhaps you meant \"skip\". Allowed keys are \"type\", \"target\", \"skip\" and \"number\"."
+            "Perhaps you meant \"skip\". Allowed keys are \"type\", \"target\", \"skip\", \"number\" and \"uuid\"."
         );
         let (message, _) = refused(json!(["include"]));
         assert_eq!(message, "options must be an object, not an array");

@@ -57,7 +57,95 @@ pub enum PgType {
     Other {
         /// The type as SQL prints it, with its modifier.
         name: String,
+        /// What its values are made of.
+        shape: Shape,
     },
+}
+
+/// What the values of a type that has its own input function are made of. The parts of a value are converted by the rules of their own
+/// types before the input function sees them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing that is known here.
+    #[default]
+    Whole,
+    /// An array.
+    Array {
+        /// The type of its elements, a domain as its base type.
+        element: Box<PgType>,
+        /// What stands between two elements: a comma, for `box[]` a semicolon.
+        delimiter: u8,
+    },
+    /// A range with bounds of this type.
+    Range(Box<PgType>),
+    /// A multirange, whose ranges have bounds of this type.
+    Multirange(Box<PgType>),
+    /// A row of fields of these types.
+    Composite(Vec<PgType>),
+    /// A domain over this type.
+    Domain(Box<PgType>),
+}
+
+impl PgType {
+    /// A type of which no more than its name is known.
+    #[must_use]
+    pub fn other(name: impl Into<String>) -> PgType {
+        PgType::Other { name: name.into(), shape: Shape::Whole }
+    }
+
+    /// The type that the values of this one are made of in the end: an array's element, a range's bound, a domain's base.
+    #[must_use]
+    pub fn innermost(&self) -> &PgType {
+        match self {
+            PgType::Other {
+                shape:
+                    Shape::Array { element: inner, .. }
+                    | Shape::Range(inner)
+                    | Shape::Multirange(inner)
+                    | Shape::Domain(inner),
+                ..
+            } => inner.innermost(),
+            _ => self,
+        }
+    }
+
+    /// The name, where it is a type of dates, times or spans of time that has its own input function: `interval` and `time with time zone`
+    /// with their modifiers.
+    fn has_name(&self, of: impl Fn(&str) -> bool) -> bool {
+        matches!(self, PgType::Other { name, shape: Shape::Whole } if of(name))
+    }
+
+    /// `interval`, with whatever fields and precision.
+    #[must_use]
+    pub fn is_interval(&self) -> bool {
+        self.has_name(|name| {
+            name.strip_prefix("interval").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '(']))
+        })
+    }
+
+    /// `time with time zone`, with whatever precision.
+    #[must_use]
+    pub fn is_timetz(&self) -> bool {
+        self.has_name(|name| {
+            name.starts_with("time ") && name.ends_with(" with time zone")
+                || name.starts_with("time(") && name.ends_with(" with time zone")
+                || name == "timetz"
+                || name.starts_with("timetz(")
+        })
+    }
+
+    /// Whether the option `number` means something for a column of this type: one of dates, times or spans of time, or made of them.
+    #[must_use]
+    pub fn takes_number_unit(&self) -> bool {
+        let inner = self.innermost();
+        match inner {
+            PgType::Date | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_) => true,
+            PgType::Other { shape: Shape::Composite(fields), .. } => {
+                fields.iter().any(PgType::takes_number_unit)
+            }
+            _ => inner.is_interval() || inner.is_timetz(),
+        }
+    }
 }
 
 impl fmt::Display for PgType {
@@ -85,7 +173,7 @@ impl fmt::Display for PgType {
             PgType::Json => f.write_str("json"),
             PgType::Jsonb => f.write_str("jsonb"),
             PgType::Uuid => f.write_str("uuid"),
-            PgType::Enum { name, .. } | PgType::Other { name } => f.write_str(name),
+            PgType::Enum { name, .. } | PgType::Other { name, .. } => f.write_str(name),
         }
     }
 }

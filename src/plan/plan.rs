@@ -1,7 +1,7 @@
 //! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::build`] makes it.
 
 use crate::catalogue::Table;
-use crate::convert::NumberUnit;
+use crate::convert::{NumberUnit, Rules, UuidBytes, Zone};
 use crate::finding::Finding;
 use crate::option::Orphans;
 use crate::pg_type::PgType;
@@ -134,6 +134,16 @@ pub struct ColumnPlan {
     pub is_not_null: bool,
     /// What a number in a date or time column counts.
     pub number: NumberUnit,
+    /// In which order the bytes of a uuid stand in a blob.
+    pub uuid: UuidBytes,
+}
+
+impl ColumnPlan {
+    /// The rules by which its values are converted, in a time zone.
+    #[must_use]
+    pub fn rules(&self, zone: &Zone) -> Rules {
+        Rules { zone: zone.clone(), number: self.number, uuid: self.uuid }
+    }
 }
 
 /// One foreign key.

@@ -76,10 +76,10 @@ pub fn widen(range: &mut Option<Range>, cell: &Cell<'_>) {
 
 fn widen_float(range: &mut Option<Range>, v: f64) {
     match range {
-        // SQLite has no NaN.
+        // To PostgreSQL NaN is above everything. SQLite has none, but a text can say it.
         Some(Range { min: Bound::Float(min), max: Bound::Float(max) }) => {
             *min = min.min(v);
-            *max = max.max(v);
+            *max = if max.is_nan() || v.is_nan() { f64::NAN } else { max.max(v) };
         }
         _ => *range = Some(Range { min: Bound::Float(v), max: Bound::Float(v) }),
     }
@@ -187,6 +187,9 @@ impl Bound {
 }
 
 fn float(v: f64) -> String {
+    if v.is_nan() {
+        return "NaN".to_owned();
+    }
     if v.is_infinite() {
         return if v > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
     }
@@ -199,11 +202,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::convert::{Converter, NumberUnit, Rules, Scratch, Zone};
+    use crate::convert::{Converter, Rules, Scratch};
     use crate::value::Value;
 
     fn range_of(pg_type: &PgType, values: &[Value<'_>]) -> Option<(String, String)> {
-        let rules = Rules { zone: Zone::parse("UTC").unwrap(), number: NumberUnit::default() };
+        let rules = Rules::default();
         let (converter, mut scratch) = (Converter::new(pg_type, &rules), Scratch::default());
         let mut range = None;
         for value in values {
@@ -227,6 +230,24 @@ mod tests {
             let number = |sql: &str| sql.split('\'').nth(1).unwrap().replace('.', "").parse::<i128>().unwrap();
             prop_assert_eq!((number(&low), number(&high)), (i128::from(*min), i128::from(*max)));
         }
+    }
+
+    #[test]
+    fn nan_is_above_everything() {
+        let pair = |low: &str, high: &str, name: &str| {
+            Some((format!("'{low}'::pg_catalog.{name}"), format!("'{high}'::pg_catalog.{name}")))
+        };
+        let of = |pg_type: &PgType, texts: &[&str]| {
+            let values: Vec<Value<'_>> = texts.iter().map(|t| Value::Text(t.as_bytes())).collect();
+            range_of(pg_type, &values)
+        };
+        for texts in [["NaN", "1.5", "inf"], ["1.5", "NaN", "inf"], ["inf", "1.5", "NaN"]] {
+            assert_eq!(of(&PgType::DoublePrecision, &texts), pair("1.5e0", "NaN", "float8"));
+            assert_eq!(of(&PgType::Real, &texts), pair("1.5e0", "NaN", "float4"));
+            let numeric = PgType::Numeric { precision_scale: None };
+            assert_eq!(of(&numeric, &texts), pair("1.5", "NaN", "numeric"));
+        }
+        assert_eq!(of(&PgType::Real, &["NaN", "NaN"]), pair("NaN", "NaN", "float4"));
     }
 
     #[test]

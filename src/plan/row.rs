@@ -5,7 +5,7 @@
 
 mod about;
 
-use crate::convert::{Converter, Lossy, Plain, Rules, Scratch, ValueError, Zone};
+use crate::convert::{Converter, Lossy, Plain, Scratch, ValueError, Zone};
 use crate::digest::{RowHasher, TableDigest};
 use crate::inspect::{self, Notes};
 use crate::pg_type::PgType;
@@ -172,7 +172,7 @@ impl RowConverter {
             .columns
             .iter()
             .map(|c| {
-                let converter = Converter::new(&c.pg_type, &Rules { zone: zone.clone(), number: c.number });
+                let converter = Converter::new(&c.pg_type, &c.rules(zone));
                 Lane { plain: converter.plain(), converter, is_not_null: c.is_not_null }
             })
             .collect();

@@ -48,7 +48,7 @@ impl InputCheck {
     pub fn of(subject: &Subject<'_>, column: usize) -> Result<Option<InputCheck>> {
         let Some(column) = subject.plan.columns.get(column) else { return Ok(None) };
         let found = if subject.plan.is_created {
-            let PgType::Other { name } = &column.pg_type else { return Ok(None) };
+            let PgType::Other { name, .. } = &column.pg_type else { return Ok(None) };
             spi::rows("SELECT pg_catalog.to_regtype($1)::oid, -1", &[name.clone().into()], |row| {
                 Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i32>(2)?))
             })?

@@ -2,7 +2,7 @@
 //! PostgreSQL says, to the microsecond, and is refused with PostgreSQL's code; any text at all that the converter reads,
 //! PostgreSQL reads alike.
 
-use aliaport_plan::convert::{NumberUnit, Rules, Zone};
+use aliaport_plan::convert::{Rules, Zone};
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::value::Value;
 use pgrx::prelude::*;
@@ -146,7 +146,7 @@ impl Zoned {
 }
 
 fn rules(zone: &str) -> Rules {
-    Rules { zone: Zone::parse(zone).unwrap(), number: NumberUnit::Auto }
+    Rules { zone: Zone::parse(zone).unwrap(), ..Rules::default() }
 }
 
 fn verdict(oracle: &Oracle, text: &str, case: &Case, is_fine: bool) -> Result<(), String> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aliaport_plan::convert::{NumberUnit, Zone};
+use aliaport_plan::convert::{NumberUnit, UuidBytes, Zone};
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::plan::{ColumnPlan, QualifiedName, TablePlan};
 use aliaport_sqlite::{OpenOptions, Source, fixture};
@@ -257,6 +257,7 @@ fn planned(table: &str) -> (pg_sys::Oid, TablePlan) {
         pg_type: column.pg_type.clone(),
         is_not_null: column.is_not_null,
         number: NumberUnit::Auto,
+        uuid: UuidBytes::Unsaid,
     });
     let plan = TablePlan {
         source: "t".to_owned(),

@@ -1,6 +1,6 @@
 //! A source row as an import would send it: converted, hashed as `aliaport_plan::digest` says, and never a reason to stop.
 
-use aliaport_plan::convert::{Converter, Rules, Scratch, Zone, shown};
+use aliaport_plan::convert::{Converter, Scratch, Zone, shown};
 use aliaport_plan::digest::{RowHasher, TableDigest};
 use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::PgType;
@@ -46,11 +46,10 @@ impl<'a> Sender<'a> {
         let plan = subject.plan;
         let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
         let hasher = |types: &[&PgType]| RowHasher::new(types).with_zone(zone);
-        let rules = |number| Rules { zone: zone.clone(), number };
         Sender {
             plan,
             key: &subject.key,
-            converters: plan.columns.iter().map(|c| Converter::new(&c.pg_type, &rules(c.number))).collect(),
+            converters: plan.columns.iter().map(|c| Converter::new(&c.pg_type, &c.rules(zone))).collect(),
             has_range: types.iter().map(|t| range::has_range(t)).collect(),
             scratch: Scratch::default(),
             row_hasher: hasher(&types),

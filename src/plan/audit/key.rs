@@ -174,7 +174,7 @@ impl Classes {
     /// Notes a value that lands but is not the same.
     pub fn add_lossy(&mut self, lossy: Lossy) {
         // These say how a value was read, not that it was cut.
-        self.is_lossy |= !matches!(lossy, Lossy::EpochNumber | Lossy::TextAsBytes);
+        self.is_lossy |= !matches!(lossy, Lossy::EpochNumber | Lossy::TextAsBytes | Lossy::UuidBytes);
     }
 
     fn has(self, class: StorageClass) -> bool {
@@ -389,6 +389,7 @@ mod tests {
             pg_type: pg_type.clone(),
             is_not_null: false,
             number: crate::convert::NumberUnit::default(),
+            uuid: crate::convert::UuidBytes::default(),
         };
         TablePlan {
             source: "t".to_owned(),

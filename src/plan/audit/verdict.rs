@@ -65,6 +65,14 @@ pub fn code_of(error: &ValueError, pg_type: &PgType) -> &'static str {
         (_, PgType::Uuid) => "bad_uuid",
         (_, PgType::Json | PgType::Jsonb) => "bad_json",
         (_, PgType::Date | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_)) => "bad_datetime",
+        (
+            Kind::DateTimeSyntax { .. }
+            | Kind::DateTimeField { .. }
+            | Kind::DateTimeRange { .. }
+            | Kind::IntervalSign { .. }
+            | Kind::Offset { .. },
+            _,
+        ) => "bad_datetime",
         (Kind::Range { .. } | Kind::NumericOverflow { .. } | Kind::NumericFormat { .. }, _) => "out_of_range",
         _ => "type_mismatch",
     }
@@ -83,7 +91,12 @@ pub fn lossy_severity(lossy: Lossy) -> Severity {
         | Lossy::DateDropped
         | Lossy::OffsetDropped
         | Lossy::BlanksCut
-        | Lossy::DuplicateKey => Severity::Warning,
+        | Lossy::DuplicateKey
+        | Lossy::TimeGap
+        | Lossy::TimeFold
+        | Lossy::OffsetAssumed
+        | Lossy::FieldsDropped
+        | Lossy::UuidBytes => Severity::Warning,
     }
 }
 
@@ -101,6 +114,17 @@ pub fn lossy_message(lossy: Lossy) -> &'static str {
         Lossy::TextAsBytes => "will be stored as bytes: a text in a bytea column",
         Lossy::BlanksCut => "will lose trailing blanks",
         Lossy::DuplicateKey => "will keep only the last of repeated keys in a JSON object",
+        Lossy::TimeGap => {
+            "will be read by the offset before the change: local times that the clocks of the time zone skip"
+        }
+        Lossy::TimeFold => {
+            "will be read by the offset after the change: local times that the clocks of the time zone show twice"
+        }
+        Lossy::OffsetAssumed => {
+            "will get the standard offset of the time zone: times without a date and an offset"
+        }
+        Lossy::FieldsDropped => "will lose the fields of an interval that the column does not keep",
+        Lossy::UuidBytes => "will be read in the byte order of RFC 4122: a blob of 16 bytes in a uuid column",
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::catalogue::{Column, Generated, Table};
-use crate::convert::NumberUnit;
+use crate::convert::{NumberUnit, UuidBytes};
 use crate::decl::DeclType;
 use crate::expr::{self, Scope};
 use crate::finding::{About, Finding, Severity};
@@ -53,6 +53,8 @@ pub(super) struct DraftColumn<'a> {
     /// The collation where it is not BINARY, in upper case.
     pub collation: Option<String>,
     pub number: NumberUnit,
+    /// In which order the bytes of a uuid stand in a blob.
+    pub uuid: UuidBytes,
     pub role: Role,
 }
 
@@ -373,6 +375,7 @@ impl<'a> Drafting<'a> {
             is_not_null: column.is_not_null || table.primary_key.contains(&position),
             collation,
             number: asked.map(|a| a.number).unwrap_or_default(),
+            uuid: asked.map(|a| a.uuid).unwrap_or_default(),
             role: if asked.is_some_and(|a| a.skip) { Role::Skipped } else { Role::Written },
         };
         (drafted, finding)

@@ -428,9 +428,10 @@ fn can_refer(child: &PgType, parent: &PgType) -> bool {
         (T::Time(_), T::Time(_)) => true,
         // No equality.
         (T::Json, T::Json) => false,
-        (T::Enum { name: a, .. } | T::Other { name: a }, T::Enum { name: b, .. } | T::Other { name: b }) => {
-            a == b
-        }
+        (
+            T::Enum { name: a, .. } | T::Other { name: a, .. },
+            T::Enum { name: b, .. } | T::Other { name: b, .. },
+        ) => a == b,
         (a, b) => a == b,
     }
 }

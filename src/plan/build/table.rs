@@ -63,10 +63,9 @@ fn add_search(draft: &mut Draft<'_>, search: &SearchOption, options: &Options) -
     let table = draft.table;
     if let Some(relation) = draft.relation {
         // A second import meets the column that the first one made.
-        let has_one = relation
-            .columns
-            .iter()
-            .any(|c| c.is_generated && matches!(&c.pg_type, PgType::Other { name } if name == "tsvector"));
+        let has_one = relation.columns.iter().any(|c| {
+            c.is_generated && matches!(&c.pg_type, PgType::Other { name, .. } if name == "tsvector")
+        });
         if !has_one {
             let message =
                 format!("no full-text search is added to {}, because it exists already", draft.target);

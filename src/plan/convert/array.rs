@@ -1,11 +1,14 @@
-//! Arrays of any type: PostgreSQL's own literals go to the array's input function as they are, JSON arrays, which ORMs write where
-//! a database has no arrays, become such literals first.
+//! Arrays of any type: every element is converted by the rules of its own type. PostgreSQL's own literals are read, and JSON arrays, which ORMs
+//! write where a database has no arrays.
 //!
 //! The two are told apart by the first character: a literal begins with `{` or with bounds (`[0:1]={a,b}`, which is no JSON), a JSON array
-//! with `[`. Everything else is for the input function to refuse.
+//! with `[`.
 
+use super::element::{Element, Numbers};
 use super::json::{Document, Node};
-use super::{Converted, Scratch, ValueError, text};
+use super::literal::{Cursor, Malformed, quote};
+use super::{Converted, Lossy, Rules, Scratch, ValueError};
+use crate::pg_type::PgType;
 use crate::value::{Cell, Value};
 
 /// How deep arrays may be nested: `MAXDIM` of PostgreSQL's src/include/c.h.
@@ -18,17 +21,53 @@ const MAX_DEPTH: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     name: String,
-    /// Its elements are JSON documents.
-    is_of_json: bool,
+    element: Box<Element>,
+    numbers: Numbers,
+    delimiter: u8,
+    list: List,
+}
+
+/// What a JSON array is to an array type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    /// The array.
+    Elements,
+    /// The array, of JSON documents.
+    Documents,
+    /// Nothing: JSON has no boxes, and the documents of a `json[]` would lose their blanks and the order of their keys.
+    Nothing,
 }
 
 impl Target {
-    /// The array type of this name; `None` for another type. Elements of type box are separated by semicolons, and JSON has no
-    /// boxes; elements of type json keep the order of their keys and their blanks, which the parser does not.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        let element = name.strip_suffix("[]")?.trim_end_matches("[]").trim();
-        (!matches!(element, "box" | "json"))
-            .then(|| Target { name: name.to_owned(), is_of_json: element == "jsonb" })
+    pub(super) fn new(name: &str, element: &PgType, delimiter: u8, rules: &Rules) -> Self {
+        let list = match element {
+            PgType::Jsonb => List::Documents,
+            PgType::Json => List::Nothing,
+            _ if delimiter != b',' => List::Nothing,
+            _ => List::Elements,
+        };
+        Target {
+            name: name.to_owned(),
+            element: Box::new(Element::new(element, rules)),
+            numbers: Element::numbers(element),
+            delimiter,
+            list,
+        }
+    }
+}
+
+/// Why a text is no array of this type.
+enum Fault {
+    /// It is no array at all.
+    Form,
+    /// An element that it cannot hold, such as an object.
+    Element,
+    Value(ValueError),
+}
+
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
+        Fault::Form
     }
 }
 
@@ -39,68 +78,154 @@ pub(super) fn convert<'a>(
 ) -> Result<Converted<'a>, ValueError> {
     let Value::Text(bytes) = value else { return Err(ValueError::class(&target.name, false, value)) };
     scratch.check_text(bytes)?;
-    let is_list = bytes.trim_ascii_start().first() == Some(&b'[');
+    let mut inner = scratch.part();
+    let mut out = std::mem::take(&mut scratch.bytes);
+    out.clear();
+    let is_list = target.list != List::Nothing && bytes.trim_ascii_start().first() == Some(&b'[');
     let root = if is_list { scratch.document.parse(bytes).ok() } else { None };
-    let Some(Node::Array { first, count }) = root else { return Ok(Converted::exact(Cell::Input(bytes))) };
-    scratch.bytes.clear();
-    let writer = Writing { target, document: &scratch.document, text: bytes };
-    if !writer.list(first, count, 1, &mut scratch.bytes) {
-        return Err(ValueError::class(&target.name, false, value));
+    let mut writing = Writing { target, scratch: &mut inner, lossy: None, part: Vec::new(), out: &mut out };
+    let written = match root {
+        Some(Node::Array { first, count }) => writing.list(&scratch.document, bytes, first, count, 1),
+        _ => writing.literal(bytes),
+    };
+    let lossy = writing.lossy;
+    scratch.bytes = out;
+    scratch.give_back(inner);
+    match written {
+        Ok(()) => Ok(Converted { cell: Cell::Input(&scratch.bytes), lossy }),
+        Err(Fault::Value(error)) => Err(error),
+        Err(Fault::Element) => Err(ValueError::class(&target.name, false, value)),
+        Err(Fault::Form) => Err(ValueError::malformed("array", value)),
     }
-    Ok(Converted::exact(Cell::Input(&scratch.bytes)))
 }
 
-struct Writing<'a> {
-    target: &'a Target,
+struct Writing<'w> {
+    target: &'w Target,
+    scratch: &'w mut Scratch,
+    lossy: Option<Lossy>,
+    part: Vec<u8>,
+    out: &'w mut Vec<u8>,
+}
+
+impl Writing<'_> {
+    /// Writes an element that is not NULL.
+    fn element(&mut self, value: Value<'_>) -> Result<(), Fault> {
+        self.part.clear();
+        let lossy = self.target.element.write(value, self.scratch, &mut self.part).map_err(Fault::Value)?;
+        self.lossy = self.lossy.or(lossy);
+        quote(&self.part, self.out);
+        Ok(())
+    }
+
+    /// Reads a literal of PostgreSQL's, with or without bounds, and writes it again.
+    fn literal(&mut self, text: &[u8]) -> Result<(), Fault> {
+        let mut cursor = Cursor::new(text);
+        cursor.blanks();
+        if cursor.peek() == Some(b'[') {
+            // What the bounds say is for the input function to check.
+            let is_bounds =
+                |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'[' | b']' | b':' | b'-' | b'+' | b' ');
+            let length = cursor.rest.iter().take_while(|byte| is_bounds(byte)).count();
+            let (bounds, rest) = cursor.rest.split_at(length);
+            self.out.extend_from_slice(bounds);
+            cursor.rest = rest;
+            cursor.expect(b'=')?;
+            self.out.push(b'=');
+            cursor.blanks();
+        }
+        self.braces(&mut cursor, 1)?;
+        Ok(cursor.end()?)
+    }
+
+    fn braces(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Result<(), Fault> {
+        cursor.expect(b'{')?;
+        if depth > MAX_DIMENSIONS {
+            return Err(Fault::Form);
+        }
+        self.out.push(b'{');
+        cursor.blanks();
+        if cursor.skip(b'}') {
+            self.out.push(b'}');
+            return Ok(());
+        }
+        let mut element = Vec::new();
+        loop {
+            cursor.blanks();
+            if cursor.peek() == Some(b'{') {
+                self.braces(cursor, depth + 1)?;
+                cursor.blanks();
+            } else if cursor.element(self.target.delimiter, &mut element)? {
+                self.element(Value::Text(&element))?;
+            } else {
+                self.out.extend_from_slice(b"NULL");
+            }
+            match cursor.next() {
+                Some(byte) if byte == self.target.delimiter => self.out.push(byte),
+                Some(b'}') => break,
+                _ => return Err(Fault::Form),
+            }
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// Writes a JSON array as an array literal.
+    fn list(
+        &mut self,
+        document: &Document,
+        text: &[u8],
+        first: u32,
+        count: u32,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        self.out.push(b'{');
+        for (i, item) in document.items(first, count).iter().enumerate() {
+            if i > 0 {
+                self.out.push(b',');
+            }
+            match item.value() {
+                Node::Null => self.out.extend_from_slice(b"NULL"),
+                node if self.target.list == List::Documents => {
+                    let mut written = Vec::new();
+                    let reading = Reading { document, text };
+                    if !reading.json(node, 1, &mut written) {
+                        return Err(Fault::Element);
+                    }
+                    self.element(Value::Text(&written))?;
+                }
+                Node::Array { first, count } if depth < MAX_DIMENSIONS => {
+                    self.list(document, text, first, count, depth + 1)?;
+                }
+                Node::Array { .. } | Node::Object { .. } => return Err(Fault::Element),
+                Node::Bool(is_true) => {
+                    self.element(Value::Text(if is_true { b"true" } else { b"false" }))?;
+                }
+                Node::Number(span) => self.element(self.number(document.bytes(text, span)))?,
+                Node::String(span) => self.element(Value::Text(document.bytes(text, span)))?,
+            }
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// A JSON number as SQLite would have stored it, where that is what the element's type wants.
+    fn number<'t>(&self, digits: &'t [u8]) -> Value<'t> {
+        let text = std::str::from_utf8(digits).unwrap_or_default();
+        match (self.target.numbers, text.parse::<i64>(), text.parse::<f64>()) {
+            (Numbers::Number, Ok(v), _) => Value::Integer(v),
+            (Numbers::Number, Err(_), Ok(v)) if v.is_finite() => Value::Real(v),
+            _ => Value::Text(digits),
+        }
+    }
+}
+
+/// A parsed document and its text.
+struct Reading<'a> {
     document: &'a Document,
     text: &'a [u8],
 }
 
-impl Writing<'_> {
-    /// Writes a list as an array literal. False where the array cannot hold one of the elements.
-    fn list(&self, first: u32, count: u32, depth: usize, out: &mut Vec<u8>) -> bool {
-        out.push(b'{');
-        for (i, item) in self.document.items(first, count).iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            let is_written = match item.value() {
-                Node::Null => {
-                    out.extend_from_slice(b"NULL");
-                    true
-                }
-                node if self.target.is_of_json => {
-                    let mut document = Vec::new();
-                    let is_written = self.json(node, 1, &mut document);
-                    quote(&document, out);
-                    is_written
-                }
-                Node::Array { first, count } => {
-                    depth < MAX_DIMENSIONS && self.list(first, count, depth + 1, out)
-                }
-                Node::Bool(is_true) => {
-                    out.extend_from_slice(if is_true { b"true" } else { b"false" });
-                    true
-                }
-                Node::Number(span) => {
-                    out.extend_from_slice(self.document.bytes(self.text, span));
-                    true
-                }
-                Node::String(span) => {
-                    let string = self.document.bytes(self.text, span);
-                    quote(string, out);
-                    text::check(string).is_ok()
-                }
-                Node::Object { .. } => false,
-            };
-            if !is_written {
-                return false;
-            }
-        }
-        out.push(b'}');
-        true
-    }
-
+impl Reading<'_> {
     /// Writes an element that is a JSON document itself.
     fn json(&self, node: Node, depth: usize, out: &mut Vec<u8>) -> bool {
         let string = |span, out: &mut Vec<u8>| {
@@ -137,57 +262,103 @@ impl Writing<'_> {
     }
 }
 
-/// Writes an element in quotes, which may hold anything.
-fn quote(element: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for byte in element {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convert::Zone;
 
-    fn converted(name: &str, text: &str) -> Option<String> {
+    fn read(element: &PgType, text: &str) -> Result<(String, Option<Lossy>), String> {
+        let rules = Rules { zone: Zone::parse("Europe/Berlin").unwrap(), ..Rules::default() };
+        let target = Target::new("a", element, b',', &rules);
         let mut scratch = Scratch::default();
-        match convert(&Target::of(name).unwrap(), Value::Text(text.as_bytes()), &mut scratch).ok()?.cell {
-            Cell::Input(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
-            other => panic!("{other:?}"),
+        let converted = convert(&target, Value::Text(text.as_bytes()), &mut scratch)
+            .map_err(|error| format!("{} {error}", error.sqlstate()))?;
+        let Cell::Input(bytes) = converted.cell else { panic!("{converted:?}") };
+        Ok((String::from_utf8(bytes.to_vec()).unwrap(), converted.lossy))
+    }
+
+    const MONEY: PgType = PgType::Numeric { precision_scale: Some((6, 2)) };
+
+    #[test]
+    fn json_and_literals_become_literals_with_every_element_in_quotes() {
+        let any = PgType::Numeric { precision_scale: None };
+        let table: &[(&PgType, &str, &str)] = &[
+            (&PgType::Text, r#"["a", "b c", null, "NULL", ""]"#, r#"{"a","b c",NULL,"NULL",""}"#),
+            (&PgType::Text, r#" ["a\"b", "c\\d", "{e,f}", "\u011f"]"#, r#"{"a\"b","c\\d","{e,f}","ğ"}"#),
+            (&PgType::Text, "[]", "{}"),
+            (&PgType::Text, " { a b , \"c\\\"d\" ,null, e\\  } ", r#"{"a b","c\"d",NULL,"e "}"#),
+            (&PgType::Text, r#"{nul\l,"null"}"#, r#"{"null","null"}"#),
+            (&PgType::Text, "[0:1]={a,b}", r#"[0:1]={"a","b"}"#),
+            (&PgType::Text, r#"["now", 1.50, true]"#, r#"{"now","1.50","true"}"#),
+            (&any, "[1, 2.50, 12345678901234567890]", r#"{"1","2.50","12345678901234567890"}"#),
+            (&PgType::Integer, "[[1, 2.0], [3, 4]]", r#"{{"1","2"},{"3","4"}}"#),
+            (&PgType::Integer, "{{1,2},{3,4}}", r#"{{"1","2"},{"3","4"}}"#),
+            (&PgType::Boolean, "[true, 0, null]", r#"{"t","f",NULL}"#),
+            (&PgType::Date, r#"["2024-01-31", "infinity"]"#, r#"{"2024-01-31","infinity"}"#),
+            (&PgType::TimestampTz(None), "{2024-01-01}", r#"{"2023-12-31 23:00:00.000000+00"}"#),
+            (&PgType::Bytea, r#"{"\\x6162"}"#, r#"{"\\x6162"}"#),
+            (
+                &PgType::Uuid,
+                "{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}",
+                r#"{"a0eebc999c0b4ef8bb6d6bb9bd380a11"}"#,
+            ),
+            (&PgType::Json, r#"{"{\"b\": 1}"}"#, r#"{"{\"b\": 1}"}"#),
+            (
+                &PgType::Jsonb,
+                r#"[{"b": [1.0, "x\"y"], "a": null}, "s", null]"#,
+                r#"{"{\"a\":null,\"b\":[1.0,\"x\\\"y\"]}","\"s\"",NULL}"#,
+            ),
+        ];
+        for (element, given, expected) in table {
+            assert_eq!(read(element, given), Ok(((*expected).to_owned(), None)), "{element} {given}");
         }
     }
 
     #[test]
-    fn json_becomes_a_literal_and_a_literal_stays_one() {
-        let table: &[(&str, &str, Option<&str>)] = &[
-            ("text[]", r#"["a", "b c", null, "NULL", ""]"#, Some(r#"{"a","b c",NULL,"NULL",""}"#)),
-            ("text[]", r#" ["a\"b", "c\\d", "{e,f}", "\u011f"]"#, Some(r#"{"a\"b","c\\d","{e,f}","ğ"}"#)),
-            ("text[]", "[]", Some("{}")),
-            ("text[]", "{a,\"b\"}", Some("{a,\"b\"}")),
-            ("text[]", "[0:1]={a,b}", Some("[0:1]={a,b}")),
-            ("text[]", "a,b", Some("a,b")),
-            ("text[]", r#"[{"a": 1}]"#, None),
-            // No text of PostgreSQL holds a NUL: left for the input function to refuse.
-            ("text[]", r#"["a\u0000"]"#, Some(r#"["a\u0000"]"#)),
-            ("numeric(9,2)[]", "[1, 2.50, 12345678901234567890]", Some("{1,2.50,12345678901234567890}")),
-            ("integer[]", "[[1, 2], [3, 4]]", Some("{{1,2},{3,4}}")),
-            ("integer[]", "[[[[[[[1]]]]]]]", None),
-            ("boolean[]", "[true, false, null]", Some("{true,false,NULL}")),
-            (
-                "jsonb[]",
-                r#"[{"b": [1.0, "x\"y"], "a": null}, "s", null]"#,
-                Some(r#"{"{\"a\":null,\"b\":[1.0,\"x\\\"y\"]}","\"s\"",NULL}"#),
-            ),
-        ];
-        for (name, given, expected) in table {
-            assert_eq!(converted(name, given).as_deref(), *expected, "{name} {given}");
+    fn what_an_element_loses_is_counted() {
+        let lossy = |element: &PgType, text: &str| read(element, text).unwrap();
+        let is = |text: &str, lossy| (text.to_owned(), Some(lossy));
+        assert_eq!(lossy(&MONEY, "[1.239, 99.996]"), is(r#"{"1.24","100.00"}"#, Lossy::NumericRounded));
+        assert_eq!(lossy(&PgType::Varchar(Some(2)), r#"["ab  "]"#), is(r#"{"ab"}"#, Lossy::BlanksCut));
+        let rounded = lossy(&PgType::Timestamp(Some(0)), r#"["2024-12-31 23:59:59.7"]"#);
+        assert_eq!(rounded, is(r#"{"2025-01-01 00:00:00.000000"}"#, Lossy::SubMicrosecond));
+        let epoch = lossy(&PgType::TimestampTz(None), "[1700000000]");
+        assert_eq!(epoch, is(r#"{"2023-11-14 22:13:20.000000+00"}"#, Lossy::EpochNumber));
+        assert_eq!(lossy(&PgType::TimestampTz(None), "{2024-03-31 02:30:00}").1, Some(Lossy::TimeGap));
+        assert_eq!(lossy(&PgType::TimestampTz(None), "{2024-10-27 02:30:00}").1, Some(Lossy::TimeFold));
+        assert_eq!(lossy(&PgType::Real, "[0.123456789]").1, Some(Lossy::RealRounded));
+        assert_eq!(lossy(&PgType::Date, r#"["2024-01-01 12:00:00"]"#).1, Some(Lossy::TimeDropped));
+        assert_eq!(lossy(&PgType::other("interval(0)"), r#"["00:00:01.5"]"#).1, Some(Lossy::SubMicrosecond));
+    }
+
+    #[test]
+    fn an_element_that_its_type_does_not_take_is_a_bad_value() {
+        for (element, text, sqlstate) in [
+            (PgType::Date, r#"["today"]"#, "22007"),
+            (PgType::TimestampTz(None), r#"["2024-01-01T00:00:00Z", "now"]"#, "22007"),
+            (PgType::Timestamp(None), "{now}", "22007"),
+            (PgType::Date, r#"["01/02/2024"]"#, "22007"),
+            (PgType::Date, "{yesterday}", "22007"),
+            (PgType::other("time with time zone"), "{now}", "22007"),
+            (MONEY, "[12345.6]", "22003"),
+            (MONEY, r#"["1,5"]"#, "22P02"),
+            (PgType::other("money"), r#"["12,5"]"#, "22P02"),
+            (PgType::Text, r#"[{"a": 1}]"#, "22P02"),
+            (PgType::Text, "a,b", "22P02"),
+            (PgType::Text, r#"["a\u0000"]"#, "22P02"),
+            (PgType::Text, "{a", "22P02"),
+            (PgType::Text, "{a}b", "22P02"),
+            (PgType::Text, "{a,}", "22P02"),
+            (PgType::Text, "{a\"b\"}", "22P02"),
+            (PgType::Text, "[1:1]{a}", "22P02"),
+            (PgType::Integer, "[[[[[[[1]]]]]]]", "22P02"),
+            (PgType::Integer, "{{{{{{{1}}}}}}}", "22P02"),
+            (PgType::Json, r#"[{"a": 1}]"#, "22P02"),
+        ] {
+            let error = read(&element, text).unwrap_err();
+            assert!(error.starts_with(sqlstate), "{element} {text}: {error}");
         }
-        let mut scratch = Scratch::default();
-        assert!(convert(&Target::of("text[]").unwrap(), Value::Integer(1), &mut scratch).is_err());
-        assert!(Target::of("text").is_none() && Target::of("box[]").is_none());
+        let target = Target::new("a", &PgType::Text, b',', &Rules::default());
+        assert!(convert(&target, Value::Integer(1), &mut Scratch::default()).is_err());
     }
 }

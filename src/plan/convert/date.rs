@@ -45,7 +45,7 @@ fn of_instant(rules: &Rules, utc: i64) -> Result<(i32, Option<Lossy>), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::{NumberUnit, Zone};
+    use crate::convert::Zone;
 
     fn date(rules: &Rules, value: Value) -> Result<(i32, Option<Lossy>), (&'static str, String)> {
         match convert(rules, value) {
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_number_is_the_day_in_the_zone() {
         let utc = Rules::default();
-        let istanbul = Rules { zone: Zone::parse("Europe/Istanbul").unwrap(), number: NumberUnit::Auto };
+        let istanbul = Rules { zone: Zone::parse("Europe/Istanbul").unwrap(), ..Rules::default() };
         // 2023-11-14 22:13:20 UTC
         let instant = Value::Integer(1_700_000_000);
         assert_eq!(date(&utc, instant), Ok((8718, Some(Lossy::EpochNumber))));

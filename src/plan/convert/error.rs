@@ -101,6 +101,18 @@ pub enum ValueErrorKind {
         /// The value.
         shown: String,
     },
+    /// A span of time in which a minus sign may count for one field or for all (22007).
+    IntervalSign {
+        /// The value.
+        shown: String,
+    },
+    /// A text that is no array, range, multirange or record (22P02).
+    Malformed {
+        /// Which of these.
+        form: &'static str,
+        /// The value.
+        shown: String,
+    },
     /// A UTC offset of 16 hours or more (22009).
     Offset {
         /// The value.
@@ -151,6 +163,11 @@ impl ValueError {
     }
 
     #[cold]
+    pub(crate) fn malformed(form: &'static str, value: Value) -> Self {
+        ValueError::new(ValueErrorKind::Malformed { form, shown: shown(value) })
+    }
+
+    #[cold]
     pub(crate) fn range(type_name: &'static str, value: Value) -> Self {
         ValueError::new(ValueErrorKind::Range { type_name, shown: shown(value) })
     }
@@ -190,15 +207,16 @@ impl ValueError {
             | ValueErrorKind::Fraction { .. }
             | ValueErrorKind::Class { is_datetime: false, .. }
             | ValueErrorKind::Label { .. }
+            | ValueErrorKind::Malformed { .. }
             | ValueErrorKind::Json { .. } => "22P02",
             ValueErrorKind::Range { .. }
             | ValueErrorKind::NumericOverflow { .. }
             | ValueErrorKind::NumericFormat { .. } => "22003",
             ValueErrorKind::TooLong { .. } => "22001",
             ValueErrorKind::Encoding { .. } => "22021",
-            ValueErrorKind::DateTimeSyntax { .. } | ValueErrorKind::Class { is_datetime: true, .. } => {
-                "22007"
-            }
+            ValueErrorKind::DateTimeSyntax { .. }
+            | ValueErrorKind::IntervalSign { .. }
+            | ValueErrorKind::Class { is_datetime: true, .. } => "22007",
             ValueErrorKind::DateTimeField { .. } | ValueErrorKind::DateTimeRange { .. } => "22008",
             ValueErrorKind::Offset { .. } => "22009",
             ValueErrorKind::JsonNul => "22P05",
@@ -235,6 +253,9 @@ impl ValueError {
             ValueErrorKind::Label { labels, .. } => Some(format!("The labels are {labels}.")),
             ValueErrorKind::Json { detail } => Some(detail.clone()),
             ValueErrorKind::Refused { detail, .. } => Some(detail.clone()).filter(|d| !d.is_empty()),
+            ValueErrorKind::IntervalSign { .. } => {
+                Some("The minus sign may count for the first field alone or for all of them.".to_owned())
+            }
             ValueErrorKind::JsonNul => Some("\\u0000 cannot be converted to text.".to_owned()),
             ValueErrorKind::JsonDepth => {
                 Some(format!("The document is nested more than {} levels deep.", super::json::MAX_DEPTH))
@@ -246,6 +267,7 @@ impl ValueError {
             | ValueErrorKind::DateTimeField { .. }
             | ValueErrorKind::DateTimeRange { .. }
             | ValueErrorKind::Offset { .. }
+            | ValueErrorKind::Malformed { .. }
             | ValueErrorKind::JsonSize { .. } => None,
         }
     }
@@ -289,8 +311,12 @@ impl ValueError {
             ValueErrorKind::Label { .. } => {
                 "Add the label with ALTER TYPE ... ADD VALUE, repair the source, or set on_error to reject or null."
             }
+            ValueErrorKind::IntervalSign { .. } => {
+                "Write a sign before every field in the source, or set on_error to reject or null."
+            }
             ValueErrorKind::Syntax { .. }
             | ValueErrorKind::Class { .. }
+            | ValueErrorKind::Malformed { .. }
             | ValueErrorKind::DateTimeSyntax { .. }
             | ValueErrorKind::DateTimeField { .. }
             | ValueErrorKind::Offset { .. }
@@ -314,6 +340,10 @@ impl fmt::Display for ValueError {
             | ValueErrorKind::DateTimeSyntax { type_name, shown } => {
                 write!(f, "invalid input syntax for type {type_name}: \"{shown}\"")
             }
+            ValueErrorKind::IntervalSign { shown } => {
+                write!(f, "invalid input syntax for type interval: \"{shown}\"")
+            }
+            ValueErrorKind::Malformed { form, shown } => write!(f, "malformed {form} literal: \"{shown}\""),
             ValueErrorKind::Class { class, type_name, shown, .. } => {
                 let article = if *class == StorageClass::Integer { "an" } else { "a" };
                 write!(f, "cannot store {article} {} value in type {type_name}: \"{shown}\"", class.as_str())

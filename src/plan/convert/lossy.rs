@@ -23,11 +23,21 @@ pub enum Lossy {
     BlanksCut,
     /// A JSON object has the same key more than once; `jsonb` keeps the last.
     DuplicateKey,
+    /// A local time that the clocks of the time zone skip.
+    TimeGap,
+    /// A local time that the clocks of the time zone show twice.
+    TimeFold,
+    /// A time without date and offset, in a zone that has one offset in winter and another in summer.
+    OffsetAssumed,
+    /// An interval has fields that its column does not keep, such as seconds in `interval hour to minute`.
+    FieldsDropped,
+    /// A blob of 16 bytes was read as a uuid, in an order of bytes that nobody has named.
+    UuidBytes,
 }
 
 impl Lossy {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Lossy; 10] = [
+    pub const ALL: [Lossy; 15] = [
         Lossy::NumericRounded,
         Lossy::RealRounded,
         Lossy::SubMicrosecond,
@@ -38,6 +48,11 @@ impl Lossy {
         Lossy::TextAsBytes,
         Lossy::BlanksCut,
         Lossy::DuplicateKey,
+        Lossy::TimeGap,
+        Lossy::TimeFold,
+        Lossy::OffsetAssumed,
+        Lossy::FieldsDropped,
+        Lossy::UuidBytes,
     ];
 
     /// The code of the warning, stable and greppable.
@@ -54,6 +69,11 @@ impl Lossy {
             Lossy::TextAsBytes => "text_as_bytes",
             Lossy::BlanksCut => "blanks_cut",
             Lossy::DuplicateKey => "duplicate_json_key",
+            Lossy::TimeGap => "time_gap",
+            Lossy::TimeFold => "time_fold",
+            Lossy::OffsetAssumed => "offset_assumed",
+            Lossy::FieldsDropped => "fields_dropped",
+            Lossy::UuidBytes => "uuid_bytes",
         }
     }
 
@@ -71,6 +91,15 @@ impl Lossy {
             Lossy::TextAsBytes => "texts were stored as bytes",
             Lossy::BlanksCut => "trailing blanks were cut",
             Lossy::DuplicateKey => "of repeated keys in a JSON object only the last was kept",
+            Lossy::TimeGap => "local times that the clocks skip were read by the offset before the change",
+            Lossy::TimeFold => {
+                "local times that the clocks show twice were read by the offset after the change"
+            }
+            Lossy::OffsetAssumed => {
+                "times without a date and an offset got the standard offset of the time zone"
+            }
+            Lossy::FieldsDropped => "fields of an interval that the column does not keep were dropped",
+            Lossy::UuidBytes => "blobs were read as uuids in the byte order of RFC 4122",
         }
     }
 }

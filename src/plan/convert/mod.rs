@@ -4,15 +4,18 @@
 //! not fit the cell lies in the caller's [`Scratch`]) and never calls PostgreSQL. Each type has a file of its own; all of them follow
 //! the type's own input function in PostgreSQL 15, so that a value lands exactly as a dump and restore would have brought it.
 
-use crate::pg_type::PgType;
+use crate::pg_type::{PgType, Shape};
 use crate::value::{Cell, Value};
 
 mod array;
 mod boolean;
+mod bounds;
 mod bytea;
 pub(crate) mod calendar;
+mod composite;
 mod date;
 mod datetime;
+mod element;
 mod enumeration;
 mod epoch;
 mod error;
@@ -20,13 +23,16 @@ mod integer;
 mod interval;
 pub mod json;
 mod jsonb;
+mod literal;
 mod lossy;
+mod money;
 pub mod numeric;
 mod other;
 mod real;
 mod text;
 mod time;
 mod timestamp;
+mod timetz;
 mod uuid;
 mod zone;
 
@@ -34,7 +40,9 @@ pub use epoch::{NumberUnit, NumberUnitError};
 pub use error::{ValueError, ValueErrorKind, shown};
 pub use lossy::Lossy;
 pub(crate) use numeric::EXACT_POWERS;
-pub use zone::{Zone, ZoneError};
+pub use uuid::UuidBytes;
+pub(crate) use uuid::swapped;
+pub use zone::{Clock, Zone, ZoneError};
 
 /// What the options say about a column's values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +51,8 @@ pub struct Rules {
     pub zone: Zone,
     /// How a number in a date or time column is read (`columns.<c>.number`).
     pub number: NumberUnit,
+    /// In which order the bytes of a uuid stand in a blob (`columns.<c>.uuid`).
+    pub uuid: UuidBytes,
 }
 
 /// A converter for one column.
@@ -82,13 +92,37 @@ enum Kind {
     Date(Rules),
     Time(time::Target),
     Timestamp(timestamp::Target),
-    Uuid,
+    Uuid(UuidBytes),
     Json,
     Jsonb,
     Enum(enumeration::Target),
     Array(array::Target),
+    Range(bounds::Target),
+    Composite(composite::Target),
+    Domain(Box<element::Element>),
     Interval(interval::Target),
+    TimeTz(timetz::Target),
+    Money(money::Target),
     Other(other::Target),
+}
+
+impl Kind {
+    fn of_other(name: &str, shape: &Shape, rules: &Rules) -> Kind {
+        match shape {
+            Shape::Array { element, delimiter } => {
+                Kind::Array(array::Target::new(name, element, *delimiter, rules))
+            }
+            Shape::Range(bound) => Kind::Range(bounds::Target::new(name, bound, false, rules)),
+            Shape::Multirange(bound) => Kind::Range(bounds::Target::new(name, bound, true, rules)),
+            Shape::Composite(fields) => Kind::Composite(composite::Target::new(name, fields, rules)),
+            Shape::Domain(base) => Kind::Domain(Box::new(element::Element::new(base, rules))),
+            Shape::Whole => interval::Target::of(name, rules.number)
+                .map(Kind::Interval)
+                .or_else(|| timetz::Target::of(name, rules).map(Kind::TimeTz))
+                .or_else(|| money::Target::of(name).map(Kind::Money))
+                .unwrap_or_else(|| Kind::Other(other::Target::new(name))),
+        }
+    }
 }
 
 /// Memory that conversions use and reuse: one per converter, or one for all columns if each cell is consumed before the next value.
@@ -104,6 +138,8 @@ pub struct Scratch {
     document: json::Document,
     /// Containers that the jsonb encoder has not finished.
     frames: Vec<jsonb::Frame>,
+    /// The memory of the parts of a larger value.
+    parts: Option<Box<Scratch>>,
 }
 
 /// A cell, and what was lost on the way to it.
@@ -120,6 +156,15 @@ impl Scratch {
     #[inline]
     fn check_text(&self, text: &[u8]) -> Result<(), ValueError> {
         if self.has_valid_texts { Ok(()) } else { text::check(text) }
+    }
+
+    /// Memory for the parts of a value, to be given back after it. Nothing is known of their texts.
+    fn part(&mut self) -> Box<Scratch> {
+        self.parts.take().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, parts: Box<Scratch>) {
+        self.parts = Some(parts);
     }
 }
 
@@ -146,22 +191,16 @@ impl Converter {
             PgType::Char(limit) => Kind::Text(text::Target::char(*limit)),
             PgType::Bytea => Kind::Bytea,
             PgType::Date => Kind::Date(rules.clone()),
-            PgType::Time(precision) => Kind::Time(time::Target::new(*precision)),
+            PgType::Time(precision) => Kind::Time(time::Target::new(*precision, rules)),
             PgType::Timestamp(precision) => Kind::Timestamp(timestamp::Target::new(false, *precision, rules)),
             PgType::TimestampTz(precision) => {
                 Kind::Timestamp(timestamp::Target::new(true, *precision, rules))
             }
             PgType::Json => Kind::Json,
             PgType::Jsonb => Kind::Jsonb,
-            PgType::Uuid => Kind::Uuid,
+            PgType::Uuid => Kind::Uuid(rules.uuid),
             PgType::Enum { name, labels } => Kind::Enum(enumeration::Target::new(name, labels)),
-            PgType::Other { name } => {
-                match (array::Target::of(name), interval::Target::of(name, rules.number)) {
-                    (Some(array), _) => Kind::Array(array),
-                    (_, Some(interval)) => Kind::Interval(interval),
-                    _ => Kind::Other(other::Target::new(name)),
-                }
-            }
+            PgType::Other { name, shape } => Kind::of_other(name, shape, rules),
         };
         Converter { kind }
     }
@@ -204,12 +243,23 @@ impl Converter {
             Kind::Date(rules) => date::convert(rules, value),
             Kind::Time(target) => time::convert(target, value),
             Kind::Timestamp(target) => timestamp::convert(target, value),
-            Kind::Uuid => uuid::convert(value),
+            Kind::Uuid(order) => uuid::convert(*order, value),
             Kind::Json => json::convert(value, scratch),
             Kind::Jsonb => jsonb::convert(value, scratch),
             Kind::Enum(target) => enumeration::convert(target, value),
             Kind::Array(target) => array::convert(target, value, scratch),
+            Kind::Range(target) => bounds::convert(target, value, scratch),
+            Kind::Composite(target) => composite::convert(target, value, scratch),
+            Kind::Domain(base) => {
+                let mut parts = scratch.part();
+                scratch.bytes.clear();
+                let written = base.write(value, &mut parts, &mut scratch.bytes);
+                scratch.give_back(parts);
+                Ok(Converted { cell: Cell::Input(&scratch.bytes), lossy: written? })
+            }
             Kind::Interval(target) => interval::convert(target, value, scratch),
+            Kind::TimeTz(target) => timetz::convert(target, value, scratch),
+            Kind::Money(target) => money::convert(target, value, scratch),
             Kind::Other(target) => other::convert(target, value, scratch),
         }
     }

@@ -5,9 +5,10 @@
 //! | without offset | the instant at which the zone's clock shows it | as it is |
 //! | with offset | the instant | what the zone's clock shows at that instant |
 //!
-//! A number is an instant.
+//! A number is an instant. A reading that the zone's clock never shows, or shows twice, is counted.
 
 use super::datetime::{self, Fault, Reading};
+use super::zone::Clock;
 use super::{Converted, Lossy, Rules, ValueError, epoch};
 use crate::convert::calendar::MICROS_PER_SECOND;
 use crate::value::{Cell, Value};
@@ -27,6 +28,11 @@ impl Target {
 
     fn type_name(&self) -> &'static str {
         if self.has_zone { "timestamp with time zone" } else { "timestamp" }
+    }
+
+    /// How often the zone's clock shows a reading.
+    fn clock(&self, local: i64) -> Clock {
+        self.rules.zone.to_utc(local).map_or(Clock::Once, |(_, clock)| clock)
     }
 
     /// The stored form of an instant.
@@ -56,17 +62,23 @@ fn of_text(target: &Target, text: &[u8]) -> Result<(i64, Option<Lossy>), Fault> 
         Reading::Infinity(is_negative) => return Ok((if is_negative { i64::MIN } else { i64::MAX }, None)),
     };
     let local = civil.timestamp()?;
-    let stored = match civil.offset {
+    let (stored, clock) = match civil.offset {
         Some(offset) => {
             let utc = local.checked_sub(offset * MICROS_PER_SECOND).ok_or(Fault::Range)?;
-            target.of_instant(utc)?
+            let stored = target.of_instant(utc)?;
+            // Two instants at which the clock shows the same become one.
+            (stored, if target.has_zone { Clock::Once } else { target.clock(stored) })
         }
         None if target.has_zone => target.rules.zone.to_utc(local).ok_or(Fault::Range)?,
-        None => local,
+        None => (local, Clock::Once),
     };
     let stored = datetime::in_range(stored)?;
     let (rounded, is_rounded) = datetime::round(stored, target.precision);
-    let lossy = (is_rounded || civil.is_rounded).then_some(Lossy::SubMicrosecond);
+    let lossy = match clock {
+        Clock::Once => (is_rounded || civil.is_rounded).then_some(Lossy::SubMicrosecond),
+        Clock::Never => Some(Lossy::TimeGap),
+        Clock::Twice => Some(Lossy::TimeFold),
+    };
     Ok((rounded, lossy))
 }
 
@@ -79,12 +91,20 @@ fn of_number(target: &Target, instant: Result<i64, Fault>) -> Result<(i64, Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::{NumberUnit, Zone};
+    use crate::convert::Zone;
 
     fn convert_in(zone: &str, has_zone: bool, text: &str) -> Result<i64, &'static str> {
-        let rules = Rules { zone: Zone::parse(zone).unwrap(), number: NumberUnit::Auto };
+        match with_loss(zone, has_zone, text) {
+            Ok((micros, None)) => Ok(micros),
+            Ok(other) => panic!("{other:?}"),
+            Err(sqlstate) => Err(sqlstate),
+        }
+    }
+
+    fn with_loss(zone: &str, has_zone: bool, text: &str) -> Result<(i64, Option<Lossy>), &'static str> {
+        let rules = Rules { zone: Zone::parse(zone).unwrap(), ..Rules::default() };
         match convert(&Target::new(has_zone, None, &rules), Value::Text(text.as_bytes())) {
-            Ok(Converted { cell: Cell::Timestamp(micros), lossy: None }) => Ok(micros),
+            Ok(Converted { cell: Cell::Timestamp(micros), lossy }) => Ok((micros, lossy)),
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.sqlstate()),
         }
@@ -104,13 +124,34 @@ mod tests {
 
     #[test]
     fn a_skipped_reading_counts_by_the_offset_before_and_a_repeated_one_by_the_offset_after() {
-        let utc = |text| convert_in("UTC", false, text);
-        assert_eq!(convert_in("America/New_York", true, "2005-04-03 02:30:00"), utc("2005-04-03 07:30:00"));
-        assert_eq!(convert_in("America/New_York", true, "2005-10-30 01:30:00"), utc("2005-10-30 06:30:00"));
-        // Both offsets are standard time here.
-        assert_eq!(convert_in("Europe/Moscow", true, "2014-10-26 01:30:00"), utc("2014-10-25 22:30:00"));
+        let utc = |text| convert_in("UTC", false, text).unwrap();
+        for (zone, text, instant, lossy) in [
+            ("America/New_York", "2005-04-03 02:30:00", "2005-04-03 07:30:00", Some(Lossy::TimeGap)),
+            ("America/New_York", "2005-10-30 01:30:00", "2005-10-30 06:30:00", Some(Lossy::TimeFold)),
+            ("America/New_York", "2005-04-03 03:00:00", "2005-04-03 07:00:00", None),
+            ("America/New_York", "2005-10-30 02:00:00", "2005-10-30 07:00:00", None),
+            (
+                "Europe/Berlin",
+                "2024-03-31 02:30:00.1234567",
+                "2024-03-31 01:30:00.123457",
+                Some(Lossy::TimeGap),
+            ),
+            // Both offsets are standard time here.
+            ("Europe/Moscow", "2014-10-26 01:30:00", "2014-10-25 22:30:00", Some(Lossy::TimeFold)),
+        ] {
+            assert_eq!(with_loss(zone, true, text), Ok((utc(instant), lossy)), "{zone} {text}");
+        }
+        // With an offset there is nothing to doubt, unless the clock's reading is all that is stored.
+        for (has_zone, lossy) in [(true, None), (false, Some(Lossy::TimeFold))] {
+            let read = with_loss("Europe/Berlin", has_zone, "2024-10-27T00:30:00Z").unwrap();
+            assert_eq!(read.1, lossy);
+        }
+        assert_eq!(with_loss("Europe/Berlin", false, "2024-10-27 02:30:00").unwrap().1, None);
         // The rules go on beyond the years that the library knows.
-        assert_eq!(convert_in("America/New_York", true, "25405-07-01 12:00:00"), utc("25405-07-01 16:00:00"));
+        assert_eq!(
+            convert_in("America/New_York", true, "25405-07-01 12:00:00"),
+            Ok(utc("25405-07-01 16:00:00"))
+        );
     }
 
     #[test]

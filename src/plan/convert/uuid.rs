@@ -1,19 +1,53 @@
 //! `uuid`: the texts that `uuid_in` takes, and blobs of 16 bytes.
 
-use super::{Converted, ValueError};
+use super::{Converted, Lossy, ValueError};
 use crate::value::{Cell, Value};
 
-pub(super) fn convert(value: Value<'_>) -> Result<Converted<'_>, ValueError> {
+/// The order of the bytes of a uuid in a blob (`columns.<c>.uuid`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UuidBytes {
+    /// Nobody has said; read as [`UuidBytes::Rfc`], and counted.
+    #[default]
+    Unsaid,
+    /// That of RFC 4122: the order of the digits in the text.
+    Rfc,
+    /// That of .NET's `Guid` and of Windows: the first three groups of digits begin with their last byte.
+    Guid,
+}
+
+impl UuidBytes {
+    /// The order that a word of the options names.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "rfc" => Some(UuidBytes::Rfc),
+            "guid" => Some(UuidBytes::Guid),
+            _ => None,
+        }
+    }
+}
+
+/// The same uuid in the other order of bytes.
+#[must_use]
+pub(crate) fn swapped([a, b, c, d, e, f, g, h, rest @ ..]: [u8; 16]) -> [u8; 16] {
+    let [i, j, k, l, m, n, o, p] = rest;
+    [d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p]
+}
+
+pub(super) fn convert(order: UuidBytes, value: Value<'_>) -> Result<Converted<'_>, ValueError> {
+    let mut lossy = None;
     let uuid = match value {
         Value::Text(text) => parse(text).ok_or_else(|| ValueError::syntax("uuid", value))?,
         Value::Blob(bytes) => {
-            <[u8; 16]>::try_from(bytes).map_err(|_| ValueError::class(&"uuid", false, value))?
+            let bytes = <[u8; 16]>::try_from(bytes).map_err(|_| ValueError::class(&"uuid", false, value))?;
+            lossy = (order == UuidBytes::Unsaid).then_some(Lossy::UuidBytes);
+            if order == UuidBytes::Guid { swapped(bytes) } else { bytes }
         }
         Value::Null | Value::Integer(_) | Value::Real(_) => {
             return Err(ValueError::class(&"uuid", false, value));
         }
     };
-    Ok(Converted::exact(Cell::Uuid(uuid)))
+    Ok(Converted { cell: Cell::Uuid(uuid), lossy })
 }
 
 /// The rule of `string_to_uuid` (src/backend/utils/adt/uuid.c): 32 hexadecimal digits, a hyphen allowed after every four, and braces
@@ -76,12 +110,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_guid_has_its_first_three_groups_the_other_way_round() {
+        // What .NET's Guid.ToByteArray gives for the text.
+        let bytes: [u8; 16] =
+            [0xa0, 0x96, 0x8a, 0xdd, 0xc1, 0x61, 0xd1, 0x43, 0xa5, 0x64, 0x7d, 0xab, 0x42, 0xcd, 0xbf, 0xb9];
+        let expected = parse(b"dd8a96a0-61c1-43d1-a564-7dab42cdbfb9").unwrap();
+        assert_eq!(convert(UuidBytes::Guid, Value::Blob(&bytes)).unwrap().cell, Cell::Uuid(expected));
+        assert_eq!(UuidBytes::parse("guid"), Some(UuidBytes::Guid));
+        assert_eq!(UuidBytes::parse("unsaid"), None);
+    }
+
     proptest! {
         #[test]
         fn a_blob_of_16_bytes_is_the_uuid_that_its_digits_spell(bytes in any::<[u8; 16]>()) {
             let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             prop_assert_eq!(parse(digits.as_bytes()), Some(bytes));
-            prop_assert_eq!(convert(Value::Blob(&bytes)).unwrap().cell, Cell::Uuid(bytes));
+            let rfc = convert(UuidBytes::Rfc, Value::Blob(&bytes)).unwrap();
+            prop_assert_eq!(rfc, Converted::exact(Cell::Uuid(bytes)));
+            let unsaid = convert(UuidBytes::Unsaid, Value::Blob(&bytes)).unwrap();
+            prop_assert_eq!(unsaid, Converted { lossy: Some(Lossy::UuidBytes), ..rfc });
+            let guid = convert(UuidBytes::Guid, Value::Blob(&bytes)).unwrap();
+            prop_assert_eq!(guid, Converted::exact(Cell::Uuid(swapped(bytes))));
+            prop_assert_eq!(swapped(swapped(bytes)), bytes);
         }
     }
 }

@@ -20,6 +20,20 @@ const LAST_CYCLE_START: i64 = 19 * DAYS_PER_CYCLE;
 /// Seconds from 1970-01-01 to 2000-01-01.
 const UNIX_TO_2000: i64 = 946_684_800;
 
+/// A year whose rules are those that go on for ever.
+const LATE_YEAR: i16 = 9000;
+
+/// How often a wall clock shows a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// It means one instant.
+    Once,
+    /// The clock was set forward across it.
+    Never,
+    /// The clock was set back across it.
+    Twice,
+}
+
 /// A time zone.
 #[derive(Clone, Debug, Default)]
 pub struct Zone {
@@ -89,13 +103,13 @@ impl Zone {
         self.named.is_none()
     }
 
-    /// The instant at which the zone's wall clock shows `local`; both in microseconds since 2000-01-01 00:00:00.
+    /// The instant at which the zone's wall clock shows `local`, both in microseconds since 2000-01-01 00:00:00, and how sure that is.
     ///
     /// A reading that the clock skips counts by the offset before the change (02:30 becomes 03:30 by the new offset), one that it shows
     /// twice by the offset after it, as PostgreSQL's `DetermineTimeZoneOffset` decides. `None` beyond the range of an i64.
     #[must_use]
-    pub fn to_utc(&self, local: i64) -> Option<i64> {
-        let Some(named) = &self.named else { return Some(local) };
+    pub fn to_utc(&self, local: i64) -> Option<(i64, Clock)> {
+        let Some(named) = &self.named else { return Some((local, Clock::Once)) };
         let day = local.div_euclid(MICROS_PER_DAY);
         let micros = local.rem_euclid(MICROS_PER_DAY);
         let date = calendar::date_of_days(within_rules(day));
@@ -110,12 +124,27 @@ impl Zone {
             0,
         )
         .ok()?;
-        let offset = match named.rules.to_ambiguous_timestamp(reading).offset() {
-            AmbiguousOffset::Unambiguous { offset } => offset,
-            AmbiguousOffset::Gap { before, .. } => before,
-            AmbiguousOffset::Fold { after, .. } => after,
+        let (offset, clock) = match named.rules.to_ambiguous_timestamp(reading).offset() {
+            AmbiguousOffset::Unambiguous { offset } => (offset, Clock::Once),
+            AmbiguousOffset::Gap { before, .. } => (before, Clock::Never),
+            AmbiguousOffset::Fold { after, .. } => (after, Clock::Twice),
         };
-        local.checked_sub(i64::from(offset.seconds()) * MICROS_PER_SECOND)
+        let utc = local.checked_sub(i64::from(offset.seconds()) * MICROS_PER_SECOND)?;
+        Some((utc, clock))
+    }
+
+    /// The offset, in seconds east of UTC, of a time that has no date: the zone's standard time by its newest rules. True where the
+    /// zone has another one in summer, so that the time may have meant that.
+    #[must_use]
+    pub fn standard_offset(&self) -> (i64, bool) {
+        let Some(named) = &self.named else { return (0, false) };
+        // Any year so late does: rules that are known for certain years only have ended by then.
+        let offset_in = |month| {
+            let instant = civil::date(LATE_YEAR, month, 1).at(0, 0, 0, 0).to_zoned(TimeZone::UTC);
+            instant.map_or(0, |at| i64::from(named.rules.to_offset(at.timestamp()).seconds()))
+        };
+        let (january, july) = (offset_in(1), offset_in(7));
+        (january.min(july), january != july)
     }
 
     /// What the zone's wall clock shows at an instant; both in microseconds since 2000-01-01 00:00:00.
@@ -158,6 +187,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_time_without_a_date_has_the_standard_offset() {
+        let offset = |name: &str| Zone::parse(name).unwrap().standard_offset();
+        assert_eq!(offset("UTC"), (0, false));
+        assert_eq!(offset("Europe/Istanbul"), (10_800, false));
+        assert_eq!(offset("Asia/Kolkata"), (19_800, false));
+        assert_eq!(offset("Europe/Berlin"), (3_600, true));
+        assert_eq!(offset("Australia/Sydney"), (36_000, true));
+        assert_eq!(offset("America/New_York"), (-18_000, true));
+    }
+
     proptest! {
         #[test]
         fn what_the_clock_shows_at_an_instant_means_an_instant_at_which_it_shows_that(
@@ -166,8 +206,10 @@ mod tests {
         ) {
             let zone = Zone::parse(name).unwrap();
             let local = zone.to_local(utc).unwrap();
-            let again = zone.to_utc(local).unwrap();
+            let (again, clock) = zone.to_utc(local).unwrap();
             prop_assert_eq!(zone.to_local(again), Some(local));
+            prop_assert_eq!(again == utc || clock == Clock::Twice, true);
+            prop_assert_ne!(clock, Clock::Never);
             // Only where the clock was set back can it be another instant, and then a later one.
             prop_assert!((0..=3_600 * MICROS_PER_SECOND).contains(&(again - utc)));
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::witness::{PackedDate, date_of_days, eight_digits};
 use super::*;
-use crate::convert::{Converter, NumberUnit, Rules, Scratch};
+use crate::convert::{Converter, Rules, Scratch};
 
 fn types() -> Vec<PgType> {
     let labels = vec![("open".to_owned(), 70), ("closed".to_owned(), 50), ("1".to_owned(), 60)];
@@ -35,7 +35,7 @@ fn types() -> Vec<PgType> {
         PgType::Jsonb,
         PgType::Uuid,
         PgType::Enum { name: "status".to_owned(), labels },
-        PgType::Other { name: "inet".to_owned() },
+        PgType::other("inet"),
     ]
 }
 
@@ -113,7 +113,7 @@ proptest! {
     ) {
         let types = types();
         let borrowed: Vec<&PgType> = types.iter().collect();
-        let rules = Rules { zone: Zone::parse(zone).unwrap(), number: NumberUnit::Auto };
+        let rules = Rules { zone: Zone::parse(zone).unwrap(), ..Rules::default() };
         let mut sender = RowHasher::new(&borrowed);
         if is_told {
             sender = sender.with_zone(&rules.zone);

@@ -15,7 +15,7 @@
 //! | date, time, timestamps | TEXT in the usual ISO form, without offset or with `Z`, where no time zone comes in between |
 
 use super::Labels;
-use crate::convert::{EXACT_POWERS, Zone};
+use crate::convert::{EXACT_POWERS, Zone, swapped};
 use crate::pg_type::PgType;
 use crate::value::{Cell, Value};
 
@@ -106,7 +106,8 @@ impl Witness {
             (Kind::Time, Value::Text(text), Cell::Time(micros)) => {
                 time_of_day(text).is_none_or(|civil| civil == micros)
             }
-            (Kind::Uuid, Value::Blob(blob), Cell::Uuid(stored)) => blob == stored,
+            // In one of the two orders that there are; which one, only the options say.
+            (Kind::Uuid, Value::Blob(blob), Cell::Uuid(stored)) => blob == stored || blob == swapped(stored),
             (Kind::Uuid, Value::Text(text), Cell::Uuid(stored)) => is_uuid_of(&stored, text),
             (Kind::Enum(labels), Value::Text(text), Cell::Enum(oid)) => labels.of(oid) == Some(text),
             _ => true,

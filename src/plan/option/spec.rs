@@ -114,7 +114,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         &["tables", "<table>", "columns", "<column>", "number"],
         OptionKind::Word(NUMBERS),
         "\"auto\"",
-        "What a number in a date or time column counts.",
+        "What a number in a date, time or interval column counts.",
+    ),
+    spec(
+        &["tables", "<table>", "columns", "<column>", "uuid"],
+        OptionKind::Word(&["rfc", "guid"]),
+        "",
+        "The order of the bytes in a blob that is a uuid: that of its text, or that of .NET's Guid.",
     ),
     spec(
         &["search", "<table>", "columns"],

@@ -1,0 +1,144 @@
+//! A part of a larger value (an array's element, a range's bound, a row's field), converted by the rules of its own type and written as
+//! text that its input function reads in one way only.
+
+use super::{Converted, Converter, Lossy, Rules, Scratch, ValueError, calendar, numeric, real, text};
+use crate::convert::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
+use crate::pg_type::PgType;
+use crate::value::{Cell, Value};
+use std::io::Write as _;
+
+/// A part's type.
+#[derive(Clone, Debug)]
+pub(super) struct Element {
+    converter: Converter,
+    form: Form,
+}
+
+/// How a converted part is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// From its cell.
+    Cell,
+    /// The same, with the offset of UTC.
+    Instant,
+    /// From its payload.
+    Numeric,
+    /// As the source has it, once the converter has taken it.
+    AsIs,
+    /// As the source has it, without a converter: `byteain` takes texts apart in its own way.
+    Unread,
+}
+
+/// What a number in a JSON array becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// A text, so that no digit is lost.
+    Text,
+    /// An integer or a double, as SQLite would have stored it.
+    Number,
+}
+
+impl Element {
+    pub(super) fn new(pg_type: &PgType, rules: &Rules) -> Self {
+        let form = match pg_type {
+            PgType::TimestampTz(_) => Form::Instant,
+            PgType::Numeric { .. } => Form::Numeric,
+            PgType::Json | PgType::Jsonb | PgType::Enum { .. } => Form::AsIs,
+            PgType::Bytea => Form::Unread,
+            _ => Form::Cell,
+        };
+        Element { converter: Converter::new(pg_type, rules), form }
+    }
+
+    /// How its converter wants numbers of a JSON document.
+    pub(super) fn numbers(pg_type: &PgType) -> Numbers {
+        match pg_type {
+            PgType::Boolean
+            | PgType::SmallInt
+            | PgType::Integer
+            | PgType::BigInt
+            | PgType::Date
+            | PgType::Time(_)
+            | PgType::Timestamp(_)
+            | PgType::TimestampTz(_) => Numbers::Number,
+            _ if pg_type.is_interval() || pg_type.is_timetz() => Numbers::Number,
+            _ => Numbers::Text,
+        }
+    }
+
+    /// Appends a part that is not NULL to `out`, and says what it lost.
+    pub(super) fn write(
+        &self,
+        value: Value<'_>,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Lossy>, ValueError> {
+        if let (Form::Unread, Value::Text(bytes)) = (self.form, value) {
+            text::check(bytes)?;
+            out.extend_from_slice(bytes);
+            return Ok(None);
+        }
+        let Converted { cell, lossy } = self.converter.convert(value, scratch)?;
+        match (self.form, value, cell) {
+            (Form::AsIs, Value::Text(bytes), _) => out.extend_from_slice(bytes),
+            (Form::Numeric, _, Cell::Varlena(payload)) => {
+                let decimal = numeric::to_text(payload).unwrap_or_default();
+                out.extend_from_slice(decimal.as_bytes());
+            }
+            _ => write_cell(&cell, self.form == Form::Instant, out),
+        }
+        Ok(lossy)
+    }
+}
+
+/// Writes a cell as its type's output function does under DateStyle ISO.
+fn write_cell(cell: &Cell<'_>, is_instant: bool, out: &mut Vec<u8>) {
+    match *cell {
+        Cell::Null => {}
+        Cell::Bool(is_true) => out.push(if is_true { b't' } else { b'f' }),
+        Cell::Int2(v) => text::write_integer(i64::from(v), out),
+        Cell::Int4(v) => text::write_integer(i64::from(v), out),
+        Cell::Int8(v) => text::write_integer(v, out),
+        Cell::Float4(v) => {
+            // The shortest decimal of a single is not that of the double that it is, but both read back as it.
+            real::write_text(f64::from(v), out);
+        }
+        Cell::Float8(v) => real::write_text(v, out),
+        Cell::Enum(oid) => text::write_integer(i64::from(oid), out),
+        Cell::Date(i32::MIN) | Cell::Timestamp(i64::MIN) => out.extend_from_slice(b"-infinity"),
+        Cell::Date(i32::MAX) | Cell::Timestamp(i64::MAX) => out.extend_from_slice(b"infinity"),
+        Cell::Date(days) => {
+            let is_bc = write_date(i64::from(days), out);
+            out.extend_from_slice(if is_bc { b" BC" } else { b"" });
+        }
+        Cell::Time(micros) => write_time(micros, out),
+        Cell::Timestamp(micros) => {
+            let is_bc = write_date(micros.div_euclid(MICROS_PER_DAY), out);
+            out.push(b' ');
+            write_time(micros.rem_euclid(MICROS_PER_DAY), out);
+            out.extend_from_slice(if is_instant { b"+00" } else { b"" });
+            out.extend_from_slice(if is_bc { b" BC" } else { b"" });
+        }
+        Cell::Uuid(bytes) => {
+            for byte in bytes {
+                // Writing to a Vec cannot fail.
+                let _ = write!(out, "{byte:02x}");
+            }
+        }
+        Cell::Varlena(payload) | Cell::Input(payload) => out.extend_from_slice(payload),
+    }
+}
+
+/// Appends `YYYY-MM-DD`, and says whether the year is one before Christ.
+fn write_date(days: i64, out: &mut Vec<u8>) -> bool {
+    let date = calendar::date_of_days(days);
+    let is_bc = date.year < 1;
+    let year = if is_bc { 1 - date.year } else { date.year };
+    let _ = write!(out, "{year:04}-{:02}-{:02}", date.month, date.day);
+    is_bc
+}
+
+fn write_time(micros: i64, out: &mut Vec<u8>) {
+    let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
+    let _ = write!(out, "{:02}:{:02}:{:02}.{fraction:06}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
