@@ -136,6 +136,9 @@ pub fn build(
     }
     let drafting = Drafting { target, options, profiles, relations };
     let mut drafts = drafting.tables(&tables, &mut schemas)?;
+    for draft in &drafts {
+        request::check_uuids(draft, options)?;
+    }
     check_mode(&drafts, request.mode)?;
     drift::check_lost(&mut drafts, catalogue, request.mode, target, options, &mut plan)?;
 

@@ -253,7 +253,7 @@ fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Ob
         }
         Fate::Changed(lossy) => {
             let message = format!("{counted} {of} {}", lossy_message(lossy));
-            let suggestion = audit::of_lossy(&place, lossy == Lossy::EpochNumber);
+            let suggestion = audit::of_lossy(&place, lossy);
             (lossy_severity(lossy), "type_mismatch", message, suggestion)
         }
     };

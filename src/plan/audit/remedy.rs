@@ -5,6 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::catalogue::{Catalogue, Table};
+use crate::convert::Lossy;
 use crate::finding::{About, Finding, NotReferring, Severity};
 use crate::name::quote_literal;
 use crate::pg_type::PgType;
@@ -128,14 +129,17 @@ pub fn of_value(code: &str, place: &Place<'_>, values: Values<'_>) -> String {
 
 /// What helps against values that land but are not the same.
 #[must_use]
-pub fn of_lossy(place: &Place<'_>, is_number_in_time: bool) -> String {
-    if is_number_in_time {
-        return format!(
-            "options => {}",
-            column_option(place.table, place.column, "number", &json!("unix_s"))
-        );
+pub fn of_lossy(place: &Place<'_>, lossy: Lossy) -> String {
+    let option =
+        |key, word| format!("options => {}", column_option(place.table, place.column, key, &json!(word)));
+    match lossy {
+        Lossy::EpochNumber => return option("number", "unix_s"),
+        Lossy::UuidBytes => return option("uuid", "guid"),
+        _ => {}
     }
     let word = match place.pg_type {
+        // Local times stay as they are.
+        PgType::TimestampTz(_) if matches!(lossy, Lossy::TimeGap | Lossy::TimeFold) => "timestamp",
         PgType::Numeric { .. } | PgType::Real | PgType::DoublePrecision => "numeric",
         PgType::Date => "timestamptz",
         PgType::Jsonb => "json",
@@ -300,8 +304,8 @@ mod tests {
             let options = Options::parse(&parsed).unwrap();
             assert!(options.column("O.BRIEN", "it's").is_some_and(|c| c.pg_type.is_some()), "{remedy}");
         }
-        for is_number in [true, false] {
-            let remedy = of_lossy(&place(&PgType::Date, &target), is_number);
+        for lossy in Lossy::ALL {
+            let remedy = of_lossy(&place(&PgType::Date, &target), lossy);
             let literal = remedy.split_once("options => '").unwrap().1.strip_suffix('\'').unwrap();
             Options::parse(&serde_json::from_str(&literal.replace("''", "'")).unwrap()).unwrap();
         }

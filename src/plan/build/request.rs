@@ -1,9 +1,12 @@
 //! Do the names in the options exist in the source? Everything here is SQLSTATE 22023.
 
 use crate::catalogue::{Catalogue, ForeignKey, OtherKind, Table};
+use crate::convert::UuidBytes;
 use crate::option::{Options, is_glob, nearest};
+use crate::pg_type::PgType;
 use crate::target::Past;
 
+use super::draft::{Draft, Role};
 use super::error::{PlanError, PlanErrorKind};
 
 /// Names listed in a hint at most: a hint is read, not searched.
@@ -42,6 +45,27 @@ pub(super) fn check_names(catalogue: &Catalogue, past: &Past, options: &Options)
     }
     for key in options.foreign_keys.keys() {
         find_foreign_key(catalogue, key)?;
+    }
+    Ok(())
+}
+
+/// Checks that the order of a uuid's bytes is named for columns that hold uuids.
+pub(super) fn check_uuids(draft: &Draft<'_>, options: &Options) -> Result<(), PlanError> {
+    let Some(asked) = options.table(&draft.table.name) else { return Ok(()) };
+    for column in draft.columns.iter().filter(|c| c.role == Role::Written) {
+        let name = &column.column.name;
+        let is_asked = asked.column(name).is_some_and(|c| c.uuid != UuidBytes::Unsaid);
+        if is_asked && column.pg_type != PgType::Uuid {
+            return Err(PlanError::new(
+                PlanErrorKind::Option,
+                &draft.table.name,
+                format!(
+                    "option \"tables.{}.columns.{name}.uuid\" has no effect, because the column is of type {}",
+                    draft.table.name, column.pg_type
+                ),
+                "It names the order of the bytes of a uuid in a blob: remove it, or give the column type uuid.",
+            ));
+        }
     }
     Ok(())
 }

@@ -88,7 +88,9 @@ pub(super) fn convert<'a>(
         Some(Node::Array { first, count }) => writing.list(&scratch.document, bytes, first, count, 1),
         _ => writing.literal(bytes),
     };
-    let lossy = writing.lossy;
+    // The documents of a list are taken from a document in which every key stands once.
+    let is_repeated = target.list == List::Documents && root.is_some() && scratch.document.has_duplicate;
+    let lossy = if is_repeated { Some(Lossy::DuplicateKey) } else { writing.lossy };
     scratch.bytes = out;
     scratch.give_back(inner);
     match written {
@@ -326,6 +328,7 @@ mod tests {
         assert_eq!(epoch, is(r#"{"2023-11-14 22:13:20.000000+00"}"#, Lossy::EpochNumber));
         assert_eq!(lossy(&PgType::TimestampTz(None), "{2024-03-31 02:30:00}").1, Some(Lossy::TimeGap));
         assert_eq!(lossy(&PgType::TimestampTz(None), "{2024-10-27 02:30:00}").1, Some(Lossy::TimeFold));
+        assert_eq!(lossy(&PgType::Jsonb, r#"[{"a":1,"a":2}]"#).1, Some(Lossy::DuplicateKey));
         assert_eq!(lossy(&PgType::Real, "[0.123456789]").1, Some(Lossy::RealRounded));
         assert_eq!(lossy(&PgType::Date, r#"["2024-01-01 12:00:00"]"#).1, Some(Lossy::TimeDropped));
         assert_eq!(lossy(&PgType::other("interval(0)"), r#"["00:00:01.5"]"#).1, Some(Lossy::SubMicrosecond));
