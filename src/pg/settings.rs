@@ -5,12 +5,14 @@
 //! does what runs within them: defaults, CHECK constraints and triggers of the target. The session's come back afterwards.
 #![allow(unsafe_code)] // sets configuration parameters for as long as a function runs
 
+use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 
 use aliaport_plan::convert::Zone;
 use pgrx::pg_sys;
 
 use super::error::Result;
+use super::spi;
 
 /// PostgreSQL's defaults of what its parser and the input and output functions of its types follow, but for TimeZone.
 const FIXED: [(&CStr, &CStr); 13] = [
@@ -29,10 +31,22 @@ const FIXED: [(&CStr, &CStr); 13] = [
     (c"xmloption", c"content"),
 ];
 
+thread_local! {
+    /// The TimeZone of the session that called the verb that runs.
+    static SESSION_ZONE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The session's own TimeZone, while settings are fixed.
+pub fn session_time_zone() -> String {
+    SESSION_ZONE.with_borrow(Clone::clone)
+}
+
 /// Runs `f` under fixed settings, with the time zone that `options` name. An error needs no restoring: the end of the (sub)transaction resets
 /// them.
 pub fn fixed<R>(options: &serde_json::Value, f: impl FnOnce() -> Result<R>) -> Result<R> {
     let zone = time_zone(options);
+    let of_session = spi::one::<String>("SELECT pg_catalog.current_setting('TimeZone')", &[])?;
+    SESSION_ZONE.set(of_session.unwrap_or_default());
     // SAFETY: begins a nest level, which is ended below or by the end of the (sub)transaction.
     let nest_level = unsafe { pg_sys::NewGUCNestLevel() };
     for (name, value) in FIXED {

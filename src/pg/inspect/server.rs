@@ -10,7 +10,7 @@ use super::content::Content;
 use super::{Observation, counted};
 use crate::pg::encoding::Unfit;
 use crate::pg::error::Result;
-use crate::pg::{locks, spi};
+use crate::pg::{locks, settings, spi};
 
 /// Connections that one worker process of the application may open: SQLAlchemy's pool_size and max_overflow as the
 /// application plans them for PostgreSQL.
@@ -55,8 +55,7 @@ fn timezone(audited: &Audited) -> Result<Option<Observation>> {
     if with_zone + without == 0 {
         return Ok(None);
     }
-    let session =
-        spi::one::<String>("SELECT pg_catalog.current_setting('TimeZone')", &[])?.unwrap_or_default();
+    let session = settings::session_time_zone();
     let zone = &audited.plan.timezone;
     let columns = |n: usize| counted(n as u64, "column", "columns");
     if with_zone > 0 && !is_same_zone(&session, zone) {

@@ -83,7 +83,14 @@ pub(super) fn convert<'a>(
     out.clear();
     let is_list = target.list != List::Nothing && bytes.trim_ascii_start().first() == Some(&b'[');
     let root = if is_list { scratch.document.parse(bytes).ok() } else { None };
-    let mut writing = Writing { target, scratch: &mut inner, lossy: None, part: Vec::new(), out: &mut out };
+    let mut writing = Writing {
+        target,
+        scratch: &mut inner,
+        lossy: None,
+        part: Vec::new(),
+        out: &mut out,
+        lengths: [None; MAX_DIMENSIONS],
+    };
     let written = match root {
         Some(Node::Array { first, count }) => writing.list(&scratch.document, bytes, first, count, 1),
         _ => writing.literal(bytes),
@@ -107,9 +114,23 @@ struct Writing<'w> {
     lossy: Option<Lossy>,
     part: Vec<u8>,
     out: &'w mut Vec<u8>,
+    /// How many items the lists of each level have, which is the same in all of one level.
+    lengths: [Option<usize>; MAX_DIMENSIONS],
 }
 
 impl Writing<'_> {
+    /// Notes how many items a list has, its level counted from 1.
+    fn close(&mut self, depth: usize, count: usize) -> Result<(), Fault> {
+        self.out.push(b'}');
+        match depth.checked_sub(1).and_then(|level| self.lengths.get_mut(level)) {
+            Some(known) if known.is_none_or(|known| known == count) => {
+                *known = Some(count);
+                Ok(())
+            }
+            _ => Err(Fault::Form),
+        }
+    }
+
     /// Writes an element that is not NULL.
     fn element(&mut self, value: Value<'_>) -> Result<(), Fault> {
         self.part.clear();
@@ -147,12 +168,13 @@ impl Writing<'_> {
         self.out.push(b'{');
         cursor.blanks();
         if cursor.skip(b'}') {
-            self.out.push(b'}');
-            return Ok(());
+            return self.close(depth, 0);
         }
         let mut element = Vec::new();
+        let mut count = 0;
         loop {
             cursor.blanks();
+            count += 1;
             if cursor.peek() == Some(b'{') {
                 self.braces(cursor, depth + 1)?;
                 cursor.blanks();
@@ -167,8 +189,7 @@ impl Writing<'_> {
                 _ => return Err(Fault::Form),
             }
         }
-        self.out.push(b'}');
-        Ok(())
+        self.close(depth, count)
     }
 
     /// Writes a JSON array as an array literal.
@@ -206,8 +227,7 @@ impl Writing<'_> {
                 Node::String(span) => self.element(Value::Text(document.bytes(text, span)))?,
             }
         }
-        self.out.push(b'}');
-        Ok(())
+        self.close(depth, count as usize)
     }
 
     /// A JSON number as SQLite would have stored it, where that is what the element's type wants.
@@ -357,6 +377,8 @@ mod tests {
             (PgType::Integer, "[[[[[[[1]]]]]]]", "22P02"),
             (PgType::Integer, "{{{{{{{1}}}}}}}", "22P02"),
             (PgType::Json, r#"[{"a": 1}]"#, "22P02"),
+            (PgType::Integer, "{{1,2},{3}}", "22P02"),
+            (PgType::Integer, "[[1, 2], [3]]", "22P02"),
         ] {
             let error = read(&element, text).unwrap_err();
             assert!(error.starts_with(sqlstate), "{element} {text}: {error}");
