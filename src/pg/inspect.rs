@@ -2,7 +2,7 @@
 //!
 //! One call shows everything: what would stop the plan does not stop the audit (`aliaport_plan::audit`). The parts:
 //! `integrity` is SQLite's own check of the file and of its CHECKs, `content` the one pass over each table with the import's
-//! converters, `keys` looks for repeated keys and orphans, `server` at this database.
+//! converters, `keys` looks for repeated keys and orphans, `sequences` for sequences without a key left, `server` at this database.
 //!
 //! Only what concerns the file as a whole (missing, locked, damaged beyond reading) and the arguments is raised as an
 //! error, as in the import.
@@ -12,6 +12,7 @@ mod input;
 mod integrity;
 mod keys;
 mod sample;
+mod sequences;
 mod server;
 
 pub use server::wrong_encoding;
@@ -97,6 +98,7 @@ pub fn inspect(
         out.extend(integrity::checks(&subject)?);
         out.extend(keys::repeated(&subject, &content)?);
         out.extend(keys::orphans(&subject)?);
+        out.extend(sequences::observe(&subject)?);
         seen.push(content);
     }
     out.extend(server::observe(&audited, &seen)?);

@@ -103,7 +103,7 @@ fn relations_of(table: &TablePlan) -> usize {
         )
     };
     let toast = if table.columns.iter().any(|c| is_toastable(&c.pg_type)) { 2 } else { 0 };
-    1 + usize::from(table.sequence.is_some()) + toast
+    1 + usize::from(!table.sequences.is_empty()) + toast
 }
 
 /// Raises 53200 where the import cannot come to its end.

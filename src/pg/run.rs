@@ -17,7 +17,7 @@ use aliaport_plan::build::Mode;
 use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::convert::Zone;
 use aliaport_plan::option::{Options, Orphans};
-use aliaport_plan::plan::{Action, Plan, Step, TablePlan};
+use aliaport_plan::plan::{Action, Plan, SequencePlan, Step, TablePlan};
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 
@@ -27,6 +27,7 @@ use super::error::{self, Error, Result, unexpected};
 use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
+use super::sequence::Behind;
 use super::{access, compat, history, locks, memory, orphan, past, progress, spi, standing, subxact, target};
 
 /// What the caller asked for, words checked.
@@ -137,6 +138,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         written: Vec::new(),
         shrunk: Vec::new(),
         current: None,
+        fed: Vec::new(),
         content: None,
         is_unchanged: false,
     };
@@ -185,6 +187,8 @@ struct Import<'a> {
     written: Vec<pg_sys::Oid>,
     /// Relations that lost rows or changed them.
     shrunk: Vec<pg_sys::Oid>,
+    /// What feeds the columns that have a sequence: table, sequence, and what was found. Empty until it is asked for.
+    fed: Vec<(usize, &'a SequencePlan, Behind)>,
     /// The digest of the source's pages, where the run can be compared with others.
     content: Option<String>,
     /// There is nothing to do.
@@ -222,6 +226,8 @@ impl<'a> Import<'a> {
         if self.find_unchanged()? {
             return Ok(());
         }
+        self.require_sequences()?;
+        self.tell_silent_triggers()?;
         for step in &self.plan.steps {
             self.current = step.table;
             self.step(step)?;
@@ -273,7 +279,7 @@ impl<'a> Import<'a> {
             (Action::Analyze, Some(table)) => self.analyze(table, step)?,
             (Action::Truncate, Some(table)) => self.delete_all(table, step)?,
             (Action::Load, Some(table)) => self.load(table)?,
-            (Action::SetSequence, Some(table)) => self.set_sequence(table)?,
+            (Action::SetSequence, Some(table)) => self.set_sequences(table)?,
             (Action::AddForeignKey, Some(table)) => self.add_foreign_key(table, step)?,
             (_, Some(table)) if step.unique.is_some() && self.request.on_error != OnError::Abort => {
                 self.add_unique_key(table, step)?;

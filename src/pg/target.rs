@@ -236,7 +236,7 @@ fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
                 a.atthasdef OR a.attidentity <> '', a.attidentity::text, a.attgenerated::text, \
                 pg_catalog.format_type(b.typid, b.typmod), t.typtype::text, t.typname::text, \
                 pg_catalog.pg_get_serial_sequence(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname) IS NOT NULL \
-                  OR COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false) \
+                  OR COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%', false) \
          FROM base b \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
@@ -546,6 +546,18 @@ pub fn enabled_triggers(relation: pg_sys::Oid, as_replica: bool) -> Result<Vec<E
             };
             Ok((row.get::<String>(1)?.unwrap_or_default(), clause))
         },
+    )
+}
+
+/// The user triggers of a table and its partitions that statements of these kinds would fire in an ordinary session. `kinds` is the
+/// sum of 4 for INSERT, 8 for DELETE, 16 for UPDATE and 32 for TRUNCATE, as in `pg_trigger.tgtype`.
+pub fn firing_triggers(relation: pg_sys::Oid, kinds: i32) -> Result<Vec<String>> {
+    spi::rows(
+        "SELECT DISTINCT t.tgname::text FROM pg_catalog.pg_trigger t \
+         WHERE (t.tgrelid = $1 OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::regclass))) \
+           AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & $2 <> 0 ORDER BY 1",
+        &[relation.into(), kinds.into()],
+        |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
     )
 }
 

@@ -21,7 +21,6 @@ use aliaport_plan::plan::TablePlan;
 use self::against::Against;
 use self::aside::LastRun;
 use self::content::Compared;
-use self::sent::Tally;
 use self::subject::Subject;
 use super::error::{Result, unexpected};
 use super::{interrupt, spi};
@@ -87,27 +86,22 @@ fn compare(
         checks.push(rows(subject, compared.source.rows + compared.rejected, seen.rows, &compared, last_run));
         checks.push(compared.check(subject, last_run));
         checks.extend(seen.not_null(subject, &compared.tally));
-        constraints(against, subject, &compared.tally, checks)?;
+        constraints(against, subject, checks)?;
         checks.extend(seen.min_max(subject));
     } else {
         let source = count(against, subject.table, subject.plan)?;
         let target = subject.count()?;
         let compared = Compared::of_rejected(aside::Aside::of(last_run, subject.plan)?.rejected());
         checks.push(rows(subject, source, target, &compared, last_run));
-        constraints(against, subject, &compared.tally, checks)?;
+        constraints(against, subject, checks)?;
     }
     Ok(())
 }
 
-fn constraints(
-    against: &Against,
-    subject: &Subject<'_>,
-    tally: &Tally,
-    checks: &mut Vec<Check>,
-) -> Result<()> {
+fn constraints(against: &Against, subject: &Subject<'_>, checks: &mut Vec<Check>) -> Result<()> {
     checks.extend(constraint::unique(against, subject)?);
     checks.extend(constraint::foreign_keys(against, subject)?);
-    checks.extend(constraint::sequence(subject, tally)?);
+    checks.extend(constraint::sequences(against, subject)?);
     Ok(())
 }
 

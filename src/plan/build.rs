@@ -1,12 +1,13 @@
 //! What will be done? A catalogue, what the target already has and what the caller asks for become a [`Plan`].
 //!
-//! The parts, in the order in which they work: `request` checks the names in the options, `draft` finds each table's target and
+//! The parts, in the order in which they work: `request` checks the names in the options, `effect` that each can have one, `draft` finds each table's target and
 //! each column's type, `existing`
 //! matches them with tables that are there, `foreign` resolves foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and
 //! indexes, `step` puts it all in order.
 
 mod draft;
 mod drift;
+mod effect;
 mod error;
 mod existing;
 mod foreign;
@@ -126,9 +127,10 @@ pub fn build(
 ) -> Result<Plan, PlanError> {
     let options = request.options;
     request::check_names(catalogue, &target.past, options)?;
+    effect::check_source(catalogue, &target.past, options)?;
     let relations = Relations::of(target);
     let mut plan = Plan { timezone: options.timezone.clone(), ..Plan::default() };
-    let tables = select(catalogue, &relations, target, options, &mut plan);
+    let tables = select(catalogue, &relations, target, options, &mut plan)?;
 
     let mut schemas: HashMap<String, Names> = HashMap::new();
     for relation in &target.relations {
@@ -139,6 +141,7 @@ pub fn build(
     for draft in &drafts {
         request::check_uuids(draft, options)?;
     }
+    drafts.iter().try_for_each(|draft| effect::check_draft(draft, options))?;
     check_mode(&drafts, request.mode)?;
     drift::check_lost(&mut drafts, catalogue, request.mode, target, options, &mut plan)?;
 
@@ -185,7 +188,7 @@ fn select<'a>(
     target: &Target,
     options: &Options,
     plan: &mut Plan,
-) -> Vec<&'a Table> {
+) -> Result<Vec<&'a Table>, PlanError> {
     let mut selected = Vec::new();
     for table in &catalogue.tables {
         if !options.includes(&table.name) {
@@ -195,6 +198,7 @@ fn select<'a>(
         let is_kept = BOOKKEEPING.iter().any(|b| same(b, &table.name))
             && relations.of_table(table, target, options).is_some_and(|r| draft::is_table(r) && !r.is_empty);
         if is_kept {
+            effect::check_skipped(table, options)?;
             let reason = "migration bookkeeping that the target has already".to_owned();
             let message = format!("table \"{}\" is skipped: {reason}", table.name);
             plan.findings.push(Finding::warning("bookkeeping", &table.name, message));
@@ -203,7 +207,7 @@ fn select<'a>(
         }
         selected.push(table);
     }
-    selected
+    Ok(selected)
 }
 
 /// Whether existing tables can take part in the mode.
@@ -295,7 +299,7 @@ fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, request: &Req
         Mode::Sync => sync_key(&draft).cloned().unwrap_or_default(),
         Mode::Create | Mode::Append | Mode::Replace => Vec::new(),
     };
-    let sequence = step::sequence(&draft);
+    let sequences = step::sequences(&draft);
     let mut columns: Vec<ColumnPlan> = draft
         .columns
         .iter()
@@ -325,7 +329,7 @@ fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, request: &Req
         sync_key,
         filter: request.options.table(&draft.table.name).and_then(|t| t.filter.clone()),
         foreign_keys,
-        sequence,
+        sequences,
         target: draft.target,
         findings: draft.findings,
     }

@@ -12,7 +12,7 @@ use std::fmt;
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::{
     ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, ForeignKeyClause, InitDeferredPred,
-    Name, RefArg, SortOrder, SortedColumn, Stmt, TableConstraint,
+    Name, RefArg, ResolveType, SortOrder, SortedColumn, Stmt, TableConstraint,
 };
 
 use lexeme::Outline;
@@ -31,6 +31,20 @@ pub struct TableSql {
     pub foreign_keys: Vec<ForeignKeySql>,
     /// Columns in declaration order.
     pub columns: Vec<ColumnSql>,
+    /// ON CONFLICT clauses that say something else than the default.
+    pub conflicts: Vec<ConflictSql>,
+}
+
+/// An ON CONFLICT clause: what SQLite does with a row that breaks the constraint, other than to refuse its statement.
+/// That of a CHECK is read by SQLite and ignored, and is not among them (<https://sqlite.org/lang_conflict.html>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictSql {
+    /// `PRIMARY KEY`, `UNIQUE` or `NOT NULL`.
+    pub constraint: &'static str,
+    /// The constraint's columns.
+    pub columns: Vec<String>,
+    /// The word after ON CONFLICT.
+    pub resolution: &'static str,
 }
 
 /// A PRIMARY KEY or UNIQUE constraint.
@@ -174,10 +188,12 @@ pub fn table(sql: &str) -> Result<TableSql, GrammarError> {
     for constraint in constraints.unwrap_or_default() {
         let name = constraint.name.as_ref().map(tree::unquoted_name);
         match &constraint.constraint {
-            TableConstraint::PrimaryKey { columns, .. } => {
+            TableConstraint::PrimaryKey { columns, conflict_clause, .. } => {
+                add_conflict(&mut table, "PRIMARY KEY", key_columns(columns), conflict_clause.as_ref());
                 table.primary_key = Some(KeySql { name, columns: key_columns(columns) });
             }
-            TableConstraint::Unique { columns, .. } => {
+            TableConstraint::Unique { columns, conflict_clause } => {
+                add_conflict(&mut table, "UNIQUE", key_columns(columns), conflict_clause.as_ref());
                 table.uniques.push(KeySql { name, columns: key_columns(columns) });
             }
             TableConstraint::Check(expr, _) => {
@@ -288,10 +304,14 @@ fn add_column(table: &mut TableSql, definition: &ColumnDefinition<'_>, texts: &m
     for constraint in definition.constraints {
         let name = constraint.name.as_ref().map(tree::unquoted_name);
         match &constraint.constraint {
-            ColumnConstraint::PrimaryKey { .. } => {
+            ColumnConstraint::PrimaryKey { conflict_clause, .. } => {
+                add_conflict(table, "PRIMARY KEY", vec![column.clone()], conflict_clause.as_ref());
                 table.primary_key = Some(KeySql { name, columns: vec![column.clone()] });
             }
-            ColumnConstraint::Unique(_) => table.uniques.push(KeySql { name, columns: vec![column.clone()] }),
+            ColumnConstraint::Unique(conflict_clause) => {
+                add_conflict(table, "UNIQUE", vec![column.clone()], conflict_clause.as_ref());
+                table.uniques.push(KeySql { name, columns: vec![column.clone()] });
+            }
             ColumnConstraint::Check(expr) => table.checks.push(CheckSql {
                 name,
                 column: Some(column.clone()),
@@ -317,10 +337,30 @@ fn add_column(table: &mut TableSql, definition: &ColumnDefinition<'_>, texts: &m
             ColumnConstraint::Generated { expr, .. } => {
                 sql.generated = Some((texts.generated(), Expr::from(expr)));
             }
+            ColumnConstraint::NotNull { nullable: false, conflict_clause } => {
+                add_conflict(table, "NOT NULL", vec![column.clone()], conflict_clause.as_ref());
+            }
             ColumnConstraint::NotNull { .. } | ColumnConstraint::Default(_) => {}
         }
     }
     table.columns.push(sql);
+}
+
+fn add_conflict(
+    table: &mut TableSql,
+    constraint: &'static str,
+    columns: Vec<String>,
+    clause: Option<&ResolveType>,
+) {
+    let resolution = match clause {
+        // What PostgreSQL does too.
+        None | Some(ResolveType::Abort) => return,
+        Some(ResolveType::Rollback) => "ROLLBACK",
+        Some(ResolveType::Fail) => "FAIL",
+        Some(ResolveType::Ignore) => "IGNORE",
+        Some(ResolveType::Replace) => "REPLACE",
+    };
+    table.conflicts.push(ConflictSql { constraint, columns, resolution });
 }
 
 /// A key's columns; anything but a name cannot stand there in a schema that SQLite accepted.

@@ -341,6 +341,22 @@ impl Options {
             && !matches(&self.exclude, &self.exclude_set)
     }
 
+    /// Globs of `include` that match none of these names.
+    pub(crate) fn unmatched_includes<'n>(
+        &self,
+        names: impl Fn() -> Box<dyn Iterator<Item = &'n str> + 'n>,
+    ) -> Vec<String> {
+        unmatched(&self.include, &self.include_set, names)
+    }
+
+    /// Globs of `exclude` that match none of these names.
+    pub(crate) fn unmatched_excludes<'n>(
+        &self,
+        names: impl Fn() -> Box<dyn Iterator<Item = &'n str> + 'n>,
+    ) -> Vec<String> {
+        unmatched(&self.exclude, &self.exclude_set, names)
+    }
+
     /// What is asked for a foreign key, by `table.column` or `table.column1,column2`.
     #[must_use]
     pub fn foreign_key(&self, label: &str) -> Option<&ForeignKeyOption> {
@@ -372,6 +388,25 @@ impl Options {
 #[must_use]
 pub(crate) fn is_glob(name: &str) -> bool {
     name.contains(['*', '?', '[', ']', '{', '}', '\\'])
+}
+
+/// The patterns that match no name. `*` is all there is, whatever that may be.
+fn unmatched<'n>(
+    patterns: &[String],
+    set: &GlobSet,
+    names: impl Fn() -> Box<dyn Iterator<Item = &'n str> + 'n>,
+) -> Vec<String> {
+    let mut is_matched: Vec<bool> = patterns.iter().map(|p| p == "*").collect();
+    for name in names() {
+        for place in set.matches(name) {
+            if let Some(slot) = is_matched.get_mut(place) {
+                *slot = true;
+            }
+        }
+    }
+    let named = |pattern: &str| names().any(|name| name.eq_ignore_ascii_case(pattern));
+    let left = patterns.iter().zip(is_matched).filter(|(pattern, is_matched)| !is_matched && !named(pattern));
+    left.map(|(pattern, _)| pattern.clone()).collect()
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -418,7 +453,9 @@ fn named<T>(
     let mut map: BTreeMap<String, T> = BTreeMap::new();
     for (name, value) in value.as_object().into_iter().flatten() {
         let shown = format!("{shown}.{name}");
-        if map.keys().any(|k| k.eq_ignore_ascii_case(name)) {
+        // Blanks after a comma are how people write the columns of a foreign key.
+        let is_it = |k: &String| k.replace(", ", ",").eq_ignore_ascii_case(&name.replace(", ", ","));
+        if map.keys().any(is_it) {
             return Err(OptionError::new(
                 format!("option \"{shown}\" is given twice"),
                 "SQLite does not distinguish names by case.".to_owned(),
@@ -481,6 +518,14 @@ fn column(value: &Value, shown: &str) -> Result<ColumnOption, OptionError> {
         let hint = "A PostgreSQL name has 1 to 63 bytes.".to_owned();
         return Err(bad_value(&format!("{shown}.target"), name, hint));
     }
+    if value.get("skip").is_some_and(flag)
+        && let Some(other) = value.as_object().and_then(|o| o.keys().find(|key| *key != "skip"))
+    {
+        return Err(OptionError::new(
+            format!("option \"{shown}.{other}\" has no effect, because \"skip\" leaves the column out"),
+            "Remove one of the two options.".to_owned(),
+        ));
+    }
     Ok(ColumnOption {
         pg_type,
         target,
@@ -502,6 +547,14 @@ fn search(value: &Value, shown: &str) -> Result<SearchOption, OptionError> {
         return Err(OptionError::new(
             format!("option \"{shown}.columns\" is required"),
             "Name the text columns to search in.".to_owned(),
+        ));
+    }
+    let is_again =
+        |(i, name): &(usize, &String)| columns.iter().take(*i).any(|c| c.eq_ignore_ascii_case(name));
+    if let Some((_, name)) = columns.iter().enumerate().find(is_again) {
+        return Err(OptionError::new(
+            format!("option \"{shown}.columns\" names column \"{name}\" twice"),
+            "Name each column once.".to_owned(),
         ));
     }
     Ok(SearchOption {

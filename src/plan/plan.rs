@@ -82,8 +82,8 @@ pub struct TablePlan {
     pub filter: Option<String>,
     /// The foreign keys that the source declares and the target can hold, with what is needed to count orphans.
     pub foreign_keys: Vec<ForeignKeyPlan>,
-    /// The sequence that has to be set, where the table has one.
-    pub sequence: Option<SequencePlan>,
+    /// The sequences that have to be set, that of the key first.
+    pub sequences: Vec<SequencePlan>,
     /// What is not identical or not carried over.
     pub findings: Vec<Finding>,
 }
@@ -177,7 +177,7 @@ pub struct ForeignKeyPlan {
 pub struct SequencePlan {
     /// The attribute that the sequence feeds.
     pub column: String,
-    /// `sqlite_sequence.seq`: AUTOINCREMENT never reuses a key up to it.
+    /// `sqlite_sequence.seq`, where the column is the rowid: AUTOINCREMENT never reuses a key up to it.
     pub high_water: Option<i64>,
 }
 
@@ -267,7 +267,7 @@ mod tests {
             sync_key: Vec::new(),
             filter: filter.map(str::to_owned),
             foreign_keys: Vec::new(),
-            sequence: None,
+            sequences: Vec::new(),
             findings: Vec::new(),
         };
         for filter in [

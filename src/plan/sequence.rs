@@ -5,7 +5,7 @@
 pub struct Bounds {
     /// The first value of a sequence that gave none yet.
     pub start: i64,
-    /// The smallest value that it gives and that its column can hold.
+    /// The smallest value that it gives.
     pub least: i64,
     /// The greatest one.
     pub most: i64,
@@ -13,6 +13,20 @@ pub struct Bounds {
     pub increment: i64,
     /// It begins anew at its other end instead of failing.
     pub cycles: bool,
+    /// The smallest and the greatest value that its column can hold.
+    pub holds: (i64, i64),
+}
+
+impl Bounds {
+    /// What `nextval()` gives after a last value; `None` where it fails.
+    #[must_use]
+    pub fn after(&self, last: i64, is_called: bool) -> Option<i64> {
+        if !is_called {
+            return Some(last);
+        }
+        let past = last.checked_add(self.increment).filter(|next| (self.least..=self.most).contains(next));
+        past.or_else(|| self.cycles.then_some(if self.increment > 0 { self.least } else { self.most }))
+    }
 }
 
 /// The smallest and the greatest key in use; `None` where there is none.
@@ -47,7 +61,7 @@ pub struct Position {
     pub is_called: bool,
     /// What `nextval()` gives then; `None` where it fails.
     pub next: Option<i64>,
-    /// There is no value past the keys: `nextval()` fails, or begins anew where keys may be in use.
+    /// There is no value past the keys: `nextval()` fails, begins anew where keys may be in use, or gives what the column cannot hold.
     pub is_exhausted: bool,
 }
 
@@ -55,18 +69,19 @@ pub struct Position {
 /// down. Where all keys are on the side that it never comes to, it begins at its start.
 #[must_use]
 pub fn position(bounds: &Bounds, used: &Used) -> Position {
-    let Bounds { start, least, most, increment, cycles } = *bounds;
+    let Bounds { start, least, most, increment, holds, .. } = *bounds;
+    let is_held = |key: i64| (holds.0..=holds.1).contains(&key);
     let counts_up = increment > 0;
     let is_reached = |key: i64| if counts_up { key >= least } else { key <= most };
     let extreme = used.range.map(|(smallest, greatest)| if counts_up { greatest } else { smallest });
     let Some(key) = extreme.filter(|key| is_reached(*key)) else {
-        return Position { value: start, is_called: false, next: Some(start), is_exhausted: false };
+        return Position { value: start, is_called: false, next: Some(start), is_exhausted: !is_held(start) };
     };
     // A key beyond the end counts as the end: setval() takes nothing else.
     let value = key.clamp(least, most);
     let past = value.checked_add(increment).filter(|next| (least..=most).contains(next));
-    let anew = cycles.then_some(if counts_up { least } else { most });
-    Position { value, is_called: true, next: past.or(anew), is_exhausted: past.is_none() }
+    let is_exhausted = past.is_none_or(|next| !is_held(next));
+    Position { value, is_called: true, next: bounds.after(value, true), is_exhausted }
 }
 
 /// The smallest and the greatest value of an integer type of so many bytes.
@@ -115,11 +130,13 @@ mod tests {
             increment in prop_oneof![-3..0i64, 1..4i64, any::<i64>().prop_filter("no sequence has it", |n| *n != 0)],
             cycles in any::<bool>(),
             keys in prop::collection::vec(numbers(), 0..5),
+            bytes in prop::sample::select(vec![2u32, 4, 8]),
         ) {
             let mut ends = [ends.0, ends.1, ends.2];
             ends.sort_unstable();
             let [least, start, most] = ends;
-            let bounds = Bounds { start, least, most, increment, cycles };
+            let holds = type_range(bytes);
+            let bounds = Bounds { start, least, most, increment, cycles, holds };
             let mut used = Used::default();
             keys.iter().for_each(|key| used.add(*key));
             let place = position(&bounds, &used);
@@ -129,7 +146,9 @@ mod tests {
                 let drawn = draw(&bounds, &mut value, &mut is_called);
                 if count == 0 {
                     prop_assert_eq!(drawn.map(|(n, _)| n), place.next);
-                    prop_assert_eq!(drawn.is_none_or(|(_, is_anew)| is_anew), place.is_exhausted);
+                    let is_held = |key: i64| (holds.0..=holds.1).contains(&key);
+                    let is_good = drawn.is_some_and(|(n, is_anew)| !is_anew && is_held(n));
+                    prop_assert_eq!(!is_good, place.is_exhausted);
                 }
                 // A sequence that begins anew has given every value that it could.
                 let Some((next, false)) = drawn else { break };
@@ -140,7 +159,8 @@ mod tests {
 
     #[test]
     fn the_next_key_follows_the_greatest() {
-        let bounds = Bounds { start: 1, least: 1, most: 100, increment: 1, cycles: false };
+        let bounds =
+            Bounds { start: 1, least: 1, most: 100, increment: 1, cycles: false, holds: type_range(8) };
         let next = |keys: &[i64]| {
             let mut used = Used::default();
             keys.iter().for_each(|key| used.add(*key));

@@ -151,6 +151,6 @@ pub struct TargetColumn {
     pub is_identity_always: bool,
     /// `GENERATED ALWAYS AS (...) STORED`: cannot be written.
     pub is_generated: bool,
-    /// The sequence behind it is found (serial, identity or a default of `nextval('...')`).
+    /// A sequence is behind it: serial, identity, or a default that calls `nextval()`.
     pub has_sequence: bool,
 }

@@ -1,15 +1,17 @@
 //! Keys and sequences, added after the rows are there.
 
 use aliaport_plan::finding::Finding;
-use aliaport_plan::name::quote;
+use aliaport_plan::name::{quote, quote_literal};
 use aliaport_plan::option::Orphans;
-use aliaport_plan::plan::Step;
+use aliaport_plan::plan::{SequencePlan, Step, TablePlan};
+use aliaport_plan::sequence::Used;
 use pgrx::prelude::*;
 
 use super::Import;
 use crate::pg::error::{Error, Result, unexpected};
+use crate::pg::sequence::{self, Behind, Sequence};
 use crate::pg::unique::UniqueIndex;
-use crate::pg::{finish, orphan, spi, subxact};
+use crate::pg::{orphan, spi, subxact};
 
 impl Import<'_> {
     /// Makes a unique key; rows that stand in its way are set aside.
@@ -47,7 +49,7 @@ impl Import<'_> {
             return Err(error);
         }
         let row = match error.detail_text().and_then(tuple_named) {
-            Some(ctid) => finish::row_at(table, &ctid)?.map(|key| format!("the row with {key}")),
+            Some(ctid) => row_at(table, &ctid)?.map(|key| format!("the row with {key}")),
             None => None,
         };
         let row = row.unwrap_or_else(|| "a row".to_owned());
@@ -68,14 +70,99 @@ impl Import<'_> {
         Ok(())
     }
 
-    pub(super) fn set_sequence(&mut self, index: usize) -> Result<()> {
-        let (Some(plan), Some(row)) = (self.plan.tables.get(index), self.rows.get_mut(index)) else {
-            return Err(unexpected("table number in a step"));
-        };
-        if let Some(sequence) = &plan.sequence {
-            row.sequence_next = finish::set_sequence(plan, sequence)?;
+    /// Refuses a caller who may not move the sequences of the tables that are there.
+    pub(super) fn require_sequences(&self) -> Result<()> {
+        for plan in self.plan.tables.iter().filter(|t| !t.is_created) {
+            for SequencePlan { column, .. } in &plan.sequences {
+                if let Behind::Sequence(oid) = sequence::behind(&plan.target.to_string(), column)?
+                    && let Some(sequence) = Sequence::read(oid, plan, column)?
+                {
+                    sequence.require_update(plan, column)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// What feeds the columns of all tables: looked at once, when every table is there.
+    fn look_at_sequences(&mut self) -> Result<()> {
+        if self.fed.is_empty() {
+            for (index, plan) in self.plan.tables.iter().enumerate() {
+                for sequence in &plan.sequences {
+                    let behind = sequence::behind(&plan.target.to_string(), &sequence.column)?;
+                    self.fed.push((index, sequence, behind));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the sequences of a table past every key that the source or the target has in the columns that they feed, in this table
+    /// and in every other one.
+    pub(super) fn set_sequences(&mut self, index: usize) -> Result<()> {
+        self.look_at_sequences()?;
+        let plan = self.plan.tables.get(index).ok_or_else(|| unexpected("table number in a step"))?;
+        let mut next = None;
+        let mut warnings = Vec::new();
+        for (_, of, behind) in self.fed.iter().filter(|(table, _, _)| *table == index) {
+            let source = plan.columns.iter().find(|c| c.target == of.column).map(|c| c.source.clone());
+            let warn = |code, message| {
+                let mut finding = Finding::warning(code, &plan.source, message);
+                finding.column.clone_from(&source);
+                finding
+            };
+            let oid = match behind {
+                Behind::Sequence(oid) => *oid,
+                Behind::Nothing => continue,
+                Behind::Default(default) => {
+                    warnings.push(warn(
+                        "sequence_missing",
+                        format!(
+                            "the sequence behind column \"{}\" of {} was not moved past the keys, because its default is {default}",
+                            of.column, plan.target
+                        ),
+                    ));
+                    continue;
+                }
+            };
+            let Some(sequence) = Sequence::read(oid, plan, &of.column)? else { continue };
+            let mut used = Used::default();
+            let mut users = 0;
+            for (user, of, behind) in &self.fed {
+                if matches!(behind, Behind::Sequence(other) if *other == oid) {
+                    users += 1;
+                    used.extend(self.used_by(*user, of)?);
+                }
+            }
+            let position = sequence.place(used, sequence.columns <= users, plan.is_created);
+            // A sequence that was there is not given back by the undoing of a dry run where the caller does not own it.
+            if !self.request.dry_run || plan.is_created {
+                sequence.put(position, plan.is_created)?;
+            }
+            next = next.or(position.next);
+            if position.is_exhausted {
+                let message = sequence::exhausted(&of.column, &sequence.name, position.next);
+                warnings.push(warn("sequence_exhausted", message));
+            }
+        }
+        if let Some(row) = self.rows.get_mut(index) {
+            row.sequence_next = next;
+            // One step a sequence comes here, and each does all of them.
+            row.warnings.retain(|w| !warnings.contains(w));
+            row.warnings.append(&mut warnings);
+        }
+        Ok(())
+    }
+
+    /// The keys in use in one column.
+    fn used_by(&self, index: usize, sequence: &SequencePlan) -> Result<Used> {
+        let subject = self.subject(index)?;
+        let mut used = sequence::used_in_source(self.source, subject.table, subject.plan, sequence)?;
+        // What a table that the run made holds, came from the source.
+        if !subject.plan.is_created {
+            used.extend(sequence::used_in_target(subject.plan, sequence)?);
+        }
+        Ok(used)
     }
 
     /// Adds a foreign key and lets PostgreSQL validate it set-wise.
@@ -116,4 +203,26 @@ impl Import<'_> {
 fn tuple_named(detail: &str) -> Option<String> {
     let from = detail.get(detail.find("tuple (")? + "tuple ".len()..)?;
     Some(from.get(..=from.find(')')?)?.to_owned())
+}
+
+/// The key of the row at `ctid`, as `id = 7`; of a table without a key what its columns begin with.
+fn row_at(plan: &TablePlan, ctid: &str) -> Result<Option<String>> {
+    let key: Vec<_> = plan.columns.iter().filter(|c| plan.source_key.contains(&c.source)).collect();
+    let shown = if key.is_empty() { plan.columns.iter().take(4).collect() } else { key };
+    let parts: Vec<String> = shown
+        .iter()
+        .map(|c| {
+            let name = quote_literal(&c.target);
+            format!(
+                "pg_catalog.format('%s = %s', {name}, pg_catalog.left(pg_catalog.concat({}), 60))",
+                quote(&c.target)
+            )
+        })
+        .collect();
+    let sql = format!(
+        "SELECT pg_catalog.concat_ws(', ', {}) FROM ONLY {} WHERE ctid = $1::pg_catalog.tid",
+        parts.join(", "),
+        plan.target
+    );
+    spi::one::<String>(&sql, &[ctid.to_owned().into()])
 }

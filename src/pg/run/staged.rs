@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use aliaport_plan::build::Mode;
 use aliaport_plan::digest::TableDigest;
+use aliaport_plan::finding::Finding;
 use aliaport_plan::name::quote;
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::{Action, Step, TablePlan};
@@ -88,6 +89,42 @@ impl Import<'_> {
                     );
                     row.warn("orphan_rows", &message, count);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which user triggers do not fire although a statement like this one would fire them.
+    pub(super) fn tell_silent_triggers(&mut self) -> Result<()> {
+        if self.options.triggers {
+            return Ok(());
+        }
+        // pg_trigger.h: INSERT is 4, DELETE 8, UPDATE 16, TRUNCATE 32.
+        let kinds = match self.request.mode {
+            Mode::Create | Mode::Append => 4,
+            Mode::Replace if self.truncates() => 4 + 32,
+            Mode::Replace => 4 + 8,
+            Mode::Sync => 4 + 8 + 16,
+        };
+        for index in 0..self.plan.tables.len() {
+            if self.plan.tables.get(index).is_none_or(|t| t.is_created) {
+                continue;
+            }
+            let Subject { plan, relation, .. } = self.subject(index)?;
+            let names = target::firing_triggers(relation, kinds)?;
+            if names.is_empty() {
+                continue;
+            }
+            let count = u64::try_from(names.len()).ok();
+            let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
+            let message = format!(
+                "triggers of {} do not fire for the rows of this import (options.triggers is \"off\"): {}",
+                plan.target,
+                names.join(", ")
+            );
+            if let Some(row) = self.rows.get_mut(index) {
+                let finding = Finding::warning("triggers_off", &plan.source, message);
+                row.warnings.push(Finding { count, ..finding });
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use aliaport_plan::build::Mode;
 use aliaport_plan::digest::{TableDigest, tells_values_apart};
 use aliaport_plan::option::Verify;
+use aliaport_plan::plan::TablePlan;
 use pgrx::JsonB;
 use pgrx::pg_sys;
 use serde_json::{Value as Json, json};
@@ -18,7 +19,8 @@ use super::outcome::Earlier;
 use super::{Import, Subject, signed};
 use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
-use crate::pg::{access, finish, readback, spi, standing};
+use crate::pg::sequence::{self, Behind, Sequence};
+use crate::pg::{access, readback, spi, standing};
 
 impl Import<'_> {
     /// Reads the source's pages, where an earlier or a later run may be compared with this one.
@@ -136,8 +138,8 @@ impl Import<'_> {
             return Ok(None);
         }
         let before = known.get("sequence_next").and_then(Json::as_i64);
-        let now = match &plan.sequence {
-            Some(sequence) => finish::next_value(plan, sequence)?,
+        let now = match plan.sequences.first() {
+            Some(sequence) => next_key(plan, &sequence.column)?,
             None => None,
         };
         // Forwards nothing is lost. Backwards, keys in use would be given again, which an import repairs.
@@ -166,6 +168,14 @@ impl Import<'_> {
         }
         Ok(Some(json!({ "arguments": self.arguments()?, "source": content, "tables": tables })))
     }
+}
+
+/// What `nextval()` of the sequence behind a column will give. `None` where there is none, it is used up, it does not count upwards, or
+/// the caller may not read it.
+fn next_key(plan: &TablePlan, column: &str) -> Result<Option<i64>> {
+    let Behind::Sequence(oid) = sequence::behind(&plan.target.to_string(), column)? else { return Ok(None) };
+    let sequence = Sequence::read(oid, plan, column)?;
+    Ok(sequence.filter(Sequence::counts_up).and_then(|s| s.next()))
 }
 
 fn digest_json(digest: &TableDigest) -> Json {

@@ -269,7 +269,7 @@ fn planned(table: &str) -> (pg_sys::Oid, TablePlan) {
         sync_key: Vec::new(),
         filter: None,
         foreign_keys: Vec::new(),
-        sequence: None,
+        sequences: Vec::new(),
         findings: Vec::new(),
     };
     (target::relation_oid(SCHEMA, table).unwrap().unwrap(), plan)

@@ -7,14 +7,14 @@ use aliaport_plan::finding::{About, Finding, NotReferring};
 use aliaport_plan::name::{clip, quote, quote_list, spell};
 use aliaport_plan::option::Options;
 use aliaport_plan::pg_type::PgType;
-use aliaport_plan::plan::ForeignKeyPlan;
+use aliaport_plan::plan::{ForeignKeyPlan, SequencePlan};
 use aliaport_sqlite::KeyEnd;
 use pgrx::pg_sys;
 
 use super::super::error::Result;
-use super::super::{finish, orphan, spi, target};
+use super::super::sequence::{self, Behind, Sequence};
+use super::super::{orphan, spi};
 use super::against::Against;
-use super::sent::Tally;
 use super::subject::Subject;
 use super::{Check, of};
 
@@ -393,61 +393,57 @@ fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
     )
 }
 
-/// A check of the sequence behind a key: none where neither side has one.
-pub fn sequence(subject: &Subject<'_>, tally: &Tally) -> Result<Option<Check>> {
-    let Some(plan) = &subject.plan.sequence else { return without_sequence(subject) };
-    let relation = subject.plan.target.to_string();
-    let Some(sequence) = finish::sequence_of(&relation, &plan.column)? else {
-        return without_sequence(subject);
-    };
-    let qualified = finish::qualified_name(sequence)?;
-    // Reading last_value is no nextval(): nothing is drawn.
-    let next = spi::rows(
-        &format!(
-            "SELECT CASE WHEN s.is_called THEN s.last_value::pg_catalog.numeric + q.seqincrement ELSE s.last_value END \
-                      BETWEEN q.seqmin AND q.seqmax, \
-                    (CASE WHEN s.is_called THEN s.last_value::pg_catalog.numeric + q.seqincrement ELSE s.last_value END)::pg_catalog.text, \
-                    q.seqincrement > 0 \
-             FROM {qualified} s, pg_catalog.pg_sequence q WHERE q.seqrelid = $1"
-        ),
-        &[sequence.into()],
-        |row| {
-            Ok((
-                row.get::<bool>(1)?.unwrap_or(false),
-                row.get::<String>(2)?.and_then(|n| n.parse::<i128>().ok()).unwrap_or(0),
-                row.get::<bool>(3)?.unwrap_or(true),
-            ))
-        },
-    )?;
-    let Some((is_within, next, is_rising)) = next.into_iter().next() else {
-        return without_sequence(subject);
-    };
-    let name = target::regclass(sequence)?;
-    let column = quote(&plan.column);
-    let of_keys = if is_rising { "max" } else { "min" };
-    let sql = format!("SELECT pg_catalog.{of_keys}({column})::pg_catalog.int8 FROM {}", subject.from);
-    let stored = spi::one::<i64>(&sql, &[])?;
-    let place = subject.plan.columns.iter().position(|c| c.target == plan.column);
-    let sent = place.and_then(|place| tally.ranges.get(place)?.as_ref()?.largest()).max(plan.high_water);
-    let is_free = if is_rising {
-        stored.max(plan.high_water).is_none_or(|used| next > i128::from(used))
-    } else {
-        stored.is_none_or(|used| next < i128::from(used))
-    };
-    let detail = match (is_free, is_within) {
-        (true, true) => format!("{name} feeds column {column}"),
-        (true, false) => format!("{name} is used up: column {column} gets no more keys from it"),
-        (false, _) => {
-            let largest = stored.map_or_else(|| "none".to_owned(), |key| key.to_string());
-            format!(
-                "{name} will give column {column} keys that are in use, or were in SQLite; {of_keys} in the target: {largest}"
-            )
+/// A check of each sequence behind a column; one that says so where SQLite gives out keys and nothing does here.
+pub fn sequences(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for plan in &subject.plan.sequences {
+        if let Behind::Sequence(oid) = sequence::behind(&subject.plan.target.to_string(), &plan.column)? {
+            checks.extend(sequence_check(against, subject, plan, oid)?);
         }
+    }
+    if checks.is_empty() {
+        checks.extend(without_sequence(subject)?);
+    }
+    Ok(checks)
+}
+
+fn sequence_check(
+    against: &Against,
+    subject: &Subject<'_>,
+    plan: &SequencePlan,
+    oid: pg_sys::Oid,
+) -> Result<Option<Check>> {
+    let Some(sequence) = Sequence::read(oid, subject.plan, &plan.column)? else { return Ok(None) };
+    let mut used = sequence::used_in_source(&against.opened.source, subject.table, subject.plan, plan)?;
+    let in_source = used.range;
+    used.extend(sequence::used_in_target(subject.plan, plan)?);
+    let extreme = |range: Option<(i64, i64)>| {
+        range.map(|(least, most)| if sequence.counts_up() { most } else { least })
+    };
+    let (name, column, next) = (sequence.shown()?, quote(&plan.column), sequence.next());
+    let is_past = |next: i64| match extreme(used.range) {
+        Some(key) if sequence.counts_up() => next > key,
+        Some(key) => next < key,
+        None => true,
+    };
+    let detail = match next {
+        Some(next) if is_past(next) && sequence.is_held(next) => format!("{name} feeds column {column}"),
+        Some(next) if is_past(next) => {
+            format!("{name} will give {next} next, which column {column} cannot hold")
+        }
+        Some(_) => {
+            let key = extreme(used.range).map_or_else(|| "none".to_owned(), |key| key.to_string());
+            format!("{name} will give column {column} keys that are in use, or were in SQLite, up to {key}")
+        }
+        None if sequence.is_readable() => {
+            format!("{name} is used up: column {column} gets no more keys from it")
+        }
+        None => format!("the caller may not read {name}, which feeds column {column}"),
     };
     Ok(Some(Check {
-        source: sent.map(|key| key.to_string()),
-        target: is_within.then(|| next.to_string()),
-        ok: is_free && is_within,
+        source: extreme(in_source).map(|key| key.to_string()),
+        target: next.map(|next| next.to_string()),
+        ok: next.is_some_and(|next| is_past(next) && sequence.is_held(next)),
         detail: Some(detail),
         ..subject.check("sequence")
     }))

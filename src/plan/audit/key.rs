@@ -401,7 +401,7 @@ mod tests {
             sync_key: Vec::new(),
             filter: None,
             foreign_keys: Vec::new(),
-            sequence: None,
+            sequences: Vec::new(),
             findings: Vec::new(),
         }
     }

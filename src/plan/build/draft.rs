@@ -39,6 +39,8 @@ pub(super) struct Draft<'a> {
     pub columns: Vec<DraftColumn<'a>>,
     /// The generated column of a full-text search: name and expression.
     pub search: Option<(String, String)>,
+    /// What the note of its CREATE TABLE says.
+    pub note: String,
     pub findings: Vec<Finding>,
 }
 
@@ -293,6 +295,7 @@ impl<'a> Drafting<'a> {
             relation,
             columns: Vec::new(),
             search: None,
+            note: String::new(),
             findings: Vec::new(),
         };
         if let Some(finding) = renamed(change, &table.name, None, &draft.target.name) {

@@ -398,7 +398,12 @@ impl OfTable<'_, '_> {
             self.draft.warn_column(code, &column, message);
         }
         let mut others: Vec<String> = Vec::new();
-        for index in self.draft.table.indexes.iter().filter(|i| i.origin == IndexOrigin::Statement) {
+        for index in &self.draft.table.indexes {
+            let what = match index.origin {
+                IndexOrigin::Statement => format!("index \"{}\"", index.name),
+                IndexOrigin::Unique => "a unique constraint".to_owned(),
+                IndexOrigin::PrimaryKey => "the primary key".to_owned(),
+            };
             for term in &index.terms {
                 let is_declared = term.column.and_then(|c| self.draft.columns.get(c)).is_some_and(|c| {
                     c.collation.as_deref().is_some_and(|c| c.eq_ignore_ascii_case(&term.collation))
@@ -407,8 +412,8 @@ impl OfTable<'_, '_> {
                     || ["BINARY", "NOCASE"].iter().any(|c| c.eq_ignore_ascii_case(&term.collation));
                 if !is_declared && !is_known {
                     others.push(format!(
-                        "collation {} of index \"{}\" of table \"{}\" is not carried over",
-                        term.collation, index.name, self.draft.table.name
+                        "collation {} of {what} of table \"{}\" is not carried over",
+                        term.collation, self.draft.table.name
                     ));
                 }
             }

@@ -46,7 +46,8 @@ impl Parts<'_, '_> {
             order.iter().enumerate().filter_map(|(place, &i)| Some((place, i, drafts.get(i)?))).collect();
         for &(place, i, draft) in ordered.iter().filter(|(_, _, d)| d.is_created()) {
             let sql = creates.get(i).cloned().unwrap_or_default();
-            steps.push(step(Action::CreateTable, draft.target.to_string(), sql, String::new(), Some(place)));
+            let note = draft.note.clone();
+            steps.push(step(Action::CreateTable, draft.target.to_string(), sql, note, Some(place)));
         }
         let existing: Vec<_> =
             ordered.iter().filter(|(_, _, d)| !d.is_created()).map(|(_, _, d)| &d.target).collect();
@@ -121,7 +122,7 @@ impl Parts<'_, '_> {
             ));
         }
         for &(place, _, draft) in &ordered {
-            if let Some(sequence) = sequence(draft) {
+            for sequence in sequences(draft) {
                 let note = match sequence.high_water {
                     Some(seq) => format!("after the largest key, and after {seq} (AUTOINCREMENT)"),
                     None => "after the largest key".to_owned(),
@@ -138,18 +139,19 @@ impl Parts<'_, '_> {
     }
 }
 
-/// The sequence to set: an identity that the import makes, or the one behind a column that is written to.
-pub(super) fn sequence(draft: &Draft<'_>) -> Option<SequencePlan> {
-    let high_water = draft.table.sequence;
+/// The sequences to set: the identity that the import makes, or those behind columns that are written to.
+pub(super) fn sequences(draft: &Draft<'_>) -> Vec<SequencePlan> {
+    let plan = |position: usize| {
+        let high_water = draft.table.sequence.filter(|_| draft.table.rowid_alias == Some(position));
+        Some(SequencePlan { column: draft.attribute(position)?.target.clone(), high_water })
+    };
     let Some(relation) = draft.relation else {
-        let column = draft.attribute(table::identity_column(draft)?)?;
-        return Some(SequencePlan { column: column.target.clone(), high_water });
+        return table::identity_column(draft).and_then(plan).into_iter().collect();
     };
     let is_fed = |name: &str| draft.columns.iter().position(|c| c.role == Role::Written && c.target == name);
     let mut fed: Vec<usize> =
         relation.columns.iter().filter(|c| c.has_sequence).filter_map(|c| is_fed(&c.name)).collect();
-    // The key first: of several sequences it is the one that must not repeat itself.
+    // The key first: its next value is the one that is shown.
     fed.sort_by_key(|i| !draft.table.primary_key.contains(i));
-    let column = draft.attribute(*fed.first()?)?;
-    Some(SequencePlan { column: column.target.clone(), high_water })
+    fed.into_iter().filter_map(plan).collect()
 }

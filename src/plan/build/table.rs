@@ -22,6 +22,7 @@ use super::request::same;
 pub(super) fn settle(draft: &mut Draft<'_>, options: &Options) -> Result<(), PlanError> {
     if draft.is_created() {
         carry_generated(draft);
+        tell_conflicts(draft);
     }
     if let Some(search) = options.search_of(&draft.table.name) {
         add_search(draft, search, options)?;
@@ -57,6 +58,43 @@ fn carry_generated(draft: &mut Draft<'_>) {
             }
         }
     }
+}
+
+/// PostgreSQL's constraints only refuse: what SQLite would do with a row instead is said.
+fn tell_conflicts(draft: &mut Draft<'_>) {
+    let mut notes = Vec::new();
+    for conflict in draft.sql.conflicts.clone() {
+        let is_left_out = |name: &String| draft.find(name).is_none_or(|i| draft.attribute(i).is_none());
+        if conflict.columns.iter().all(is_left_out) {
+            continue;
+        }
+        let clause = format!(
+            "ON CONFLICT {} of {} ({})",
+            conflict.resolution,
+            conflict.constraint,
+            conflict.columns.join(", ")
+        );
+        let what = match conflict.resolution {
+            "REPLACE" if conflict.constraint == "NOT NULL" => {
+                "where SQLite stores the default instead of NULL"
+            }
+            "REPLACE" => "where SQLite replaces the old row",
+            "IGNORE" => "where SQLite leaves the new row out",
+            "FAIL" => "where SQLite keeps what the statement has done before",
+            _ => "where SQLite rolls the transaction back",
+        };
+        let message = format!(
+            "{clause} of table \"{}\" is not carried over: PostgreSQL refuses the statement {what}",
+            draft.table.name
+        );
+        let column = match conflict.columns.as_slice() {
+            [column] => Some(column.as_str()),
+            _ => None,
+        };
+        draft.warn_about("not_carried", About::Table, column, message);
+        notes.push(format!("without {clause}"));
+    }
+    draft.note = notes.join("; ");
 }
 
 fn add_search(draft: &mut Draft<'_>, search: &SearchOption, options: &Options) -> Result<(), PlanError> {

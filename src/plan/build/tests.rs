@@ -246,7 +246,7 @@ fn an_application_schema_becomes_the_statements_of_the_manual() {
     assert_eq!(written, ["id", "work_order_id", "line_no", "amount", "done"]);
     assert_eq!(item.foreign_keys[0].label, "work_order_item.work_order_id");
     assert_eq!(item.foreign_keys[0].parent_source, "work_order");
-    assert_eq!(plan.tables[1].sequence.as_ref().unwrap().high_water, Some(41));
+    assert_eq!(plan.tables[1].sequences[0].high_water, Some(41));
     assert_eq!(
         findings(&plan),
         [(
@@ -357,7 +357,7 @@ fn rows_of_an_existing_table_go_where_its_columns_are() {
             ("Bakiye", "Bakiye", "real".to_owned())
         ]
     );
-    assert_eq!(table.sequence.as_ref().unwrap().column, "id");
+    assert_eq!(table.sequences[0].column, "id");
     // Nothing is made on a table that is there; what refers to it is.
     let sql: Vec<&str> =
         plan.steps.iter().map(|s| s.sql.as_str()).filter(|s| s.contains("public.cari")).collect();

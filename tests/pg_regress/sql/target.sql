@@ -75,6 +75,10 @@ SELECT code, message FROM regress.refusal($$SELECT aliaport_import(regress.sourc
 RESET ROLE;
 GRANT SELECT, INSERT ON cari, work_order, alembic_version TO regress_importer;
 GRANT USAGE ON TYPE status TO regress_importer;
+SET ROLE regress_importer;
+SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('target.db'), 'app')$$);
+RESET ROLE;
+GRANT UPDATE, SELECT ON ALL SEQUENCES IN SCHEMA app TO regress_importer;
 ALTER TABLE cari ENABLE ROW LEVEL SECURITY;
 CREATE POLICY low_ids ON cari TO regress_importer USING (true) WITH CHECK ("Id" < 5);
 SET ROLE regress_importer;

@@ -1,0 +1,59 @@
+//! Will the sequences of the target have keys left?
+
+use aliaport_plan::finding::Severity;
+use aliaport_plan::name::quote;
+use aliaport_plan::sequence::{Bounds, position};
+
+use super::{Observation, Subject};
+use crate::pg::error::Result;
+use crate::pg::sequence::{self, Behind, Sequence};
+
+/// Sequences that have no value past the keys of the source.
+pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {
+    let mut out = Vec::new();
+    let plan = subject.plan;
+    for of in &plan.sequences {
+        let used = sequence::used_in_source(&subject.opened.source, subject.table, plan, of)?;
+        let column = plan.columns.iter().find(|c| c.target == of.column).map(|c| c.source.clone());
+        let warn = |code, message, suggestion| Observation {
+            table: Some(plan.source.clone()),
+            column: column.clone(),
+            ..Observation::of_all(Severity::Warning, code, message, suggestion)
+        };
+        if plan.is_created {
+            // An identity column's sequence is as its column.
+            let holds = sequence::holds(plan, &of.column);
+            let (least, most) = (1, holds.1);
+            let bounds = Bounds { start: 1, least, most, increment: 1, cycles: false, holds };
+            let place = position(&bounds, &used);
+            if place.is_exhausted {
+                let name = format!("of column {}", quote(&of.column));
+                out.push(warn(
+                    "sequence_exhausted",
+                    sequence::exhausted(&of.column, &name, place.next),
+                    None,
+                ));
+            }
+            continue;
+        }
+        match sequence::behind(&plan.target.to_string(), &of.column)? {
+            Behind::Nothing => {}
+            Behind::Default(default) => {
+                let message = format!(
+                    "the sequence behind column \"{}\" of {} will not be moved past the keys, because its default is {default}",
+                    of.column, plan.target
+                );
+                out.push(warn("target_required_column", message, None));
+            }
+            Behind::Sequence(oid) => {
+                let Some(sequence) = Sequence::read(oid, plan, &of.column)? else { continue };
+                let place = sequence.place(used, sequence.columns <= 1, false);
+                if place.is_exhausted {
+                    let message = sequence::exhausted(&of.column, &sequence.name, place.next);
+                    out.push(warn("sequence_exhausted", message, sequence.remedy(plan, &of.column, &used)));
+                }
+            }
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,193 @@
+//! Can every option have an effect? One that cannot is a mistake of the caller's: SQLSTATE 22023, before anything is read.
+//!
+//! An option that asks for what is there already is no mistake: an import that is repeated every night keeps its options.
+
+use crate::catalogue::{Catalogue, Table};
+use crate::convert::NumberUnit;
+use crate::option::{ColumnOption, Options, TableOption};
+use crate::pg_type::PgType;
+use crate::target::{Past, TargetColumn};
+
+use super::draft::{Draft, DraftColumn, Role};
+use super::error::{PlanError, PlanErrorKind};
+use super::request::same;
+use crate::name::quote;
+
+/// What needs the source alone: globs that no table has, and options of tables and foreign keys that are not imported.
+pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options) -> Result<(), PlanError> {
+    let tables = || catalogue.tables.iter().map(|t| t.name.as_str());
+    // What an earlier run filled may be left out for good by the name that it had.
+    let others = || {
+        let gone = past.filled.iter().map(|t| t.source.as_str());
+        catalogue.others.iter().map(|o| o.name.as_str()).chain(gone)
+    };
+    for pattern in options.unmatched_includes(|| Box::new(tables())) {
+        return Err(without_match("include", &pattern, "the import has no tables from it", catalogue));
+    }
+    for pattern in options.unmatched_excludes(|| Box::new(tables().chain(others()))) {
+        return Err(without_match("exclude", &pattern, "nothing is left out by it", catalogue));
+    }
+    for (name, asked) in &options.tables {
+        if options.includes(name) {
+            continue;
+        }
+        // What refers to a table that is left out has to know where that is.
+        let is_parent = catalogue
+            .tables
+            .iter()
+            .any(|t| options.includes(&t.name) && t.foreign_keys.iter().any(|k| same(&k.parent, name)));
+        if let Some(key) = without_effect(asked, is_parent) {
+            return Err(left_out(&format!("tables.{name}{key}"), name));
+        }
+    }
+    if let Some(name) = options.search.keys().find(|name| !options.includes(name)) {
+        return Err(left_out(&format!("search.{name}"), name));
+    }
+    for key in options.foreign_keys.keys() {
+        let wanted = key.replace(", ", ",");
+        let child = catalogue.tables.iter().find(|t| has_key(t, &wanted));
+        if let Some(child) = child.filter(|t| !options.includes(&t.name)) {
+            return Err(left_out(&format!("foreign_keys.{key}"), &child.name));
+        }
+    }
+    let of_constraint = options.foreign_keys.iter().find(|(_, asked)| asked.on_delete.is_some());
+    if let Some((key, _)) = of_constraint.filter(|_| !options.foreign_key_constraints) {
+        return Err(error(
+            "",
+            format!(
+                "option \"foreign_keys.{key}.on_delete\" has no effect, because \"foreign_key_constraints\" is false"
+            ),
+            "Remove one of the two options.".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// What needs a table's columns with their types, and whether the table is there.
+pub(super) fn check_draft(draft: &Draft<'_>, options: &Options) -> Result<(), PlanError> {
+    let Some(asked) = options.table(&draft.table.name) else { return Ok(()) };
+    for column in draft.columns.iter().filter(|c| c.role != Role::Skipped) {
+        if let Some(asked) = asked.column(&column.column.name) {
+            check_column(draft, column, asked)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_column(draft: &Draft<'_>, column: &DraftColumn<'_>, asked: &ColumnOption) -> Result<(), PlanError> {
+    let table = &draft.table.name;
+    let option = format!("tables.{table}.columns.{}", column.column.name);
+    let there = draft.relation.and_then(|r| r.columns.iter().find(|c| c.name == column.target));
+    if let (Some(wanted), Some(there)) = (&asked.pg_type, there)
+        && !is_of_type(there, wanted)
+    {
+        let is = there.domain.clone().unwrap_or_else(|| there.pg_type.to_string());
+        return Err(error(
+            table,
+            format!(
+                "option \"{option}.type\" has no effect, because column {} of {} exists and is of type {is}",
+                quote(&column.target),
+                draft.target
+            ),
+            format!(
+                "Remove the option, or change the column first: ALTER TABLE {} ALTER COLUMN {} TYPE {wanted} USING {}::{wanted};",
+                draft.target,
+                quote(&column.target),
+                quote(&column.target)
+            ),
+        ));
+    }
+    if asked.number != NumberUnit::Auto && !reads_numbers(&column.pg_type) {
+        return Err(error(
+            table,
+            format!(
+                "option \"{option}.number\" has no effect, because the column is of type {}",
+                column.pg_type
+            ),
+            "It says what a number in a date, time or interval column counts: remove it, or give the column such a type."
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Options of a table that is skipped after all: migration bookkeeping that the target has already.
+pub(super) fn check_skipped(table: &Table, options: &Options) -> Result<(), PlanError> {
+    let name = &table.name;
+    let option =
+        match (options.table(name).and_then(|asked| without_effect(asked, true)), options.search_of(name)) {
+            (Some(key), _) => format!("tables.{name}{key}"),
+            (None, Some(_)) => format!("search.{name}"),
+            (None, None) => return Ok(()),
+        };
+    Err(error(
+        name,
+        format!(
+            "option \"{option}\" has no effect, because the table is migration bookkeeping that the target has already"
+        ),
+        "Remove the option: the target's own rows stay as they are.".to_owned(),
+    ))
+}
+
+/// The first thing that is asked for a table and means nothing where the table is not imported, as the end of its path.
+fn without_effect(asked: &TableOption, is_parent: bool) -> Option<String> {
+    if asked.filter.is_some() {
+        return Some(".where".to_owned());
+    }
+    if asked.target.is_some() && !is_parent {
+        return Some(".target".to_owned());
+    }
+    asked.columns.iter().find_map(|(column, asked)| {
+        let has_more = asked.skip || asked.pg_type.is_some() || asked.number != NumberUnit::Auto;
+        (has_more || (asked.target.is_some() && !is_parent)).then(|| format!(".columns.{column}"))
+    })
+}
+
+fn has_key(table: &Table, label: &str) -> bool {
+    table.foreign_keys.iter().any(|key| same(&super::request::label(table, key), label))
+}
+
+/// Whether a column that is there has the type that is asked for. A type that only the server knows is known by its name.
+fn is_of_type(column: &TargetColumn, wanted: &PgType) -> bool {
+    let bare = |name: &str| {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        last.replace('"', "").to_lowercase()
+    };
+    let wanted_name = bare(&wanted.to_string());
+    column.pg_type == *wanted
+        || bare(&column.pg_type.to_string()) == wanted_name
+        || column.domain.as_deref().is_some_and(|domain| bare(domain) == wanted_name)
+}
+
+/// Types whose values can be counted from a moment. The server's own spelling of a type tells those that have no variant here.
+fn reads_numbers(pg_type: &PgType) -> bool {
+    let name = pg_type.to_string();
+    ["date", "time", "interval"].iter().any(|word| name.starts_with(word)) && !name.contains("range")
+}
+
+fn without_match(option: &str, pattern: &str, what: &str, catalogue: &Catalogue) -> PlanError {
+    let some: Vec<String> = catalogue.tables.iter().take(20).map(|t| format!("\"{}\"", t.name)).collect();
+    let more = if catalogue.tables.len() > some.len() { " and more" } else { "" };
+    error(
+        "",
+        format!("option \"{option}\" has \"{pattern}\", which matches no table of the source: {what}"),
+        match some.is_empty() {
+            true => "The source has no tables.".to_owned(),
+            false => format!("The source's tables are {}{more}.", some.join(", ")),
+        },
+    )
+}
+
+fn left_out(option: &str, table: &str) -> PlanError {
+    error(
+        table,
+        format!(
+            "option \"{option}\" has no effect, because \"include\" and \"exclude\" leave SQLite table \"{table}\" out"
+        ),
+        "Remove the option, or let the table take part.".to_owned(),
+    )
+}
+
+fn error(table: &str, message: String, hint: String) -> PlanError {
+    PlanError::new(PlanErrorKind::Option, table, message, &hint)
+}

@@ -1,0 +1,182 @@
+"""What the import does not carry over, does not do, or is asked for in vain is said: clauses, triggers, options."""
+
+import json
+import sqlite3
+
+import psycopg
+import pytest
+
+
+@pytest.fixture
+def ask(connection):
+    connection.execute("CREATE SCHEMA t")
+    return lambda sql, *args: connection.execute(sql, args or None).fetchall()
+
+
+def make(files, script):
+    path = files / "source.db"
+    path.unlink(missing_ok=True)
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    connection.close()
+    path.chmod(0o644)
+    return str(path)
+
+
+def test_an_on_conflict_clause_that_vanishes_is_said(ask, files):
+    path = make(
+        files,
+        "CREATE TABLE oc (id INTEGER PRIMARY KEY ON CONFLICT REPLACE, k TEXT NOT NULL ON CONFLICT REPLACE DEFAULT 'x',"
+        " u TEXT UNIQUE ON CONFLICT IGNORE, a INT NOT NULL ON CONFLICT ABORT, b INT NULL ON CONFLICT FAIL,"
+        " UNIQUE (a, b) ON CONFLICT FAIL, CHECK (a > 0) ON CONFLICT IGNORE);"
+        "CREATE TABLE pk (a INT, b INT, PRIMARY KEY (a, b) ON CONFLICT ROLLBACK) WITHOUT ROWID;",
+    )
+    expected = {
+        "ON CONFLICT REPLACE of PRIMARY KEY (id)",
+        "ON CONFLICT REPLACE of NOT NULL (k)",
+        "ON CONFLICT IGNORE of UNIQUE (u)",
+        "ON CONFLICT FAIL of UNIQUE (a, b)",
+        "ON CONFLICT ROLLBACK of PRIMARY KEY (a, b)",
+    }
+    inspected = ask("SELECT severity, message FROM aliaport_inspect(%s, 't') WHERE code = 'not_carried'", path)
+    assert {m.split(" of table")[0] for s, m in inspected if s == "warning"} == expected
+    notes = ask("SELECT note FROM aliaport_plan(%s, 't') WHERE action = 'create_table'", path)
+    assert {part.removeprefix("without ") for (note,) in notes for part in note.split("; ")} == expected
+    details = ask("SELECT detail FROM aliaport_import(%s, 't')", path)
+    warnings = [w for (detail,) in details for w in detail["warnings"]]
+    assert {w["message"].split(" of table")[0] for w in warnings if w["code"] == "not_carried"} == expected
+
+
+def test_a_collation_of_a_constraint_that_vanishes_is_said(ask, files):
+    path = make(files, "CREATE TABLE t (a TEXT, b TEXT, PRIMARY KEY (a COLLATE RTRIM), UNIQUE (b COLLATE RTRIM))")
+    said = {m for (m,) in ask("SELECT message FROM aliaport_inspect(%s, 't') WHERE code = 'not_carried'", path)}
+    assert said == {
+        'collation RTRIM of the primary key of table "t" is not carried over',
+        'collation RTRIM of a unique constraint of table "t" is not carried over',
+    }
+
+
+TRIGGERS = """
+CREATE FUNCTION t.fires() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO t.log VALUES (TG_NAME); RETURN COALESCE(NEW, OLD); END $$;
+CREATE TABLE t.log (name text);
+CREATE TABLE t.a (id bigint PRIMARY KEY, n text);
+CREATE TRIGGER "on Insert" BEFORE INSERT ON t.a FOR EACH ROW EXECUTE FUNCTION t.fires();
+CREATE TRIGGER on_delete AFTER DELETE ON t.a FOR EACH ROW EXECUTE FUNCTION t.fires();
+CREATE TRIGGER on_update AFTER UPDATE ON t.a FOR EACH ROW EXECUTE FUNCTION t.fires();
+CREATE TRIGGER disabled BEFORE INSERT ON t.a FOR EACH ROW EXECUTE FUNCTION t.fires();
+ALTER TABLE t.a DISABLE TRIGGER disabled;
+CREATE TABLE t.b (id bigint PRIMARY KEY, n text) PARTITION BY RANGE (id);
+CREATE TABLE t.b1 PARTITION OF t.b FOR VALUES FROM (0) TO (100);
+CREATE TRIGGER in_part BEFORE INSERT ON t.b1 FOR EACH ROW EXECUTE FUNCTION t.fires();
+CREATE TABLE t.c (id bigint PRIMARY KEY, n text);
+"""
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("mode", ["create", "append", "replace", "sync"])
+def test_user_triggers_that_do_not_fire_are_named(connection, ask, files, mode, dry_run):
+    path = make(files, "".join(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO {t} VALUES (1, 'x'), (3, 'z');" for t in "abcd"))
+    connection.execute(TRIGGERS)
+    if mode != "create":
+        keys = "(50), (51)" if mode == "append" else "(1), (2)"
+        connection.execute(f"INSERT INTO t.a VALUES {keys}; INSERT INTO t.b VALUES {keys}; DELETE FROM t.log")
+    call = "SELECT table_name, detail FROM aliaport_import(%s, 't', %s, dry_run => %s, options => %s)"
+    warned = {}
+    for name, detail in ask(call, path, mode, dry_run, "{}"):
+        for warning in detail["warnings"]:
+            if warning["code"] == "triggers_off":
+                assert name not in warned
+                warned[name] = warning["message"].split('"off"): ')[1]
+    wanted = {"replace": '"on Insert", on_delete', "sync": '"on Insert", on_delete, on_update'}.get(mode, '"on Insert"')
+    assert warned == {"t.a": wanted, "t.b": "in_part"}
+    assert ask("SELECT count(*) FROM t.log") == [(0,)]
+    if not dry_run:
+        # With "on" they fire, and nothing is said.
+        connection.execute("TRUNCATE t.a, t.b, t.c, t.d")
+        rows = ask(call, path, mode, False, '{"triggers": "on"}')
+        assert not [w for _, d in rows for w in d["warnings"] if w["code"] == "triggers_off"]
+        assert ask("SELECT name, count(*) FROM t.log GROUP BY 1 ORDER BY 1") == [("in_part", 2), ("on Insert", 2)]
+
+
+SOURCE = """
+CREATE TABLE p (id INTEGER PRIMARY KEY);
+CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER, at DATETIME, s TEXT, p INTEGER REFERENCES p(id), CHECK (n < 100));
+CREATE TABLE alembic_version (version_num TEXT PRIMARY KEY);
+INSERT INTO p VALUES (1); INSERT INTO a VALUES (1, 2, '2024-01-01', 'x', 1); INSERT INTO alembic_version VALUES ('abc');
+"""
+
+# Options that can have no effect, and what names them.
+IN_VAIN = [
+    ({"include": ["zzz*"]}, 'option "include" has "zzz*"'),
+    ({"include": ["a", "b?"]}, 'option "include" has "b?"'),
+    ({"exclude": ["tmp_*"]}, 'option "exclude" has "tmp_*"'),
+    ({"exclude": ["a"], "tables": {"a": {"where": "n > 1"}}}, "tables.a.where"),
+    ({"exclude": ["a"], "tables": {"A": {"target": "b"}}}, "tables.A.target"),
+    ({"exclude": ["a"], "tables": {"a": {"columns": {"n": {"type": "text"}}}}}, "tables.a.columns.n"),
+    ({"include": ["a"], "tables": {"p": {"where": "id > 1"}}}, "tables.p.where"),
+    ({"exclude": ["a"], "search": {"a": {"columns": ["s"]}}}, "search.a"),
+    ({"exclude": ["a"], "foreign_keys": {"a.p": {"orphans": "keep"}}}, "foreign_keys.a.p"),
+    ({"foreign_key_constraints": False, "foreign_keys": {"a.p": {"on_delete": "cascade"}}}, "foreign_keys.a.p.on_delete"),
+    ({"tables": {"a": {"columns": {"n": {"number": "unix_ms"}}}}}, "tables.a.columns.n.number"),
+    ({"tables": {"a": {"columns": {"s": {"number": "julian"}}}}}, "tables.a.columns.s.number"),
+    ({"tables": {"a": {"columns": {"at": {"type": "text", "number": "unix_s"}}}}}, "tables.a.columns.at.number"),
+    ({"tables": {"a": {"columns": {"n": {"skip": True, "type": "text"}}}}}, "tables.a.columns.n.type"),
+    ({"tables": {"a": {"columns": {"n": {"skip": True, "target": "m"}}}}}, "tables.a.columns.n.target"),
+    ({"tables": {"a": {"columns": {"n": {"skip": True}, "N": {"type": "text"}}}}}, "is given twice"),
+    ({"tables": {"a": {}, "A": {}}}, "is given twice"),
+    ({"foreign_keys": {"a.p": {"orphans": "keep"}, "A.P": {"orphans": "null"}}}, "is given twice"),
+    ({"search": {"a": {"columns": ["s", "S"]}}}, 'names column "S" twice'),
+]
+
+
+def test_options_in_vain_are_refused_everywhere(connection, ask, files):
+    path = make(files, SOURCE)
+    for options, named in IN_VAIN:
+        for call in ["import", "plan", "inspect", "validate"]:
+            with pytest.raises(psycopg.errors.InvalidParameterValue) as refused:
+                ask(f"SELECT * FROM aliaport_{call}(%s, 't', options => %s)", path, json.dumps(options))
+            assert named in refused.value.diag.message_primary, (options, refused.value.diag.message_primary)
+            assert refused.value.diag.message_hint
+
+
+# Options that have one.
+WITH_EFFECT = [
+    {"include": ["*"], "exclude": ["alembic*"]},
+    {"include": ["a"], "tables": {"p": {"target": "t.parent", "columns": {"id": {"target": "key"}}}}},
+    {"tables": {"a": {"columns": {"at": {"number": "unix_ms"}, "n": {"type": "numeric"}, "s": {"skip": True}}}}},
+    {"tables": {"a": {"columns": {"n": {"number": "auto"}, "s": {"skip": False}}}}},
+    {"tables": {"a": {"columns": {"n": {"type": "timestamptz", "number": "unix_s"}}}}},
+    {"tables": {"a": {"columns": {"n": {"type": "date", "number": "unix_s"}}}}},
+    {"foreign_keys": {"a.p": {"orphans": "keep", "on_delete": "cascade"}}},
+]
+
+
+def test_options_with_an_effect_are_taken_again_and_again(connection, ask, files):
+    path = make(files, SOURCE)
+    for options in WITH_EFFECT:
+        connection.execute("DROP SCHEMA t CASCADE; CREATE SCHEMA t; CREATE TABLE t.parent (key bigint PRIMARY KEY); INSERT INTO t.parent VALUES (1)")
+        # The first night makes the tables, the second one finds them.
+        for mode in ["create", "sync", "replace"]:
+            ask("SELECT 1 FROM aliaport_import(%s, 't', %s, options => %s)", path, mode, json.dumps(options))
+        ask("SELECT 1 FROM aliaport_validate(%s, 't', %s)", path, json.dumps(options))
+
+
+def test_a_type_for_a_column_that_is_there_is_refused_and_the_hint_works(connection, ask, files):
+    path = make(files, SOURCE)
+    connection.execute("CREATE DOMAIN t.short AS varchar(5); CREATE TABLE t.a (id bigint PRIMARY KEY, n integer, at timestamp, s t.short, p bigint)")
+    options = json.dumps({"exclude": ["p", "alembic*"], "tables": {"a": {"columns": {"n": {"type": "numeric(9,2)"}, "s": {"type": "t.short"}}}}})
+    call = "SELECT 1 FROM aliaport_import(%s, 't', options => %s)"
+    with pytest.raises(psycopg.errors.InvalidParameterValue) as refused:
+        ask(call, path, options)
+    assert "exists and is of type integer" in refused.value.diag.message_primary
+    statement = refused.value.diag.message_hint.partition("first: ")[2]
+    connection.execute(statement)
+    ask(call, path, options)
+
+
+def test_bookkeeping_that_is_kept_takes_no_options(connection, ask, files):
+    path = make(files, SOURCE)
+    connection.execute("CREATE TABLE t.alembic_version (version_num text); INSERT INTO t.alembic_version VALUES ('new')")
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="tables.alembic_version.where"):
+        ask("SELECT * FROM aliaport_import(%s, 't', options => %s)", path, '{"tables": {"alembic_version": {"where": "true"}}}')
