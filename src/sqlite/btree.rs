@@ -406,6 +406,21 @@ mod tests {
         }
     }
 
+    /// Of a ninth byte SQLite takes seven bits for the size of a record, and eight everywhere else.
+    #[test]
+    fn a_size_of_nine_bytes_is_for_sqlite() {
+        let format = Format::new(512, 0).unwrap();
+        let mut bytes = vec![0; 512];
+        (bytes[0], bytes[4], bytes[9]) = (13, 1, 100);
+        let Ok(Page::Leaf(leaf)) = page(&bytes, 2, true, &format) else { panic!("no leaf") };
+        for (length, is_read) in [(1, true), (8, true), (9, false)] {
+            bytes[100..100 + length].fill(0x80);
+            bytes[99 + length] = 3;
+            let record = cell(&bytes, &leaf, 0, &format).map(|cell| cell.local.len());
+            assert_eq!(record, if is_read { Ok(3) } else { Err(Odd) }, "{length}");
+        }
+    }
+
     #[test]
     fn varints_are_those_of_the_format() {
         assert_eq!(varint(&[0x7f], 0), Ok((127, 1)));
