@@ -21,11 +21,11 @@ pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options
         let gone = past.filled.iter().map(|t| t.source.as_str());
         catalogue.others.iter().map(|o| o.name.as_str()).chain(gone)
     };
-    for pattern in options.unmatched_includes(|| Box::new(tables())) {
-        return Err(without_match("include", &pattern, "the import has no tables from it", catalogue));
+    if let Some(pattern) = options.unmatched_includes(|| Box::new(tables())).first() {
+        return Err(without_match("include", pattern, "the import has no tables from it", catalogue));
     }
-    for pattern in options.unmatched_excludes(|| Box::new(tables().chain(others()))) {
-        return Err(without_match("exclude", &pattern, "nothing is left out by it", catalogue));
+    if let Some(pattern) = options.unmatched_excludes(|| Box::new(tables().chain(others()))).first() {
+        return Err(without_match("exclude", pattern, "nothing is left out by it", catalogue));
     }
     for (name, asked) in &options.tables {
         if options.includes(name) {
