@@ -48,6 +48,9 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/sqlite/shm.rs",
     "src/sqlite/sink.rs",
     "src/sqlite/source.rs",
+    "src/sqlite/stand_in.rs",
+    "src/sqlite/tests/folder.rs",
+    "src/sqlite/tests/locks.rs",
     "src/sqlite/vfs.rs",
 ];
 

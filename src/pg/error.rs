@@ -183,6 +183,14 @@ impl From<SourceError> for Error {
             K::InvalidName => {
                 (C::ERRCODE_INVALID_NAME, "Leave the table out with options.exclude, or rename it in SQLite.")
             }
+            K::NotAvailable => (
+                C::ERRCODE_UNDEFINED_FUNCTION,
+                "Leave the column that calls the function out with options.tables.<table>.columns.<column>.skip, or the table with options.exclude.",
+            ),
+            K::NotUnderstood => (
+                C::ERRCODE_BAD_COPY_FILE_FORMAT,
+                "Open the file with the sqlite3 program and read the table there, or leave it out with options.exclude.",
+            ),
             K::Unexpected => {
                 (C::ERRCODE_INTERNAL_ERROR, "This is a bug in aliaport_import; nothing was imported.")
             }

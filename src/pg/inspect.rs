@@ -25,6 +25,7 @@ use aliaport_plan::finding::{Finding, Severity};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
+use aliaport_sqlite::Uncomputable;
 
 use super::error::{Result, unexpected};
 use super::{past, planning};
@@ -76,8 +77,9 @@ pub fn inspect(
     mode: Mode,
     options: &serde_json::Value,
 ) -> Result<Vec<Observation>> {
-    let opened = planning::open(path, options)?;
+    let mut opened = planning::open(path, options)?;
     let mut out = integrity::observe(&opened.source)?;
+    out.extend(leave_uncomputable_out(&mut opened)?);
     let mut profiles = Profiles::new();
     for table in &opened.catalogue.tables {
         if build::needs_profile(table, &opened.options) {
@@ -104,6 +106,32 @@ pub fn inspect(
     out.extend(server::observe(&audited, &seen)?);
     opened.source.verify_unchanged()?;
     out.sort_by_key(|o| std::cmp::Reverse(o.severity));
+    Ok(out)
+}
+
+/// Generated columns that no import can read; the rest of the inspection leaves them out, as the import has to.
+fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observation>> {
+    let mut out = Vec::new();
+    for Uncomputable { table, column, reason } in opened.source.uncomputable(&opened.catalogue)? {
+        let options = &mut opened.options;
+        if !options.includes(&table) || options.column(&table, &column).is_some_and(|c| c.skip) {
+            continue;
+        }
+        options.leave_out(&table, &column);
+        out.push(Observation {
+            table: Some(table.clone()),
+            column: Some(column.clone()),
+            ..Observation::of_all(
+                Severity::Error,
+                "not_carried",
+                format!("generated column \"{column}\" cannot be computed: {}", reason.trim_end_matches('.')),
+                Some(format!(
+                    "-- leave the column out with options => '{}', or make it STORED in SQLite",
+                    planning::skipping(&table, &column).replace('\'', "''")
+                )),
+            )
+        });
+    }
     Ok(out)
 }
 

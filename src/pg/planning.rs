@@ -9,7 +9,7 @@ use aliaport_plan::option::{Options, nearest};
 use aliaport_plan::plan::{Action, Plan};
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
-use aliaport_sqlite::{OpenOptions, Source};
+use aliaport_sqlite::{OpenOptions, Source, Uncomputable};
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
@@ -83,6 +83,7 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     }
     let target = target(&catalogue, &options, schema, mode)?;
     let mut plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
+    refuse_uncomputable(&source, &catalogue, &plan)?;
     past::settle(&mut plan)?;
     if let Some((finding, remedy)) = locks::warning(&plan)?
         && let Some(first) = plan.steps.iter_mut().find(|step| step.action == Action::CreateTable)
@@ -91,6 +92,31 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
         first.note = format!("{}{before}{}: {remedy}", first.note, finding.message);
     }
     Ok(Planned { source, catalogue, plan, options })
+}
+
+/// Refuses a plan that reads a generated column whose value is nowhere: SQLite computes it at each read, by a function that is not here.
+fn refuse_uncomputable(source: &Source, catalogue: &Catalogue, plan: &Plan) -> Result<()> {
+    for Uncomputable { table, column, reason } in source.uncomputable(catalogue)? {
+        let is_read =
+            plan.tables.iter().any(|t| t.source == table && t.columns.iter().any(|c| c.source == column));
+        if is_read {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION,
+                format!("generated column \"{column}\" of SQLite table \"{table}\" cannot be computed"),
+            )
+            .detail(reason)
+            .hint(format!(
+                "Leave the column out with options => '{}', or make it STORED in SQLite.",
+                skipping(&table, &column).replace('\'', "''")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The options that leave a column out, as they are written.
+pub fn skipping(table: &str, column: &str) -> String {
+    serde_json::json!({ "tables": { table: { "columns": { column: { "skip": true } } } } }).to_string()
 }
 
 /// The mode's word, checked.

@@ -18,6 +18,7 @@ use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::convert::Zone;
 use aliaport_plan::option::{Options, Orphans};
 use aliaport_plan::plan::{Action, Plan, SequencePlan, Step, TablePlan};
+use aliaport_plan::sequence::Used;
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 
@@ -139,6 +140,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         shrunk: Vec::new(),
         current: None,
         fed: Vec::new(),
+        keys_in_source: BTreeMap::new(),
         content: None,
         is_unchanged: false,
     };
@@ -189,6 +191,8 @@ struct Import<'a> {
     shrunk: Vec<pg_sys::Oid>,
     /// What feeds the columns that have a sequence: table, sequence, and what was found. Empty until it is asked for.
     fed: Vec<(usize, &'a SequencePlan, Behind)>,
+    /// The keys that the source had in such columns when it was let go of, by table number and column.
+    keys_in_source: BTreeMap<(usize, String), Used>,
     /// The digest of the source's pages, where the run can be compared with others.
     content: Option<String>,
     /// There is nothing to do.
@@ -228,7 +232,8 @@ impl<'a> Import<'a> {
         }
         self.require_sequences()?;
         self.tell_silent_triggers()?;
-        for step in &self.plan.steps {
+        for (number, step) in self.plan.steps.iter().enumerate() {
+            self.let_go_of_source(self.plan.steps.get(number..).unwrap_or_default())?;
             self.current = step.table;
             self.step(step)?;
         }
@@ -239,6 +244,27 @@ impl<'a> Import<'a> {
         }
         self.look_again()?;
         Ok(self.source.verify_unchanged()?)
+    }
+
+    /// Gives the source's locks back when none of the steps to come can need a row of it: indexes and foreign keys take longest. Where a
+    /// policy may still set rows aside, their originals are read again, from the same snapshot.
+    fn let_go_of_source(&mut self, steps: &[Step]) -> Result<()> {
+        // A key of a row in a stage can be there already, and the error says which row that is.
+        let is_needed = steps.iter().any(|s| s.action == Action::Load)
+            || (!self.orphans_are_settled && (!self.staged.is_empty() || self.may_set_aside()));
+        if is_needed || self.source.has_ended() {
+            return Ok(());
+        }
+        self.remember_keys()?;
+        Ok(self.source.end_snapshot()?)
+    }
+
+    fn may_set_aside(&self) -> bool {
+        let sets_aside = |policy| matches!(policy, Orphans::Reject | Orphans::Null);
+        self.request.on_error != OnError::Abort
+            || self.plan.tables.iter().any(|table| {
+                table.foreign_keys.iter().any(|key| sets_aside(key.orphans.unwrap_or(self.request.orphans)))
+            })
     }
 
     /// What a dry run says instead of raising: the tables that were reached, and what stopped it. Nothing may be asked of the

@@ -318,6 +318,15 @@ impl Options {
         lookup(&self.tables, name)
     }
 
+    /// Leaves a column out, whatever else is asked for it.
+    pub fn leave_out(&mut self, table: &str, column: &str) {
+        fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, name: &str) -> &'m mut V {
+            let known = map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
+            map.entry(known.unwrap_or_else(|| name.to_owned())).or_default()
+        }
+        entry(&mut entry(&mut self.tables, table).columns, column).skip = true;
+    }
+
     /// What is asked for a column.
     #[must_use]
     pub fn column(&self, table: &str, column: &str) -> Option<&ColumnOption> {

@@ -19,7 +19,7 @@ impl Source {
     pub fn count_rows(&self, table: &str) -> Result<u64, SourceError> {
         let sql = format!("SELECT count(*) FROM main.{} NOT INDEXED", quoted(self, table)?);
         let mut statement = match Statement::prepare(self, &sql) {
-            Err(error) if *error.kind() == SourceErrorKind::Unexpected && !self.has_table(table) => {
+            Err(error) if *error.kind() == SourceErrorKind::NotUnderstood && !self.has_table(table) => {
                 let message = format!("SQLite table \"{table}\" does not exist");
                 return Err(SourceError::with_message(SourceErrorKind::InvalidName, self.path(), message));
             }

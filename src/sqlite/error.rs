@@ -39,7 +39,11 @@ pub enum SourceErrorKind {
     InvalidName,
     /// The `where` filter is not an expression that SQLite can evaluate here.
     InvalidFilter,
-    /// Anything else; the detail has SQLite's own words.
+    /// The schema needs a function that only the application has, or one that must not be called.
+    NotAvailable,
+    /// SQLite does not take a statement on a table as the schema declares it.
+    NotUnderstood,
+    /// What no file can cause: the detail has SQLite's own words.
     Unexpected,
 }
 
@@ -82,6 +86,17 @@ impl SourceError {
         self.0.kind = kind;
         self.0.message = None;
         self
+    }
+
+    /// The same facts under another primary message.
+    pub(crate) fn with_primary(mut self, message: String) -> Self {
+        self.0.message = Some(message);
+        self
+    }
+
+    /// It can be the fault of an expression in the statement.
+    pub(crate) fn may_come_from_sql(&self) -> bool {
+        matches!(self.0.kind, SourceErrorKind::NotAvailable | SourceErrorKind::NotUnderstood)
     }
 
     /// Says who holds the lock, where that is known and it is one that is in the way.
@@ -229,6 +244,12 @@ impl fmt::Display for SourceError {
                 write!(f, "SQLite file \"{path}\" has a name that is not valid text")
             }
             SourceErrorKind::InvalidFilter => write!(f, "filter is not a valid SQLite expression"),
+            SourceErrorKind::NotAvailable => {
+                write!(f, "SQLite file \"{path}\" needs a function that only its application has")
+            }
+            SourceErrorKind::NotUnderstood => {
+                write!(f, "SQLite does not understand the schema of file \"{path}\"")
+            }
             SourceErrorKind::Unexpected => write!(f, "unexpected error of SQLite file \"{path}\""),
         }
     }
@@ -245,18 +266,24 @@ fn write_os_error(f: &mut fmt::Formatter<'_>, os_error: Option<i32>) -> fmt::Res
 }
 
 /// The kind behind an extended result code (<https://sqlite.org/rescode.html>).
+///
+/// Every primary code is named: what a file can cause must not be taken for a bug of ours.
 fn kind_of(code: c_int, message: &str, os_error: i32) -> SourceErrorKind {
     match code & 0xff {
-        ffi::SQLITE_NOTADB => SourceErrorKind::NotADatabase,
+        // FORMAT is not used by SQLite any more, and meant this.
+        ffi::SQLITE_NOTADB | ffi::SQLITE_FORMAT => SourceErrorKind::NotADatabase,
         ffi::SQLITE_CORRUPT => SourceErrorKind::Damaged,
         ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => SourceErrorKind::Locked,
+        // The schema changed again and again while the statement was compiled.
+        ffi::SQLITE_SCHEMA => SourceErrorKind::ChangedDuringRead,
         ffi::SQLITE_READONLY => match code {
             ffi::SQLITE_READONLY_ROLLBACK => SourceErrorKind::HotJournal,
             // A writer is about to set up the -shm, or died while it did; another writer will repair it.
             ffi::SQLITE_READONLY_RECOVERY | ffi::SQLITE_READONLY_CANTINIT => SourceErrorKind::Locked,
-            _ => SourceErrorKind::Unexpected,
+            // Something beside the file asks for a write, which there never is.
+            _ => SourceErrorKind::HotJournal,
         },
-        ffi::SQLITE_INTERRUPT => SourceErrorKind::Interrupted,
+        ffi::SQLITE_INTERRUPT | ffi::SQLITE_ABORT => SourceErrorKind::Interrupted,
         ffi::SQLITE_PERM => SourceErrorKind::PermissionDenied,
         // EPERM and EACCES have these numbers on every system that PostgreSQL runs on.
         ffi::SQLITE_CANTOPEN if matches!(os_error, 1 | 13) => SourceErrorKind::PermissionDenied,
@@ -267,10 +294,22 @@ fn kind_of(code: c_int, message: &str, os_error: i32) -> SourceErrorKind {
             ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_SHORT_READ => SourceErrorKind::Damaged,
             _ => SourceErrorKind::ReadFailed,
         },
+        ffi::SQLITE_NOLFS => SourceErrorKind::ReadFailed,
         ffi::SQLITE_NOMEM => SourceErrorKind::OutOfMemory,
+        // No temporary file is made: it is memory that is full.
+        ffi::SQLITE_FULL => SourceErrorKind::OutOfMemory,
         ffi::SQLITE_TOOBIG => SourceErrorKind::TooBig,
+        ffi::SQLITE_AUTH => SourceErrorKind::NotAvailable,
         // A header with a schema format of the future; SQLite has no code for it.
         ffi::SQLITE_ERROR if message == "unsupported file format" => SourceErrorKind::Damaged,
+        // A statement of ours that does not compile or fails does so because of what the schema says.
+        ffi::SQLITE_ERROR
+        | ffi::SQLITE_CONSTRAINT
+        | ffi::SQLITE_MISMATCH
+        | ffi::SQLITE_RANGE
+        | ffi::SQLITE_NOTFOUND
+        | ffi::SQLITE_EMPTY => SourceErrorKind::NotUnderstood,
+        // INTERNAL, MISUSE, NOTICE, WARNING, ROW, DONE, and what SQLite may invent.
         _ => SourceErrorKind::Unexpected,
     }
 }

@@ -5,6 +5,8 @@
 //! functions that SQLite marks as harmless, and an authorizer refuses every action, PRAGMA and function that is not
 //! listed here.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
@@ -19,7 +21,17 @@ pub(crate) fn harden(connection: &mut Connection) -> rusqlite::Result<()> {
         connection.set_limit(*limit, *value)?;
     }
     connection.execute_batch(SETTINGS)?;
-    connection.authorizer(Some(|context: AuthContext<'_>| authorize(context.action)))
+    admit(connection, BTreeSet::new())
+}
+
+/// Lets these functions be called too, named in lower case.
+pub(crate) fn admit(connection: &mut Connection, functions: BTreeSet<String>) -> rusqlite::Result<()> {
+    connection.authorizer(Some(move |context: AuthContext<'_>| authorize(context.action, &functions)))
+}
+
+/// Whether a function, named in any case, is one of those that may be called in any file.
+pub(crate) fn is_known_function(name: &str) -> bool {
+    FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 const SWITCHES: &[(DbConfig, bool)] = &[
@@ -54,7 +66,7 @@ const SETTINGS: &str = "
     PRAGMA temp_store = MEMORY;
 ";
 
-fn authorize(action: AuthAction<'_>) -> Authorization {
+fn authorize(action: AuthAction<'_>, more: &BTreeSet<String>) -> Authorization {
     let is_allowed = match action {
         AuthAction::Select
         | AuthAction::Read { .. }
@@ -63,7 +75,7 @@ fn authorize(action: AuthAction<'_>) -> Authorization {
             name.eq_ignore_ascii_case(pragma_name) && *takes_value == pragma_value.is_some()
         }),
         AuthAction::Function { function_name } => {
-            FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(function_name))
+            is_known_function(function_name) || more.contains(&function_name.to_ascii_lowercase())
         }
         _ => false,
     };

@@ -31,6 +31,7 @@ mod shadow;
 mod shm;
 mod sink;
 mod source;
+mod stand_in;
 mod state;
 mod token;
 mod utf16;
@@ -44,6 +45,7 @@ pub use orphan::KeyEnd;
 pub use reference::Reference;
 pub use rows::RowReader;
 pub use source::{OpenOptions, Source};
+pub use stand_in::Uncomputable;
 
 #[cfg(test)]
 mod tests;

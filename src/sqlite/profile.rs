@@ -15,7 +15,7 @@ pub(crate) fn profile(source: &Source, table: &Table) -> Result<TableProfile, So
         let is_stored =
             |i: &usize| table.columns.get(*i).is_some_and(|column| column.generated != Generated::Virtual);
         let stored: Vec<usize> = all.iter().copied().filter(is_stored).collect();
-        if *error.kind() == SourceErrorKind::Unexpected && stored.len() < all.len() {
+        if *error.kind() == SourceErrorKind::NotAvailable && stored.len() < all.len() {
             profile_columns(source, table, &stored)
         } else {
             Err(error)

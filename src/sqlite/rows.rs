@@ -313,7 +313,7 @@ impl<'s> RowReader<'s> {
         match Statement::prepare_rows(source, &sql) {
             Ok(statement) => Ok(Self { statement, rowid, width: columns.len(), has_filter: true }),
             // Without the filter it works: it is the filter.
-            Err(error) if plain.is_ok() && *error.kind() == SourceErrorKind::Unexpected => {
+            Err(error) if plain.is_ok() && error.may_come_from_sql() => {
                 Err(error.into_kind(SourceErrorKind::InvalidFilter))
             }
             Err(error) => Err(error),
@@ -327,10 +327,12 @@ impl<'s> RowReader<'s> {
     /// after an error.
     #[allow(clippy::should_implement_trait)] // an iterator cannot lend
     pub fn next(&mut self) -> Result<Option<Row<'_>>, SourceError> {
-        let has_row = self.statement.step().map_err(|error| match error.kind() {
+        let has_row = self.statement.step().map_err(|error| match error {
             // A function of the filter failed on this row.
-            SourceErrorKind::Unexpected if self.has_filter => error.into_kind(SourceErrorKind::InvalidFilter),
-            _ => error,
+            error if self.has_filter && error.may_come_from_sql() => {
+                error.into_kind(SourceErrorKind::InvalidFilter)
+            }
+            error => error,
         })?;
         if !has_row {
             return Ok(None);

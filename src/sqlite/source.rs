@@ -1,7 +1,7 @@
 //! One SQLite file, opened for reading, hardened, in one read transaction from open to drop.
 #![allow(unsafe_code)] // opening with all that SQLite knows of a failure, and what rusqlite does not wrap
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_int};
 use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::error::{SourceError, SourceErrorKind};
 use crate::harden::harden;
 use crate::interrupt::Interrupt;
 use crate::location::Location;
-use crate::rows::{RowReader, Statement};
+use crate::rows::{RowReader, Statement, quoted};
+use crate::stand_in::{self, Leniency, Stub};
 use crate::state::FileState;
 use crate::{catalogue, profile, vfs};
 
@@ -34,6 +35,10 @@ pub struct OpenOptions {
 /// It can move to another thread, but is used by one at a time.
 pub struct Source {
     connection: Connection,
+    /// The size, where the snapshot has ended.
+    ended: Option<u64>,
+    /// What functions of the connection look at.
+    leniency: Leniency,
     /// After the connection, which looks names up in its folder until it is closed.
     location: Arc<Location>,
     /// The files as they were before the snapshot, where no lock protects it.
@@ -123,6 +128,8 @@ impl Source {
         let connection = connect(path, uri).map_err(Failure::of)?;
         let mut source = Source {
             connection,
+            ended: None,
+            leniency: Leniency::default(),
             location: Arc::clone(location),
             witness: None,
             fingerprint: String::new(),
@@ -168,6 +175,7 @@ impl Source {
         Statement::prepare(self, "BEGIN")?.step()?;
         // The first read takes the lock and, in WAL mode, the snapshot.
         Statement::prepare(self, "SELECT 1 FROM sqlite_schema LIMIT 1")?.step()?;
+        self.stand_in_for_functions()?;
         let mut mode = Statement::prepare(self, "PRAGMA journal_mode")?;
         mode.step()?;
         Ok(mode.text(0).is_some_and(|mode| mode.eq_ignore_ascii_case("wal")))
@@ -194,6 +202,7 @@ impl Source {
     /// # Errors
     /// `InvalidName` for a column that is not there; else what reading can meet.
     pub fn rows(&self, table: &Table, columns: &[usize]) -> Result<RowReader<'_>, SourceError> {
+        self.require_computable(table, columns)?;
         RowReader::open(self, table, columns, None)
     }
 
@@ -207,12 +216,16 @@ impl Source {
         columns: &[usize],
         filter: Option<&str>,
     ) -> Result<RowReader<'_>, SourceError> {
+        self.require_computable(table, columns)?;
         RowReader::open(self, table, columns, filter)
     }
 
     /// The size of the database in this snapshot, in bytes; 0 where SQLite cannot tell.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
+        if let Some(bytes) = self.ended {
+            return bytes;
+        }
         let number =
             |pragma| self.number(pragma).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
         number("PRAGMA page_count").saturating_mul(number("PRAGMA page_size"))
@@ -245,6 +258,29 @@ impl Source {
         }
     }
 
+    /// Makes sure, as [`Source::verify_unchanged`] does, and gives every lock back: nothing can be read any more. Size and fingerprint stay.
+    ///
+    /// # Errors
+    /// `ChangedDuringRead`.
+    pub fn end_snapshot(&mut self) -> Result<(), SourceError> {
+        self.verify_unchanged()?;
+        let bytes = self.size_bytes();
+        // One to nothing takes its place.
+        let nothing =
+            Connection::open_in_memory().map_err(|error| SourceError::from_rusqlite(self.path(), &error))?;
+        finalize_all(self.handle());
+        drop(std::mem::replace(&mut self.connection, nothing));
+        self.ended = Some(bytes);
+        self.witness = None;
+        Ok(())
+    }
+
+    /// Whether the snapshot has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// SQLite's own check of the whole file: up to `max` messages, none where all is well.
     ///
     /// # Errors
@@ -254,7 +290,33 @@ impl Source {
         Statement::prepare(self, "PRAGMA main.integrity_check(1)")?;
         // It would call an index out of order that the application has in an order of its own.
         let pragma = if self.has_stand_in_collation()? { "quick_check" } else { "integrity_check" };
-        self.check(pragma, max)
+        match self.check(pragma, None, max) {
+            Err(error) if *error.kind() == SourceErrorKind::NotAvailable => self.check_the_rest(max),
+            checked => checked,
+        }
+    }
+
+    /// What can be checked where a generated column or an index calls what is not there: the whole file without its indexes, and with
+    /// them the tables that do not call it. (In a file that cannot be written to, SQLite does not even keep CHECKs in mind.)
+    fn check_the_rest(&self, max: usize) -> Result<Vec<String>, SourceError> {
+        let mut messages = self.leniently(Stub::Null, || self.check("quick_check", None, max))?;
+        // What is only said of what a function gives is nothing to say.
+        let others = self.leniently(Stub::EmptyText, || self.check("quick_check", None, max))?;
+        messages.retain(|message| others.contains(message));
+        for table in self.catalogue()?.tables {
+            match self.check("integrity_check", Some(&table.name), max) {
+                Ok(more) => {
+                    for message in more {
+                        if messages.len() < max && !messages.contains(&message) {
+                            messages.push(message);
+                        }
+                    }
+                }
+                Err(error) if *error.kind() == SourceErrorKind::NotAvailable => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(messages)
     }
 
     /// The same without comparing indexes with their tables, which takes by far the longest; no index is read by an import.
@@ -262,12 +324,19 @@ impl Source {
     /// # Errors
     /// What reading can meet.
     pub fn quick_check(&self, max: usize) -> Result<Vec<String>, SourceError> {
-        self.check("quick_check", max)
+        match self.check("quick_check", None, max) {
+            Err(error) if *error.kind() == SourceErrorKind::NotAvailable => self.check_the_rest(max),
+            checked => checked,
+        }
     }
 
-    fn check(&self, pragma: &str, max: usize) -> Result<Vec<String>, SourceError> {
-        let max = max.clamp(1, 10_000);
-        let mut statement = Statement::prepare(self, &format!("PRAGMA main.{pragma}({max})"))?;
+    /// Of the whole file, or of one table.
+    fn check(&self, pragma: &str, table: Option<&str>, max: usize) -> Result<Vec<String>, SourceError> {
+        let what = match table {
+            Some(table) => quoted(self, table)?,
+            None => max.clamp(1, 10_000).to_string(),
+        };
+        let mut statement = Statement::prepare(self, &format!("PRAGMA main.{pragma}({what})"))?;
         let mut messages = Vec::new();
         while statement.step()? {
             if let Some(message) = statement.text(0)
@@ -306,6 +375,14 @@ impl Source {
     /// that it stays like that.
     pub(crate) fn is_all_in_file(&self) -> bool {
         self.is_all_in_file
+    }
+
+    pub(crate) fn leniency(&self) -> &Leniency {
+        &self.leniency
+    }
+
+    pub(crate) fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -352,6 +429,7 @@ impl Source {
             SourceErrorKind::Damaged
                 | SourceErrorKind::NotADatabase
                 | SourceErrorKind::ReadFailed
+                | SourceErrorKind::NotUnderstood
                 | SourceErrorKind::Unexpected
         );
         if may_come_from_a_change && self.verify_unchanged().is_err() {
@@ -365,16 +443,20 @@ impl Drop for Source {
     fn drop(&mut self) {
         // A PostgreSQL backend that is terminated runs no Drop on its stack: a reader can be left over there, and
         // closing the connection would fail because of it.
-        // SAFETY: readers borrow the source, so none of them is in use any more.
-        unsafe {
-            let db = self.connection.handle();
-            loop {
-                let left_over = ffi::sqlite3_next_stmt(db, ptr::null_mut());
-                if left_over.is_null() {
-                    break;
-                }
-                ffi::sqlite3_finalize(left_over);
+        finalize_all(self.handle());
+    }
+}
+
+/// Ends the statements of a connection that is about to be closed.
+fn finalize_all(db: *mut ffi::sqlite3) {
+    // SAFETY: readers borrow the source, which its owner has for itself now, so none of them is in use any more.
+    unsafe {
+        loop {
+            let left_over = ffi::sqlite3_next_stmt(db, ptr::null_mut());
+            if left_over.is_null() {
+                break;
             }
+            ffi::sqlite3_finalize(left_over);
         }
     }
 }
@@ -427,7 +509,7 @@ fn connect(path: &Path, uri: &CStr) -> Result<Connection, SourceError> {
     unsafe {
         // Virtual tables are not read, so a hostile one cannot get at the code of its module either.
         ffi::sqlite3_drop_modules(db, ptr::null_mut());
-        ffi::sqlite3_collation_needed(db, ptr::null_mut(), Some(stand_in_collation));
+        ffi::sqlite3_collation_needed(db, ptr::null_mut(), Some(stand_in::collation));
         Connection::from_handle_owned(db).map_err(|error| SourceError::from_rusqlite(path, &error))
     }
 }
@@ -451,42 +533,6 @@ unsafe fn error_of(path: &Path, db: *mut ffi::sqlite3, code: c_int) -> SourceErr
         };
         SourceError::from_sqlite(path, code, &message, ffi::sqlite3_system_errno(db))
     }
-}
-
-/// Stands in for a collation that only the application has (`LOCALIZED` of Android, ...): compares bytes. A scan never
-/// compares, but SQLite wants to know the collation of every key of a table without rowid.
-unsafe extern "C" fn stand_in_collation(
-    _context: *mut c_void,
-    db: *mut ffi::sqlite3,
-    _encoding: c_int,
-    name: *const std::ffi::c_char,
-) {
-    // SAFETY: SQLite's own arguments. Failing, SQLite reports the collation as missing.
-    unsafe {
-        ffi::sqlite3_create_collation_v2(
-            db,
-            name,
-            ffi::SQLITE_UTF8,
-            ptr::null_mut(),
-            Some(compare_bytes),
-            None,
-        );
-    }
-}
-
-unsafe extern "C" fn compare_bytes(
-    _context: *mut c_void,
-    left_length: c_int,
-    left: *const c_void,
-    right_length: c_int,
-    right: *const c_void,
-) -> c_int {
-    let bytes = |start: *const c_void, length: c_int| match usize::try_from(length) {
-        // SAFETY: SQLite's texts with their lengths in bytes.
-        Ok(length) if length > 0 => unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) },
-        _ => &[],
-    };
-    bytes(left, left_length).cmp(bytes(right, right_length)) as c_int
 }
 
 /// `file:` with every byte escaped that means something in a URI, so that any name can be opened.

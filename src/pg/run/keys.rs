@@ -154,10 +154,25 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// Keeps in mind which keys the source has, for when it cannot be asked any more.
+    pub(super) fn remember_keys(&mut self) -> Result<()> {
+        for (index, plan) in self.plan.tables.iter().enumerate() {
+            for sequence in &plan.sequences {
+                let subject = self.subject(index)?;
+                let used = sequence::used_in_source(self.source, subject.table, subject.plan, sequence)?;
+                self.keys_in_source.insert((index, sequence.column.clone()), used);
+            }
+        }
+        Ok(())
+    }
+
     /// The keys in use in one column.
     fn used_by(&self, index: usize, sequence: &SequencePlan) -> Result<Used> {
         let subject = self.subject(index)?;
-        let mut used = sequence::used_in_source(self.source, subject.table, subject.plan, sequence)?;
+        let mut used = match self.keys_in_source.get(&(index, sequence.column.clone())) {
+            Some(used) => *used,
+            None => sequence::used_in_source(self.source, subject.table, subject.plan, sequence)?,
+        };
         // What a table that the run made holds, came from the source.
         if !subject.plan.is_created {
             used.extend(sequence::used_in_target(subject.plan, sequence)?);

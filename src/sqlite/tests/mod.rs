@@ -14,6 +14,7 @@ mod orphan;
 mod pages;
 mod reference;
 mod rows;
+mod schema;
 mod snapshot;
 mod untouched;
 mod wal;
