@@ -136,11 +136,20 @@ impl UniqueIndex {
     /// What is the matter with rows that stand in the way of this key.
     fn kind(&self) -> Kind {
         Kind {
-            column: self.unique.terms.join(", "),
+            column: self.unique.terms.iter().map(|t| plain(t)).collect::<Vec<_>>().join(", "),
             reason: format!("duplicate key value violates unique constraint {}", self.name),
             sqlstate: "23505",
             clear: Vec::new(),
         }
+    }
+}
+
+/// A column's name without its quotes; an expression as it is.
+fn plain(term: &str) -> String {
+    let inner = term.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner.map(|inner| inner.replace("\"\"", "\u{0}")) {
+        Some(name) if !name.contains('"') => name.replace('\u{0}', "\""),
+        _ => term.to_owned(),
     }
 }
 

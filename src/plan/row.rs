@@ -183,7 +183,12 @@ impl RowConverter {
             .filter_map(|name| plan.columns.iter().position(|c| &c.source == name))
             .collect();
         RowConverter {
-            about: Arc::new(About { table: plan.source.clone(), columns: plan.columns.clone(), key }),
+            about: Arc::new(About {
+                table: plan.source.clone(),
+                columns: plan.columns.clone(),
+                key,
+                existing: (!plan.is_created).then(|| plan.target.clone()),
+            }),
             lanes,
             on_error,
             number: 0,

@@ -180,3 +180,31 @@ def test_bookkeeping_that_is_kept_takes_no_options(connection, ask, files):
     connection.execute("CREATE TABLE t.alembic_version (version_num text); INSERT INTO t.alembic_version VALUES ('new')")
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="tables.alembic_version.where"):
         ask("SELECT * FROM aliaport_import(%s, 't', options => %s)", path, '{"tables": {"alembic_version": {"where": "true"}}}')
+
+
+def test_the_hint_for_a_bad_value_of_a_table_that_is_there_works(connection, ask, files):
+    path = make(
+        files,
+        "CREATE TABLE b (id INTEGER PRIMARY KEY, v, w, x, y); INSERT INTO b VALUES (1, 'abc', x'00ff', 3000000000, 'too long')",
+    )
+    connection.execute("CREATE TABLE t.b (id bigint PRIMARY KEY, v integer, w text, x integer, y varchar(3))")
+    changed = []
+    for _ in range(6):
+        try:
+            ask("SELECT 1 FROM aliaport_import(%s, 't')", path)
+            break
+        except psycopg.DataError as error:
+            hint = error.diag.message_hint
+            assert "options.tables" not in hint, hint
+            statement = hint.partition("first: ")[2]
+            changed.append(statement.split()[5])
+            connection.execute(statement)
+    assert changed == ["v", "w", "x", "y"]
+    assert ask("SELECT v, w, x, y FROM t.b") == [("abc", b"\x00\xff", 3000000000, "too long")]
+
+
+def test_rejected_rows_name_the_columns_of_a_key_without_quotes(connection, ask, files):
+    path = make(files, 'CREATE TABLE p ("Id" INTEGER, "Kod" TEXT); INSERT INTO p VALUES (1, \'a\'), (1, \'a\')')
+    connection.execute('CREATE TABLE t.p ("Id" int, "Kod" text, UNIQUE ("Id", "Kod"))')
+    ask("SELECT 1 FROM aliaport_import(%s, 't', on_error => 'reject')", path)
+    assert ask("SELECT column_name, sqlstate FROM aliaport.rejected_row") == [("Id, Kod", "23505")]

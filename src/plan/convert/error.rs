@@ -272,6 +272,30 @@ impl ValueError {
         }
     }
 
+    /// A type that would hold the value, where another type helps.
+    #[must_use]
+    pub fn better_type(&self) -> Option<&'static str> {
+        match &*self.kind {
+            ValueErrorKind::Range { type_name: "smallint" | "integer", .. } => Some("bigint"),
+            ValueErrorKind::NumericOverflow { .. }
+            | ValueErrorKind::NumericFormat { .. }
+            | ValueErrorKind::Range { .. }
+            | ValueErrorKind::Fraction { .. } => Some("numeric"),
+            ValueErrorKind::Encoding { .. } | ValueErrorKind::Class { class: StorageClass::Blob, .. } => {
+                Some("bytea")
+            }
+            ValueErrorKind::Class {
+                class: StorageClass::Integer | StorageClass::Real,
+                is_datetime: true,
+                ..
+            }
+            | ValueErrorKind::DateTimeRange { .. }
+            | ValueErrorKind::Label { .. }
+            | ValueErrorKind::IntervalSign { .. } => None,
+            _ => Some("text"),
+        }
+    }
+
     /// What to do next, as whole sentences.
     #[must_use]
     pub fn hint(&self) -> &'static str {

@@ -4,8 +4,9 @@ use serde_json::{Map, json};
 
 use super::{RowError, SetAside};
 use crate::convert::{ValueError, shown};
+use crate::name::quote;
 use crate::pg_type::PgType;
-use crate::plan::ColumnPlan;
+use crate::plan::{ColumnPlan, QualifiedName};
 use crate::value::{Row, Value};
 
 /// What messages say of a table's rows.
@@ -15,6 +16,8 @@ pub struct About {
     pub(super) columns: Vec<ColumnPlan>,
     /// The columns of the source's key.
     pub(super) key: Vec<usize>,
+    /// The table that the rows go to, where the import does not make it.
+    pub(super) existing: Option<QualifiedName>,
 }
 
 impl About {
@@ -77,10 +80,26 @@ impl About {
             detail.push_str(&more);
         }
         let hint = match error {
-            Some(error) => error.hint().to_owned(),
+            Some(error) => self.remedy(column, error),
             None => "Repair the row in SQLite, or import with on_error => 'reject' to set it aside in aliaport.rejected_row.".to_owned(),
         };
         RowError { sqlstate, message, detail, hint }
+    }
+
+    /// What to do about a value. The type of a column that is there is changed by a statement, not by an option.
+    fn remedy(&self, column: usize, error: &ValueError) -> String {
+        let (Some(target), Some(better)) = (&self.existing, error.better_type()) else {
+            return error.hint().to_owned();
+        };
+        let name = quote(&self.columns[column].target);
+        let using = match better {
+            "bytea" => format!("pg_catalog.convert_to({name}::text, 'UTF8')"),
+            _ => format!("{name}::{better}"),
+        };
+        format!(
+            "Repair the value in SQLite, set on_error to reject or null, or change the column first: \
+             ALTER TABLE {target} ALTER COLUMN {name} TYPE {better} USING {using};"
+        )
     }
 
     /// A tuple was formed that does not hold what it should.
