@@ -144,8 +144,10 @@ impl Import<'_> {
     ) -> Result<R> {
         let triggers = self.options.triggers;
         let is_quiet = quiet::is_possible(relation, triggers)?;
-        // They are enabled again as they were; an error undoes the disabling with everything else.
-        let silenced = if triggers { Vec::new() } else { target::enabled_triggers(relation, is_quiet)? };
+        // They are enabled again as they were; an error undoes the disabling with everything else. A table that the import makes has none,
+        // and in a subtransaction that has not written yet a look at the catalogue would not find it.
+        let has_none = triggers || plan.is_created;
+        let silenced = if has_none { Vec::new() } else { target::enabled_triggers(relation, is_quiet)? };
         for (name, _) in &silenced {
             spi::run(&format!("ALTER TABLE {} DISABLE TRIGGER {}", plan.target, quote(name)))?;
         }
