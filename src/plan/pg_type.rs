@@ -93,24 +93,7 @@ impl PgType {
         PgType::Other { name: name.into(), shape: Shape::Whole }
     }
 
-    /// The type that the values of this one are made of in the end: an array's element, a range's bound, a domain's base.
-    #[must_use]
-    pub fn innermost(&self) -> &PgType {
-        match self {
-            PgType::Other {
-                shape:
-                    Shape::Array { element: inner, .. }
-                    | Shape::Range(inner)
-                    | Shape::Multirange(inner)
-                    | Shape::Domain(inner),
-                ..
-            } => inner.innermost(),
-            _ => self,
-        }
-    }
-
-    /// The name, where it is a type of dates, times or spans of time that has its own input function: `interval` and `time with time zone`
-    /// with their modifiers.
+    /// Whether the name of a type that has its own input function is one of some.
     fn has_name(&self, of: impl Fn(&str) -> bool) -> bool {
         matches!(self, PgType::Other { name, shape: Shape::Whole } if of(name))
     }
@@ -132,19 +115,6 @@ impl PgType {
                 || name == "timetz"
                 || name.starts_with("timetz(")
         })
-    }
-
-    /// Whether the option `number` means something for a column of this type: one of dates, times or spans of time, or made of them.
-    #[must_use]
-    pub fn takes_number_unit(&self) -> bool {
-        let inner = self.innermost();
-        match inner {
-            PgType::Date | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_) => true,
-            PgType::Other { shape: Shape::Composite(fields), .. } => {
-                fields.iter().any(PgType::takes_number_unit)
-            }
-            _ => inner.is_interval() || inner.is_timetz(),
-        }
     }
 }
 

@@ -197,6 +197,28 @@ def test_the_bytes_of_a_uuid_are_in_the_order_that_the_option_says(types, files)
             assert types.execute("SELECT bool_and(ok) FROM aliaport_validate(%s, options => %s)", (path, asked)).fetchone() == (True,)
 
 
+@pytest.mark.parametrize("kind, key, word", [
+    ("text", "uuid", "guid"),
+    ("uuid[]", "uuid", "rfc"),
+    ("interval", "number", "julian"),
+    ("tstzrange", "number", "unix_s"),
+])
+def test_an_option_that_cannot_have_an_effect_is_refused(types, files, kind, key, word):
+    path = source(files / "effect.db", ["v"], [(1, None)])
+    types.execute(f"CREATE TABLE t (id bigserial PRIMARY KEY, v {kind})")
+    types.commit()
+    with refused("22023"):
+        types.execute("SELECT aliaport_import(%s, options => %s)", (path, psycopg.types.json.Jsonb({"tables": {"t": {"columns": {"v": {key: word}}}}})))
+
+
+def test_numbers_in_arrays_are_counted_in_the_unit_of_the_option(types, files):
+    path = source(files / "unit.db", ["v", "t"], [(1, "[1500]", 34200000)])
+    types.execute("CREATE TABLE t (id bigserial PRIMARY KEY, v timestamptz[], t time)")
+    options = {"tables": {"t": {"columns": {"v": {"number": "unix_ms"}, "t": {"number": "unix_ms"}}}}}
+    types.execute("SELECT aliaport_import(%s, options => %s)", (path, psycopg.types.json.Jsonb(options)))
+    assert types.execute("SELECT v = ARRAY['1970-01-01 00:00:01.5+00'::timestamptz], t::text FROM t").fetchone() == (True, "09:30:00")
+
+
 def test_not_a_number_is_the_largest_to_validate_as_to_postgresql(types, files):
     path = source(files / "nan.db", ["f REAL", "n NUMERIC"], [(1, "NaN", "NaN"), (2, 9e999, 2.5), (3, 1.5, 1.5)])
     types.execute("CREATE TABLE t (id bigserial PRIMARY KEY, f double precision, n numeric)")

@@ -3,9 +3,9 @@
 //! An option that asks for what is there already is no mistake: an import that is repeated every night keeps its options.
 
 use crate::catalogue::{Catalogue, Table};
-use crate::convert::NumberUnit;
+use crate::convert::{NumberUnit, UuidBytes};
 use crate::option::{ColumnOption, Options, TableOption};
-use crate::pg_type::PgType;
+use crate::pg_type::{PgType, Shape};
 use crate::target::{Past, TargetColumn};
 
 use super::draft::{Draft, DraftColumn, Role};
@@ -97,7 +97,7 @@ fn check_column(draft: &Draft<'_>, column: &DraftColumn<'_>, asked: &ColumnOptio
             ),
         ));
     }
-    if asked.number != NumberUnit::Auto && !reads_numbers(&column.pg_type) {
+    if asked.number != NumberUnit::Auto && !reads_numbers(&column.pg_type, asked.number) {
         return Err(error(
             table,
             format!(
@@ -138,7 +138,10 @@ fn without_effect(asked: &TableOption, is_parent: bool) -> Option<String> {
         return Some(".target".to_owned());
     }
     asked.columns.iter().find_map(|(column, asked)| {
-        let has_more = asked.skip || asked.pg_type.is_some() || asked.number != NumberUnit::Auto;
+        let has_more = asked.skip
+            || asked.pg_type.is_some()
+            || asked.number != NumberUnit::Auto
+            || asked.uuid != UuidBytes::Unsaid;
         (has_more || (asked.target.is_some() && !is_parent)).then(|| format!(".columns.{column}"))
     })
 }
@@ -154,15 +157,32 @@ fn is_of_type(column: &TargetColumn, wanted: &PgType) -> bool {
         last.replace('"', "").to_lowercase()
     };
     let wanted_name = bare(&wanted.to_string());
-    column.pg_type == *wanted
+    is_same(&column.pg_type, wanted)
         || bare(&column.pg_type.to_string()) == wanted_name
         || column.domain.as_deref().is_some_and(|domain| bare(domain) == wanted_name)
 }
 
-/// Types whose values can be counted from a moment. The server's own spelling of a type tells those that have no variant here.
-fn reads_numbers(pg_type: &PgType) -> bool {
-    let name = pg_type.to_string();
-    ["date", "time", "interval"].iter().any(|word| name.starts_with(word)) && !name.contains("range")
+/// Whether two types are one, whichever way they are spelt: `timestamptz[]` is `timestamp with time zone[]`.
+fn is_same(a: &PgType, b: &PgType) -> bool {
+    match (a, b) {
+        (
+            PgType::Other { shape: Shape::Array { element: a, .. }, .. },
+            PgType::Other { shape: Shape::Array { element: b, .. }, .. },
+        ) => is_same(a, b),
+        (a, b) => a == b,
+    }
+}
+
+/// Whether a number in a column of this type, or in a JSON array in it, can be counted in this unit.
+fn reads_numbers(pg_type: &PgType, unit: NumberUnit) -> bool {
+    match pg_type {
+        PgType::Date | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_) => true,
+        PgType::Other { shape: Shape::Array { element: inner, .. } | Shape::Domain(inner), .. } => {
+            reads_numbers(inner, unit)
+        }
+        // No span of time is a day of the calendar.
+        other => other.is_timetz() || (other.is_interval() && unit != NumberUnit::Julian),
+    }
 }
 
 fn without_match(option: &str, pattern: &str, what: &str, catalogue: &Catalogue) -> PlanError {
