@@ -18,18 +18,26 @@ use super::error::Result;
 use super::subxact::{self, Outcome};
 use super::{history, spi};
 
-/// Reads what a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so there only the names matter
-/// that options may mention.
-pub fn read(target: &mut Target, mode: Mode) -> Result<()> {
-    target.past = match mode {
-        Mode::Create if history::require_current().is_err() => Past::default(),
-        Mode::Create => Past { filled: filled()?, ..Past::default() },
-        Mode::Append | Mode::Replace | Mode::Sync => {
-            history::require_current()?;
-            Past { is_told: true, filled: filled()?, structures: structures(target)? }
+/// The tables that earlier runs filled. A database whose extension has not been updated yet has none in mode create, which goes on without.
+pub fn filled(mode: Mode) -> Result<Vec<FilledTable>> {
+    match history::require_current() {
+        Err(_) if mode == Mode::Create => Ok(Vec::new()),
+        current => {
+            current?;
+            read_filled()
         }
-    };
-    Ok(())
+    }
+}
+
+/// What a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so there only the names matter: those that
+/// options may mention, and those that were made because the wanted ones could not be had.
+pub fn of(filled: Vec<FilledTable>, target: &Target, mode: Mode) -> Result<Past> {
+    Ok(match mode {
+        Mode::Create => Past { filled, ..Past::default() },
+        Mode::Append | Mode::Replace | Mode::Sync => {
+            Past { is_told: true, filled, structures: structures(target)? }
+        }
+    })
 }
 
 /// A row of aliaport.imported_table with the table that it is about now.
@@ -44,7 +52,7 @@ const FOUND: &str = "aliaport.imported_table AS f \
          ORDER BY 4 DESC LIMIT 1) AS c ON true \
      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace";
 
-fn filled() -> Result<Vec<FilledTable>> {
+fn read_filled() -> Result<Vec<FilledTable>> {
     let column = |what: &str| {
         format!(
             "ARRAY(SELECT {what} FROM pg_catalog.jsonb_to_recordset(f.columns) AS x (source text, target text, number int2, filled bool) \

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use aliaport_plan::build::{self, Mode, Request};
 use aliaport_plan::catalogue::Catalogue;
-use aliaport_plan::name::spell;
+use aliaport_plan::name::{MAX_BYTES, clip, spell};
 use aliaport_plan::option::{Options, nearest};
 use aliaport_plan::plan::{Action, Plan};
 use aliaport_plan::profile::Profiles;
@@ -62,13 +62,21 @@ pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
 pub fn target(catalogue: &Catalogue, options: &Options, schema: &str, mode: Mode) -> Result<Target> {
     // Existing relations match by name, as declared or as the options spell it, without regard to case.
     let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
-    wanted.extend(catalogue.tables.iter().map(|t| spell(&t.name, options.identifiers).to_lowercase()));
+    for table in &catalogue.tables {
+        let spelled = spell(&table.name, options.identifiers);
+        wanted.insert(clip(&spelled, MAX_BYTES).to_lowercase());
+        wanted.insert(spelled.to_lowercase());
+    }
     wanted.extend(options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase())));
+    let sources: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
+    let filled = past::filled(mode)?;
+    let made = filled.iter().filter(|f| sources.contains(&f.source.to_lowercase()));
+    wanted.extend(made.map(|f| f.target.name.to_lowercase()));
     let mut schemas = options.target_schemas();
     schemas.iter().try_for_each(|schema| target::require_schema(schema))?;
     schemas.push(schema.to_owned());
     let mut target = target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))?;
-    past::read(&mut target, mode)?;
+    target.past = past::of(filled, &target, mode)?;
     Ok(target)
 }
 

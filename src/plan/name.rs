@@ -258,6 +258,20 @@ pub fn clip(name: &str, limit: usize) -> &str {
     name.get(..end).unwrap_or_default()
 }
 
+/// Whether [`Names::assign`] makes `name` of the wanted one where that is too long or a system column's, or where others have it.
+#[must_use]
+pub fn is_made_of(name: &str, wanted: &str) -> bool {
+    if SYSTEM_COLUMNS.contains(&wanted) && is_made_of(name, &format!("{wanted}_")) {
+        return true;
+    }
+    let clipped = clip(wanted, MAX_BYTES);
+    let is_number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    name == clipped
+        || name.rsplit_once('_').is_some_and(|(start, number)| {
+            is_number(number) && start == clip(clipped, MAX_BYTES.saturating_sub(number.len() + 1))
+        })
+}
+
 /// A name in the spelling that the option asks for; not yet cut.
 #[must_use]
 pub fn spell(name: &str, identifiers: Identifiers) -> String {
@@ -548,7 +562,9 @@ mod tests {
             let assigned = names.assign_all(&entries);
             prop_assert_eq!(assigned.len(), wanted.len());
             let mut seen: HashSet<String> = SYSTEM_COLUMNS.iter().map(|&s| s.to_owned()).collect();
-            for (name, change) in assigned {
+            for ((name, change), (_, wanted)) in assigned.into_iter().zip(&entries) {
+                let is_as_made = change == Change::Unusable || is_made_of(&name, wanted);
+                prop_assert!(is_as_made, "{} of {}", name, wanted);
                 prop_assert!(!name.is_empty() && name.len() <= MAX_BYTES && !name.contains('\0'));
                 prop_assert!(seen.insert(name.clone()), "{} twice", name);
                 prop_assert!(change != Change::None || entries.iter().any(|(_, w)| *w == name));

@@ -10,7 +10,7 @@ use crate::expr::{self, Scope};
 use crate::finding::{About, Finding, Severity};
 use crate::grammar::{self, TableSql};
 use crate::mapping::{self, Facts, Reason};
-use crate::name::{Change, Names, quote, spell};
+use crate::name::{Change, MAX_BYTES, Names, clip, is_made_of, quote, spell};
 use crate::option::{NoCase, Options, shorten};
 use crate::pg_type::PgType;
 use crate::plan::QualifiedName;
@@ -190,9 +190,23 @@ impl<'a> Relations<'a> {
             }
             None => {
                 let spelled = spell(&table.name, options.identifiers);
-                self.find(&target.schema, &[&table.name, &spelled])
+                let exact = self.exact.get(&(target.schema.as_str(), table.name.as_str())).copied();
+                exact.or_else(|| self.filled_before(table, target, &spelled)).or_else(|| {
+                    self.find(&target.schema, &[&table.name, &spelled, clip(&spelled, MAX_BYTES)])
+                })
             }
         }
+    }
+
+    /// The table to which an earlier run gave the rows, under a name that it had to make: the wanted one was too long or taken.
+    fn filled_before(&self, table: &Table, target: &Target, spelled: &str) -> Option<&'a TargetRelation> {
+        let mine = target.past.filled.iter().filter(|f| {
+            same(&f.source, &table.name)
+                && f.target.schema == target.schema
+                && is_made_of(&f.target.name, spelled)
+        });
+        let last = mine.max_by_key(|f| f.run_id)?;
+        self.exact.get(&(target.schema.as_str(), last.target.name.as_str())).copied()
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use crate::catalogue::Generated;
 use crate::finding::Finding;
-use crate::name::{quote, spell};
+use crate::name::{MAX_BYTES, clip, is_made_of, quote, spell};
 use crate::pg_type::PgType;
 use crate::target::{TargetColumn, TargetRelation};
 
 use super::draft::{Draft, Drafting, Role};
 use super::drift;
 use super::error::{PlanError, PlanErrorKind};
+use super::request::same;
 
 impl<'a> Drafting<'a> {
     /// Finds the columns in a table that is there. What is missing is reported by [`Drafting::check_existing`] for all
@@ -27,6 +28,12 @@ impl<'a> Drafting<'a> {
             by_name.insert(&column.name, column);
             folded.entry(column.name.to_lowercase()).or_default().push(column);
         }
+        // Names that an earlier run had to make, because the wanted ones were too long or taken.
+        let past = self.target.past.filled.iter();
+        let past: Vec<_> = past
+            .filter(|f| f.target == draft.target && same(&f.source, &table.name))
+            .flat_map(|f| &f.columns)
+            .collect();
         let mut claimed: HashMap<&str, &str> = HashMap::new();
         let mut findings = Vec::new();
         for column in draft.columns.iter_mut().filter(|c| c.role != Role::Skipped) {
@@ -35,7 +42,11 @@ impl<'a> Drafting<'a> {
                 Some(name) => by_name.get(name).copied(),
                 None => {
                     let spelled = spell(source, self.options.identifiers);
-                    let exact = by_name.get(source).or_else(|| by_name.get(spelled.as_str())).copied();
+                    let cut = clip(&spelled, MAX_BYTES);
+                    let made =
+                        past.iter().find(|c| same(&c.source, source) && is_made_of(&c.target, &spelled));
+                    let names = [Some(source), made.map(|c| c.target.as_str()), Some(&spelled), Some(cut)];
+                    let exact = names.into_iter().flatten().find_map(|n| by_name.get(n).copied());
                     exact.or_else(|| {
                         [source, &spelled].iter().find_map(|n| {
                             match folded.get(&n.to_lowercase())?.as_slice() {
