@@ -185,3 +185,102 @@ fn unsafe_is_where_it_is_expected() {
     );
     assert!(needless.is_empty(), "MAY_BE_UNSAFE lists files without unsafe code: {needless:?}");
 }
+
+/// The string literals of Rust code, without what escapes stand for.
+fn literals(text: &str) -> Vec<String> {
+    let (mut found, mut chars) = (Vec::new(), text.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            // A character literal of a quote would begin a string for us.
+            '\'' if chars.as_str().starts_with("\"'") => {
+                chars.next();
+                chars.next();
+            }
+            '"' => {
+                let mut literal = String::new();
+                while let Some(c) = chars.next().filter(|c| *c != '"') {
+                    if c == '\\' {
+                        literal.extend(chars.next().filter(|c| *c == '"'))
+                    } else {
+                        literal.push(c)
+                    }
+                }
+                found.push(literal);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `text` without what stands between `open` and the next `close`.
+fn without(text: &str, open: &str, close: char) -> String {
+    let mut rest = text;
+    let mut kept = String::new();
+    while let Some(at) = rest.find(open) {
+        kept.push_str(&rest[..at]);
+        kept.push(' ');
+        let inner = &rest[at + open.len()..];
+        rest = inner.find(close).map_or("", |end| &inner[end + close.len_utf8()..]);
+    }
+    kept + rest
+}
+
+/// What an SQL text leaves to the search_path: an operator, a cast, a function.
+fn unqualified(sql: &str) -> Option<String> {
+    let sql = without(&without(&without(sql, "'", '\''), "OPERATOR(", ')'), "{", '}').replace("(*)", "()");
+    if let Some(at) = sql.find(|c| "=<>+/%~|&^!@#*".contains(c)).or_else(|| sql.find(" - ")) {
+        return Some(sql[at..].to_owned());
+    }
+    for words in [" IN (", " BETWEEN ", " LIKE ", " SIMILAR ", "NULLIF", "DISTINCT FROM"] {
+        if sql.contains(words) {
+            return Some(words.to_owned());
+        }
+    }
+    let of_catalog = |rest: &str| rest.starts_with("pg_catalog.") || rest.trim_start().is_empty();
+    if let Some((_, rest)) =
+        sql.match_indices("::").map(|(at, _)| ("", &sql[at + 2..])).find(|(_, r)| !of_catalog(r))
+    {
+        return Some(format!("::{rest}"));
+    }
+    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    sql.match_indices('(').find_map(|(at, _)| {
+        let before = &sql[..at];
+        let name = &before[before.rfind(|c| !is_name(c)).map_or(0, |i| i + 1)..];
+        (!name.is_empty() && !name.starts_with("pg_catalog.")).then(|| format!("{name}("))
+    })
+}
+
+/// Statements under the caller's search_path name operators, functions and types with their schema. The rest of what we say to PostgreSQL
+/// runs under our own (`spi.rs`); tests/session/test_planted.py looks at both from outside.
+#[test]
+fn statements_under_the_callers_search_path_leave_it_nothing() {
+    assert_eq!(
+        unqualified("SELECT pg_catalog.count(*) FROM ONLY {} c WHERE a OPERATOR(pg_catalog.=) 'b = c'"),
+        None
+    );
+    for wrong in ["a = b", "a::text", "count(*)", "a IN (1)", "a - b", "x IS DISTINCT FROM y"] {
+        assert!(unqualified(&format!("SELECT {wrong} FROM t")).is_some(), "{wrong}");
+    }
+    let mut wrong = Vec::new();
+    for path in sources("src/pg") {
+        if path.ends_with("spi.rs") || path.to_string_lossy().contains("/tests/") {
+            continue;
+        }
+        let text: String =
+            read(&root().join(&path)).lines().map(|line| format!("{}\n", code(line))).collect();
+        let starts: Vec<usize> = text.match_indices("fn ").map(|(at, _)| at).chain([text.len()]).collect();
+        for function in starts.windows(2).map(|w| &text[w[0]..w[1]]).filter(|f| f.contains("_for_caller")) {
+            let name = function.split(['(', '<']).next().unwrap_or_default();
+            let is_sql = |literal: &&String| {
+                ["SELECT", "INSERT", "UPDATE", "DELETE", "WHERE", "JOIN"].iter().any(|w| has_word(literal, w))
+            };
+            for literal in literals(function).iter().filter(is_sql) {
+                if let Some(what) = unqualified(literal) {
+                    wrong.push(format!("{}: {name}: {what}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "what the search_path decides:\n{}", wrong.join("\n"));
+}

@@ -12,6 +12,7 @@
 mod worker;
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::BackgroundWorkerBuilder;
@@ -51,7 +52,7 @@ impl From<bool> for Cause {
 /// What is to be written if a run does not come to its end. Dropped at the end of every run that can still say something.
 pub struct Will {
     /// None where there is no shared memory (a single-user server) or no segment is free.
-    segment: Option<Segment>,
+    segment: Option<Rc<Segment>>,
 }
 
 impl Will {
@@ -69,7 +70,7 @@ impl Will {
 
     /// More is known now.
     pub fn rewrite(&self, row: &Json) {
-        if let Some(segment) = self.segment {
+        if let Some(segment) = &self.segment {
             segment.write(row);
         }
     }
@@ -79,7 +80,7 @@ impl Will {
         // SAFETY: an error was raised and its transaction is about to be aborted, which begins with just this call. A lock that the
         // error left behind must not be what the worker waits for.
         unsafe { pg_sys::LWLockReleaseAll() };
-        let Some(segment) = self.segment else { return tell_log(row, "no shared memory segment was free") };
+        let Some(segment) = &self.segment else { return tell_log(row, "no shared memory segment was free") };
         segment.write(row);
         let Some(handle) = start_worker(segment, is_waited_for) else {
             return tell_log(row, "no background worker slot was free (max_worker_processes)");
@@ -97,16 +98,8 @@ impl Will {
     }
 }
 
-impl Drop for Will {
-    fn drop(&mut self) {
-        if let Some(segment) = self.segment {
-            segment.detach();
-        }
-    }
-}
-
 /// Asks for a worker that writes what is in `segment`. None where no slot is free.
-fn start_worker(segment: Segment, is_waited_for: bool) -> Option<*mut pg_sys::BackgroundWorkerHandle> {
+fn start_worker(segment: &Segment, is_waited_for: bool) -> Option<*mut pg_sys::BackgroundWorkerHandle> {
     let mut handle = std::ptr::null_mut();
     segment.pin();
     let builder = BackgroundWorkerBuilder::new("aliaport_import failed run")
@@ -180,6 +173,6 @@ unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
         )
         .set_detail(format!("The row for aliaport.run: {row}"))
         .report(PgLogLevel::LOG_SERVER_ONLY);
-        start_worker(segment, false);
+        start_worker(&segment, false);
     }
 }

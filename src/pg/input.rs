@@ -38,7 +38,10 @@ impl Input {
     }
 
     /// Reads a column's value into `context`; what the type raises gets the column and the value added.
-    pub fn read_cell(&mut self, text: &[u8], context: pg_sys::MemoryContext) -> pg_sys::Datum {
+    ///
+    /// # Safety
+    /// `context` is a memory context that exists.
+    pub unsafe fn read_cell(&mut self, text: &[u8], context: pg_sys::MemoryContext) -> pg_sys::Datum {
         let names = self.names.take();
         let place = || {
             let (column, pg_type) = names.as_ref().map_or(("?", "?"), |(c, t)| (c.as_str(), t.as_str()));
@@ -47,7 +50,8 @@ impl Input {
                 shown(Value::Text(text))
             )
         };
-        let value = error::located(place, || self.read(text, context));
+        // SAFETY: the caller's promise.
+        let value = error::located(place, || unsafe { self.read(text, context) });
         self.names = names;
         value
     }
@@ -66,12 +70,14 @@ impl Input {
     /// Reads a value only to see whether it raises. What it allocates is kept until the current subtransaction ends.
     pub fn try_out(&mut self, text: &[u8]) {
         // SAFETY: the context exists inside a transaction.
-        let context = unsafe { pg_sys::CurTransactionContext };
-        self.read(text, context);
+        unsafe { self.read(text, pg_sys::CurTransactionContext) };
     }
 
     /// Reads a value into `context`. The text holds no NUL: the converter refused it. Raises what the type raises.
-    pub fn read(&mut self, text: &[u8], context: pg_sys::MemoryContext) -> pg_sys::Datum {
+    ///
+    /// # Safety
+    /// `context` is a memory context that exists.
+    pub(super) unsafe fn read(&mut self, text: &[u8], context: pg_sys::MemoryContext) -> pg_sys::Datum {
         let mut bytes = Vec::with_capacity(text.len() + 1);
         bytes.extend_from_slice(text);
         bytes.push(0);

@@ -10,6 +10,7 @@ mod access;
 mod aside;
 mod cascade;
 mod check;
+mod code;
 mod compat;
 mod datum;
 mod encoding;

@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::guard::Held;
-use super::{access, guc, interrupt, locks, past, target};
+use super::{access, guc, interrupt, locks, past, reader, target};
 
 /// A source that is open, in its one snapshot, with the plan for it.
 pub struct Planned {
@@ -40,6 +40,7 @@ pub struct Opened {
 
 /// Opens the file at `path` (checked first).
 pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
+    reader::refuse_nested()?;
     let location = access::source_path(path)?;
     let mut options = Options::parse(options)?;
     for (name, shape) in options.other_types() {

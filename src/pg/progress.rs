@@ -218,12 +218,9 @@ pub fn look(pid: i32, handle: i32) -> Option<Seen> {
     let handle = handle.cast_unsigned();
     // A segment that this backend has mapped already must not be mapped again.
     let mine = Segment::current().filter(|s| s.handle() == handle);
-    let segment = mine.or_else(|| if is_mine(pid) { None } else { Segment::attach(handle) })?;
-    let seen = (segment.pid() == pid && may_see(segment.role())).then(|| see(segment.live()));
-    if mine.is_none() {
-        segment.detach();
-    }
-    seen
+    let other = if mine.is_some() || is_mine(pid) { None } else { Segment::attach(handle) };
+    let segment = mine.as_deref().or(other.as_ref())?;
+    (segment.pid() == pid && may_see(segment.role())).then(|| see(segment.live()))
 }
 
 fn is_mine(pid: i32) -> bool {

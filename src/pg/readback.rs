@@ -11,7 +11,7 @@ use aliaport_plan::digest::{RowHasher, TableDigest};
 use aliaport_plan::name::quote_list;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::tuple::deform::{Deformer, Stored, tuple_at};
+use aliaport_plan::tuple::deform::{Deformer, PAGE_LOWER, Stored, pointer_at, tuple_span};
 use aliaport_plan::value::Cell;
 use pgrx::pg_sys;
 
@@ -270,6 +270,8 @@ pub struct Arrivals {
     strategy: pg_sys::BufferAccessStrategy,
     /// What detoasting allocates.
     context: pg_sys::MemoryContext,
+    /// The tuple that is looked at.
+    tuple: Vec<u8>,
     /// Rows that are there as they were sent.
     same: u64,
 }
@@ -299,6 +301,7 @@ impl Arrivals {
                     pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
                     pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
                 ),
+                tuple: Vec::new(),
                 same: 0,
             })
         }
@@ -348,13 +351,20 @@ impl Arrivals {
                         buffer
                     }
                 };
-                let page = std::slice::from_raw_parts(pg_sys::BufferGetPage(buffer).cast::<u8>(), PAGE);
-                let stored = tuple_at(page, tid.ip_posid).unwrap_or_default();
+                // Other processes may set hint bits of tuples in this page meanwhile, also under a shared lock: so none of it is ever
+                // borrowed, and each tuple is copied before it is looked at. It is in the first-level cache then.
+                let page = pg_sys::BufferGetPage(buffer).cast::<u8>();
+                self.tuple.clear();
+                if let Some(span) = span_of(page, tid.ip_posid) {
+                    self.tuple.reserve(span.len());
+                    self.tuple.as_mut_ptr().copy_from_nonoverlapping(page.add(span.start), span.len());
+                    self.tuple.set_len(span.len());
+                }
                 let sent = std::slice::from_raw_parts(sent.t_data.cast::<u8>(), sent.t_len as usize);
-                if is_same_tuple(sent, stored) {
+                if is_same_tuple(sent, &self.tuple) {
                     self.same += 1;
                 } else {
-                    others.push((sent, stored.to_vec()));
+                    others.push((sent, self.tuple.clone()));
                 }
             }
         }
@@ -403,6 +413,23 @@ impl Arrivals {
         interrupt::check();
         is_whole && found.is_ok() && is_same && at.next().is_none()
     }
+}
+
+/// Where the tuple with this number is in a page.
+///
+/// # Safety
+/// `page` is a page of a buffer that is pinned and locked.
+unsafe fn span_of(page: *const u8, number: u16) -> Option<std::ops::Range<usize>> {
+    let pointer = pointer_at(number)?;
+    // SAFETY: the caller's promise; both reads are within the page. Neither its bounds nor its line pointers change under a lock.
+    let bits = unsafe {
+        let lower = page.add(PAGE_LOWER).cast::<u16>().read_unaligned();
+        if pointer + size_of::<u32>() > usize::from(lower).min(PAGE) {
+            return None;
+        }
+        page.add(pointer).cast::<u32>().read_unaligned()
+    };
+    tuple_span(bits).filter(|span| span.end <= PAGE)
 }
 
 /// True where two tuples are the same but for what an insert fills in: transaction ids, ctid, and the visibility bits of

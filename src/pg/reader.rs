@@ -44,13 +44,57 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// How long an ending process waits for its reader thread; a step of SQLite looks at its flag far more often.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
+/// True while a scan is under way in this process. The flags below and [`interrupt::stop_reader`] are that scan's: there is never a second
+/// one, because code of a target that runs while its rows are written (a CHECK's function) cannot begin one ([`Scanning`]).
+static IS_SCANNING: AtomicBool = AtomicBool::new(false);
 /// True while a reader thread may touch SQLite: not while it waits to hand a batch over.
 static IS_READING: AtomicBool = AtomicBool::new(false);
 /// Set when the process ends without unwinding: whoever waits to hand a batch over never goes on.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
+/// Set when the process ends and its reader thread could not be stopped, for instance because the disk does not answer.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// The one scan of this process. Dropped when it has ended, on every way out but the end of the process.
+struct Scanning;
+
+impl Scanning {
+    fn begin() -> Result<Self> {
+        if IS_SCANNING.swap(true, SeqCst) { Err(nested()) } else { Ok(Scanning) }
+    }
+}
+
+impl Drop for Scanning {
+    fn drop(&mut self) {
+        // What SQLite does next must not find the flag still set.
+        interrupt::let_reader_run();
+        IS_SCANNING.store(false, SeqCst);
+    }
+}
+
+/// Raises 55000 in code that is called by the writing of a row of a scan.
+///
+/// # Errors
+/// As said.
+pub fn refuse_nested() -> Result<()> {
+    if IS_SCANNING.load(SeqCst) { Err(nested()) } else { Ok(()) }
+}
+
+fn nested() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "a SQLite file cannot be opened while another one is being loaded by the same session",
+    )
+    .detail("A function that a constraint or a generated column of the table calls, for a row that is being loaded, has asked for it.")
+    .hint("Take that call out of the function, or take the constraint off for the import.")
+}
+
+/// Whether a thread may still be using what the end of the transaction would close under it.
+pub fn is_lost() -> bool {
+    IS_LOST.load(SeqCst)
+}
 
 /// Makes the reader thread leave SQLite alone for good. For a process that ends without unwinding: nobody joins the thread, and
-/// the end of the transaction closes the source under it.
+/// the end of the transaction closes the source under it, or leaves it open where the thread did not come back ([`is_lost`]).
 pub fn halt() {
     IS_ENDING.store(true, SeqCst);
     interrupt::stop_reader();
@@ -58,6 +102,7 @@ pub fn halt() {
     while IS_READING.load(SeqCst) && begun.elapsed() < LAST_PATIENCE {
         std::thread::sleep(Duration::from_micros(200));
     }
+    IS_LOST.store(IS_READING.load(SeqCst), SeqCst);
 }
 
 /// Lets the reader thread wait for others. It comes back only while SQLite may be touched.
@@ -137,8 +182,8 @@ pub fn scan(
     with_rowids: bool,
     mut write: impl FnMut(&mut Batch) -> Result<()>,
 ) -> Result<Finished> {
-    // Dropped after the scope has joined the threads: what SQLite does next must not find the flag still set.
-    let _go_on = LetReaderRun;
+    // Dropped after the scope has joined the threads.
+    let _scanning = Scanning::begin()?;
     let budget = Budget::new(BYTES_AHEAD);
     std::thread::scope(|scope| {
         let (to_reader, memory) = sync_channel(workers.len() * BATCHES_AHEAD);
@@ -219,14 +264,6 @@ impl Finished {
     }
 }
 
-struct LetReaderRun;
-
-impl Drop for LetReaderRun {
-    fn drop(&mut self) {
-        interrupt::let_reader_run();
-    }
-}
-
 struct StopThreads<'b>(&'b Budget);
 
 impl Drop for StopThreads<'_> {
@@ -291,16 +328,25 @@ fn cannot_start(error: &std::io::Error) -> Error {
 
 /// Starts a thread such that it inherits a mask with every signal blocked.
 fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
-    // SAFETY: both sets are initialised by the calls; the backend's own mask is put back right after the thread exists.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let started = start();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        started
+    /// The mask to put back, also where `start` panics.
+    struct Before(libc::sigset_t);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            // SAFETY: the set was filled by the call that blocked the signals.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+        }
     }
+    // SAFETY: a set is plain data; both are filled by the calls before they are read.
+    let _before = unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before = Before(std::mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        // The guard exists only once there is something to put back: the call fills it or changes nothing.
+        libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut before.0);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+        before
+    };
+    start()
 }
 
 /// What the reader thread works on.

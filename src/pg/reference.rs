@@ -24,6 +24,8 @@ pub struct Reference {
     /// `OPERATOR(schema.=)`, the constraint's own.
     operators: Vec<String>,
     is_match_full: bool,
+    /// The constraint with its schema, where it can be deferred and is not by itself.
+    deferrable: Option<String>,
     /// Rows that broke it before the run: a constraint that is NOT VALID may have some.
     before: i64,
     /// Row security hides rows of one of the two tables from the caller.
@@ -54,7 +56,8 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
                       ORDER BY u.n), \
                 k.confmatchtype = 'f', k.convalidated, \
                 CASE WHEN pg_catalog.row_security_active(c.oid) THEN c.oid \
-                     WHEN pg_catalog.row_security_active(p.oid) THEN p.oid END \
+                     WHEN pg_catalog.row_security_active(p.oid) THEN p.oid END, \
+                CASE WHEN k.condeferrable AND NOT k.condeferred THEN pg_catalog.format('%I.%I', cn.nspname, k.conname) END \
          FROM top JOIN pg_catalog.pg_constraint k ON k.oid = top.oid \
          JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace \
          JOIN pg_catalog.pg_class p ON p.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
@@ -77,6 +80,7 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
                     parent_columns: row.get::<Vec<String>>(7)?.unwrap_or_default(),
                     operators: row.get::<Vec<String>>(8)?.unwrap_or_default(),
                     is_match_full: row.get::<bool>(9)?.unwrap_or(false),
+                    deferrable: row.get::<String>(12)?,
                     before: 0,
                     is_hidden: row.get::<pg_sys::Oid>(11)?,
                 },
@@ -104,6 +108,16 @@ impl Reference {
     /// Whether it is a key to one of `relations`.
     pub fn is_to(&self, relations: &[pg_sys::Oid]) -> bool {
         relations.contains(&self.parent)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its name with the schema, where it is a key of `relation` that can wait.
+    pub fn waiting_of(&self, relation: pg_sys::Oid) -> Option<&str> {
+        self.deferrable.as_deref().filter(|_| self.child == relation)
     }
 
     /// The referenced table.

@@ -10,7 +10,8 @@ mod staged;
 mod table;
 mod unchanged;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use aliaport_plan::build::Mode;
@@ -29,7 +30,9 @@ use super::planning::{self, Planned};
 use super::reference::Reference;
 use super::row::OnError;
 use super::sequence::Behind;
-use super::{access, compat, history, locks, memory, orphan, past, progress, spi, standing, subxact, target};
+use super::{
+    access, compat, history, locks, memory, orphan, past, progress, reader, spi, standing, subxact, target,
+};
 
 /// What the caller asked for, words checked.
 pub struct Request<'a> {
@@ -54,6 +57,7 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     require_writable()?;
     // The role comes first: without the right to read files, nothing else is answered and no run begins.
     access::require_read_server_files()?;
+    reader::refuse_nested()?;
     let schema = target::schema(request.target_schema)?;
     let run = history::Run::begin(&history::Facts {
         path: request.path,
@@ -136,6 +140,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         is_truncated: false,
         staged: BTreeMap::new(),
         references: Vec::new(),
+        put_off: RefCell::default(),
         written: Vec::new(),
         shrunk: Vec::new(),
         current: None,
@@ -185,6 +190,8 @@ struct Import<'a> {
     staged: BTreeMap<usize, Staged>,
     /// The foreign keys that the target had before the run.
     references: Vec<Reference>,
+    /// Foreign keys that were put off by the run, with their schemas.
+    put_off: RefCell<BTreeSet<String>>,
     /// Relations that got new or changed rows.
     written: Vec<pg_sys::Oid>,
     /// Relations that lost rows or changed them.

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)] // reads and writes shared memory
 
 use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
 use pgrx::pg_sys;
@@ -20,8 +21,9 @@ const MAGIC: u64 = u64::from_be_bytes(*b"aliarun1");
 const NAME_WORDS: usize = 24;
 
 thread_local! {
-    /// The segments of the runs that are under way in this backend, the innermost last: a trigger of a target may import.
-    static RUNNING: RefCell<Vec<Segment>> = const { RefCell::new(Vec::new()) };
+    /// The segments of the runs that are under way in this backend, the innermost last: a trigger of a target may import. They belong to
+    /// their runs; of those that have ended nothing is left here but the entry.
+    static RUNNING: RefCell<Vec<Weak<Segment>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What is at the segment's beginning; the JSON follows.
@@ -113,8 +115,8 @@ pub enum State {
     Settled = 2,
 }
 
-/// A segment that this process has mapped, until [`Segment::detach`]. A copy is the same segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A segment that this process has mapped, for as long as the value lives. Without a pin and another mapping it is gone then.
+#[derive(Debug)]
 pub struct Segment {
     segment: *mut pg_sys::dsm_segment,
     header: *mut Header,
@@ -122,9 +124,9 @@ pub struct Segment {
 
 impl Segment {
     /// A new one with `row` in it, for a worker of the current database. None where none can be had.
-    pub fn new(row: &Json) -> Option<Self> {
+    pub fn new(row: &Json) -> Option<Rc<Self>> {
         let capacity = row.to_string().len() + ROOM;
-        // SAFETY: a mapping that is pinned belongs to no resource owner, so it stays until `detach` or the end of the process. The
+        // SAFETY: a mapping that is pinned belongs to no resource owner, so it stays until `drop` or the end of the process. The
         // address is aligned to a page and has room for the header and the JSON.
         let new = unsafe {
             // A single-user server has no shared memory.
@@ -150,28 +152,33 @@ impl Segment {
                 length: AtomicU32::new(0),
                 live: Live::default(),
             });
-            Segment { segment, header }
+            Rc::new(Segment { segment, header })
         };
         new.write(row);
-        RUNNING.with_borrow_mut(|running| running.push(new));
+        RUNNING.with_borrow_mut(|running| {
+            running.retain(|segment| segment.strong_count() > 0);
+            running.push(Rc::downgrade(&new));
+        });
         Some(new)
     }
 
     /// The segment of the innermost run of this backend.
-    pub fn current() -> Option<Self> {
-        RUNNING.with_borrow(|running| running.last().copied())
+    pub fn current() -> Option<Rc<Self>> {
+        RUNNING.with_borrow(|running| running.iter().rev().find_map(Weak::upgrade))
     }
 
     /// The segments of all runs of this backend, which then count as ended. Raises nothing, whenever it is called.
-    pub fn take_all() -> Vec<Self> {
-        RUNNING
-            .with(|running| running.try_borrow_mut().map(|mut r| std::mem::take(&mut *r)).unwrap_or_default())
+    pub fn take_all() -> Vec<Rc<Self>> {
+        let all = RUNNING.with(|running| {
+            running.try_borrow_mut().map(|mut r| std::mem::take(&mut *r)).unwrap_or_default()
+        });
+        all.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Maps the segment of another process. None where it is gone or is none of ours.
     pub fn attach(handle: pg_sys::dsm_handle) -> Option<Self> {
         // SAFETY: a handle may be any number. The header is looked at only where the segment has room for one. The mapping does not
-        // end before `detach`: without that it would end with the resource owner.
+        // end before `drop`: without that it would end with the resource owner.
         unsafe {
             let segment = pg_sys::dsm_attach(handle);
             if segment.is_null() {
@@ -188,8 +195,7 @@ impl Segment {
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: mapped and initialised, until `detach`, after which nobody uses a copy: the will is gone and the list of
-        // running imports does not have it any more.
+        // SAFETY: mapped and initialised for as long as the value lives, and the reference borrows from that.
         unsafe { &*self.header }
     }
 
@@ -282,11 +288,12 @@ impl Segment {
         // SAFETY: mapped, and pinned.
         unsafe { pg_sys::dsm_unpin_segment(self.handle()) }
     }
+}
 
-    /// Ends the mapping. Without a pin and another mapping the segment is gone.
-    pub fn detach(self) {
-        RUNNING.with_borrow_mut(|running| running.retain(|s| *s != self));
-        // SAFETY: mapped; see `header` for why it is not used afterwards.
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` or `attach`, and nobody has a reference into it any more. A value that is still there when the process
+        // ends is on a stack that is never unwound, so this does not come after PostgreSQL has detached everything.
         unsafe { pg_sys::dsm_detach(self.segment) }
     }
 }

@@ -97,11 +97,7 @@ pub fn relation_oid(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>> {
 /// A table's name as regclass will print it, whether or not the table is there yet: qualified where no schema of the
 /// search_path shows it, or another one hides it.
 pub fn printed_name(table: &QualifiedName) -> Result<String> {
-    let path = spi::one_for_caller::<Vec<String>>(
-        "SELECT pg_catalog.current_schemas(true)::pg_catalog.text[]",
-        &[],
-    )?
-    .unwrap_or_default();
+    let path = schemas_of_caller()?;
     let is_visible = spi::one::<bool>(
         "SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest($3) WITH ORDINALITY AS u(schema, n) \
                             JOIN pg_catalog.pg_namespace s ON s.nspname = u.schema \
@@ -115,6 +111,15 @@ pub fn printed_name(table: &QualifiedName) -> Result<String> {
     } else {
         format!("{}.{}", quote_as_needed(&table.schema)?, quote_as_needed(&table.name)?)
     })
+}
+
+/// The schemas of the caller's search_path, those included that PostgreSQL adds.
+fn schemas_of_caller() -> Result<Vec<String>> {
+    let schemas = spi::one_for_caller::<Vec<String>>(
+        "SELECT pg_catalog.current_schemas(true)::pg_catalog.text[]",
+        &[],
+    )?;
+    Ok(schemas.unwrap_or_default())
 }
 
 /// A relation's name as regclass prints it for the caller.

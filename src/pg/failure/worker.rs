@@ -35,7 +35,6 @@ pub extern "C-unwind" fn aliaport_import_failed_run(handle: pg_sys::Datum) {
         tell_log(&row, error.message());
     }
     segment.set_state(State::Settled);
-    segment.detach();
 }
 
 fn write(row: &Json) -> Result<()> {

@@ -33,6 +33,8 @@ pub struct Content {
     tallies: Vec<Vec<Tally>>,
     /// Rows that no page holds.
     too_wide: Tally,
+    /// Columns whose values were not tried, and the code that would have run.
+    untried: Vec<(usize, String)>,
 }
 
 /// What happens to a value.
@@ -109,8 +111,9 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
     let plan = subject.plan;
     let width = plan.columns.len();
     let converters: Vec<Converter> = (0..width).filter_map(|i| subject.converter(i)).collect();
+    let mut untried = Vec::new();
     let mut inputs: Vec<Option<InputCheck>> =
-        (0..width).map(|i| InputCheck::of(subject, i)).collect::<Result<_>>()?;
+        (0..width).map(|i| InputCheck::of(subject, i, &mut untried)).collect::<Result<_>>()?;
     let has_inputs = inputs.iter().any(Option::is_some);
     let key = Key::of(plan);
     let mut scratch = Scratch::default();
@@ -120,6 +123,7 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
         turkish: vec![false; width],
         tallies: (0..width).map(|_| Vec::new()).collect(),
         too_wide: Tally::new(Fate::Bad("row_too_wide")),
+        untried,
     };
     let mut row_width = Width::new(width, true);
     let mut reader =
@@ -201,8 +205,10 @@ impl Content {
     /// What was found, column by column.
     pub fn observations(&self, subject: &Subject<'_>) -> Vec<Observation> {
         let columns = self.tallies.iter().enumerate();
+        let untried = self.untried.iter().filter_map(|(column, code)| not_tried(subject, *column, code));
         let mut out: Vec<Observation> = columns
             .flat_map(|(i, tallies)| tallies.iter().filter_map(move |t| observation(subject, i, t)))
+            .chain(untried)
             .collect();
         let Tally { count, samples, .. } = &self.too_wide;
         if *count > 0 {
@@ -227,6 +233,26 @@ impl Content {
         }
         out
     }
+}
+
+/// Of a column whose type runs somebody's code.
+fn not_tried(subject: &Subject<'_>, column: usize, code: &str) -> Option<Observation> {
+    let place = subject.place(column)?;
+    Some(Observation {
+        severity: Severity::Info,
+        code: "type_mismatch",
+        table: Some(place.table.to_owned()),
+        column: Some(place.column.to_owned()),
+        count: None,
+        sample: None,
+        message: format!(
+            "values of column \"{}\" of table \"{}\" were not tried in their type: that runs {code}, which is not PostgreSQL's own",
+            place.column, place.table
+        ),
+        suggestion: Some(
+            "-- aliaport_import() with dry_run => true tries them with the rights of its caller".to_owned(),
+        ),
+    })
 }
 
 fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Observation> {

@@ -5,7 +5,6 @@
 
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::value::Cell;
-use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 use serde_json::Value as Json;
 
@@ -13,7 +12,7 @@ use super::Subject;
 use crate::pg::error::Result;
 use crate::pg::input::Input;
 use crate::pg::subxact::{self, Outcome};
-use crate::pg::{spi, target};
+use crate::pg::{code, spi, target};
 
 /// Values tried together.
 const BATCH: usize = 1000;
@@ -39,14 +38,22 @@ pub struct Refused {
 
 /// The input function of one column.
 pub struct InputCheck {
-    input: Input,
+    oid: pg_sys::Oid,
+    typmod: i32,
     pending: Vec<Pending>,
 }
 
 impl InputCheck {
     /// The check of a column, where it needs one and the type exists.
-    pub fn of(subject: &Subject<'_>, column: usize) -> Result<Option<InputCheck>> {
-        let Some(column) = subject.plan.columns.get(column) else { return Ok(None) };
+    ///
+    /// None where it would run code that is not PostgreSQL's, which goes to `untried` with the column's number: that is run by who writes
+    /// such a value, not by who looks at a file.
+    pub fn of(
+        subject: &Subject<'_>,
+        number: usize,
+        untried: &mut Vec<(usize, String)>,
+    ) -> Result<Option<InputCheck>> {
+        let Some(column) = subject.plan.columns.get(number) else { return Ok(None) };
         let found = if subject.plan.is_created {
             let PgType::Other { name, .. } = &column.pg_type else { return Ok(None) };
             spi::rows("SELECT pg_catalog.to_regtype($1)::oid, -1", &[name.clone().into()], |row| {
@@ -68,7 +75,11 @@ impl InputCheck {
             )?
         };
         let Some((Some(oid), typmod)) = found.into_iter().next() else { return Ok(None) };
-        Ok(Some(InputCheck { input: Input::of_type(oid, typmod.unwrap_or(-1)), pending: Vec::new() }))
+        if let Some(code) = code::of_type(oid)? {
+            untried.push((number, code));
+            return Ok(None);
+        }
+        Ok(Some(InputCheck { oid, typmod: typmod.unwrap_or(-1), pending: Vec::new() }))
     }
 
     /// Notes a value; cells that are not made of text or whole numbers are left to the import.
@@ -110,12 +121,12 @@ impl InputCheck {
         Ok(refused)
     }
 
-    fn read(&mut self, values: &[Pending]) -> Result<()> {
-        let context = PgMemoryContexts::new("aliaport_import inspect");
-        let input = &mut self.input;
+    fn read(&self, values: &[Pending]) -> Result<()> {
+        // What an input function keeps between calls must not outlive an error in one.
         subxact::within(Outcome::Undo, || {
+            let mut input = Input::of_subtransaction(self.oid, self.typmod);
             for value in values {
-                input.read(&value.text, context.value());
+                input.try_out(&value.text);
             }
             Ok(())
         })

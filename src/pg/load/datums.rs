@@ -101,7 +101,8 @@ impl CellSink for Heap {
     fn cell(&mut self, column: usize, cell: &Cell<'_>) {
         let value = match (cell, &mut self.inputs[column]) {
             (Cell::Null, _) => return,
-            (Cell::Input(text), Some(input)) => input.read_cell(text, self.batch_context),
+            // SAFETY: the batch context lives until the heap is closed.
+            (Cell::Input(text), Some(input)) => unsafe { input.read_cell(text, self.batch_context) },
             (cell, _) => match datum::to_datum(cell, &mut self.arena) {
                 Some(value) => value,
                 None => return,
@@ -112,9 +113,12 @@ impl CellSink for Heap {
             _ => 8,
         };
         let index = self.columns[column].index;
-        // SAFETY: the slot was made by `begin_row` and `index` is below its number of attributes.
+        // SAFETY: a slot that is there was made by `begin_row`, and `index` is below its number of attributes.
         unsafe {
             let slot = self.slots[self.filled];
+            if slot.is_null() {
+                return;
+            }
             *(*slot).tts_values.add(index) = value;
             *(*slot).tts_isnull.add(index) = false;
         }
@@ -122,6 +126,9 @@ impl CellSink for Heap {
 
     fn end_row(&mut self) {
         let slot = self.slots[self.filled];
+        if slot.is_null() {
+            return;
+        }
         // SAFETY: `begin_row` made and cleared the slot and set every attribute to NULL, and `cell` filled those that have a
         // value, so a virtual tuple can be stored.
         unsafe {

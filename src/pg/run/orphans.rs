@@ -12,6 +12,7 @@ use super::{Import, Subject};
 use crate::pg::cascade::Cascade;
 use crate::pg::error::{Result, unexpected};
 use crate::pg::progress::{self, Phase};
+use crate::pg::quiet::Touch;
 use crate::pg::row::SetAside;
 use crate::pg::unwanted::Unwanted;
 use crate::pg::{original, orphan, standing, sync, target};
@@ -31,7 +32,7 @@ impl<'a> Import<'a> {
         self.originals(index, &unwanted, None, |entry| run.set_aside(&plan.source, [entry]))?;
         // The foreign keys of an existing table would refuse the row, or take its children with it without a record.
         let deleted = if from == relation && !plan.is_created {
-            self.on_table(plan, relation, || unwanted.apply(&rows))?
+            self.on_table(plan, relation, Touch::Write, || unwanted.apply(&rows))?
         } else {
             unwanted.apply(&rows)?
         };

@@ -21,12 +21,13 @@ use super::orphans::staying;
 use super::table::rows_seen;
 use super::{Import, Subject, signed};
 use crate::pg::error::{self, Error, Result, unexpected};
+use crate::pg::quiet::Touch;
 use crate::pg::row::OnError;
 use crate::pg::stage::Stage;
 use crate::pg::sync::{self, Difference};
 use crate::pg::unique::{self, UniqueIndex};
 use crate::pg::unwanted::Unwanted;
-use crate::pg::{compat, quiet, readback, reference, spi, standing, subxact, target};
+use crate::pg::{code, compat, quiet, readback, reference, spi, standing, subxact, target};
 
 /// A table whose rows wait.
 pub(super) struct Staged {
@@ -140,12 +141,16 @@ impl Import<'_> {
         &self,
         plan: &TablePlan,
         relation: pg_sys::Oid,
+        touch: Touch,
         f: impl FnOnce() -> Result<R>,
     ) -> Result<R> {
         let triggers = self.options.triggers;
-        let is_quiet = quiet::is_possible(relation, triggers)?;
-        // They are enabled again as they were; an error undoes the disabling with everything else. A table that the import makes has none,
-        // and in a subtransaction that has not written yet a look at the catalogue would not find it.
+        let is_quiet = quiet::is_possible(relation, triggers, touch)?;
+        if !is_quiet && touch == Touch::Write {
+            // PostgreSQL checks the keys row by row then; those that can wait for the rows of a cycle wait.
+            self.let_wait(relation)?;
+        }
+        // They are enabled again as they were; an error undoes the disabling with everything else. A table that the import makes has none.
         let has_none = triggers || plan.is_created;
         let silenced = if has_none { Vec::new() } else { target::enabled_triggers(relation, is_quiet)? };
         for (name, _) in &silenced {
@@ -158,12 +163,58 @@ impl Import<'_> {
         Ok(result)
     }
 
+    /// Puts off the foreign keys of a table that can be put off, until [`Import::apply`] ends.
+    fn let_wait(&self, relation: pg_sys::Oid) -> Result<()> {
+        let keys: Vec<&str> = self.references.iter().filter_map(|r| r.waiting_of(relation)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.put_off.borrow_mut().extend(keys.iter().map(|key| (*key).to_owned()));
+        spi::run(&format!("SET CONSTRAINTS {} DEFERRED", keys.join(", ")))
+    }
+
+    /// Has the foreign keys checked that were put off.
+    fn wait_no_longer(&self) -> Result<()> {
+        let keys: Vec<String> = std::mem::take(&mut *self.put_off.borrow_mut()).into_iter().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        spi::run(&format!("SET CONSTRAINTS {} IMMEDIATE", keys.join(", ")))
+    }
+
+    /// The error of a foreign key that was checked before the rows were there that it needs, because code of the table `relation` keeps the
+    /// import from checking it in the end; any other error as it is.
+    fn order_error(&self, plan: &TablePlan, relation: pg_sys::Oid, error: Error) -> Result<Error> {
+        if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
+            return Ok(error);
+        }
+        let Some(code) = code::of_relation(relation)? else { return Ok(error) };
+        let waiting: Vec<pg_sys::Oid> = self.staged.values().map(|s| s.stage.target).collect();
+        let Some(key) = self.references.iter().find(|r| r.is_of(&[relation]) && r.is_to(&waiting)) else {
+            return Ok(error);
+        };
+        Ok(Error::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("table {} cannot be filled before the rows that its foreign keys point at", plan.target),
+        )
+        .detail(format!(
+            "PostgreSQL says: {}. Foreign keys are checked row by row here, because writing a row runs {code}, which is not PostgreSQL's own.",
+            error.message()
+        ))
+        .hint(format!(
+            "As the table's owner, run ALTER TABLE {} ALTER CONSTRAINT {} DEFERRABLE; and import again: the key is then checked at the end.",
+            plan.target,
+            quote(key.name())
+        )))
+    }
+
     /// Mode replace: the old rows go.
     pub(super) fn delete_all(&mut self, index: usize, step: &Step) -> Result<()> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         let place = || format!("SQLite table \"{}\", statement: {}.", plan.source, step.sql);
-        let deleted =
-            error::located(place, || self.on_table(plan, relation, || spi::count_for_caller(&step.sql)))?;
+        let deleted = error::located(place, || {
+            self.on_table(plan, relation, Touch::Delete, || spi::count_for_caller(&step.sql))
+        })?;
         compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
             row.deleted = Some(deleted);
@@ -275,6 +326,7 @@ impl Import<'_> {
         for &index in &staged {
             self.timed(index, |import| import.write(index, differences.get(&index)))?;
         }
+        self.wait_no_longer()?;
         self.check_references()?;
         self.current = None;
         for (_, difference) in differences {
@@ -305,7 +357,8 @@ impl Import<'_> {
         let place = || {
             format!("SQLite table \"{}\", while vanished rows of {} were deleted.", plan.source, plan.target)
         };
-        let deleted = error::located(place, || self.on_table(plan, relation, || difference.delete()))?;
+        let deleted =
+            error::located(place, || self.on_table(plan, relation, Touch::Delete, || difference.delete()))?;
         self.shrunk.push(relation);
         if let Some(row) = self.rows.get_mut(index) {
             row.deleted = Some(deleted);
@@ -336,7 +389,7 @@ impl Import<'_> {
                 )
             };
             error::located(place, || {
-                self.on_table(plan, relation, || match difference {
+                self.on_table(plan, relation, Touch::Write, || match difference {
                     Some(difference) if difference.is_none() => Ok((0, 0)),
                     Some(difference) => difference.write(&staged.stage, &plan.target),
                     None => Ok((staged.stage.insert_all(&plan.target)?, 0)),
@@ -348,7 +401,7 @@ impl Import<'_> {
             Err(error) if error.code() == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
                 return Err(self.duplicate_error(index, Some(error))?);
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(self.order_error(plan, relation, error)?),
         };
         compat::command_counter_increment();
         if inserted + updated > 0 {

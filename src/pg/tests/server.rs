@@ -115,7 +115,9 @@ impl Oracle {
     /// What the type's input function makes of a text.
     pub fn read(&mut self, text: &str) -> Verdict {
         let Oracle { input, context, .. } = self;
-        let read = subxact::within(subxact::Outcome::Undo, || Ok(input.read(text.as_bytes(), *context)));
+        // SAFETY: the context is ours.
+        let read =
+            subxact::within(subxact::Outcome::Undo, || Ok(unsafe { input.read(text.as_bytes(), *context) }));
         read.map(|datum| self.stored(datum)).map_err(|e| e.code())
     }
 

@@ -8,8 +8,9 @@ use super::{Attribute, HEADER, HOFF, INFOMASK, INFOMASK2};
 use crate::pg_type::PgType;
 use crate::value::Cell;
 
-/// `offsetof(PageHeaderData, pd_lower)`, and `SizeOfPageHeaderData`.
-const PAGE_LOWER: usize = 12;
+/// `offsetof(PageHeaderData, pd_lower)`: where a page says how far its line pointers reach.
+pub const PAGE_LOWER: usize = 12;
+/// `SizeOfPageHeaderData`
 const PAGE_HEADER: usize = 24;
 /// `sizeof(ItemIdData)`
 const POINTER: usize = 4;
@@ -219,14 +220,18 @@ fn varlena_size(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// The tuple that a page's line pointer leads to (`offset` from 1, as in a `ctid`); `None` where it leads nowhere in the page, or is dead or
-/// redirected.
+/// Where a page has the line pointer of the tuple with this number (from 1, as in a `ctid`): 32 bits, all of them below what stands at
+/// [`PAGE_LOWER`].
 #[inline]
 #[must_use]
-pub fn tuple_at(page: &[u8], offset: u16) -> Option<&[u8]> {
-    let lower = usize::from(u16::from_ne_bytes(*page.get(PAGE_LOWER..)?.first_chunk()?));
-    let at = PAGE_HEADER + POINTER * usize::from(offset).checked_sub(1)?;
-    let bits = u32::from_ne_bytes(*page.get(at..lower)?.first_chunk()?);
+pub fn pointer_at(number: u16) -> Option<usize> {
+    Some(PAGE_HEADER + POINTER * usize::from(number).checked_sub(1)?)
+}
+
+/// Where in its page a line pointer says that its tuple is; `None` where it is dead or redirected.
+#[inline]
+#[must_use]
+pub fn tuple_span(bits: u32) -> Option<std::ops::Range<usize>> {
     // Bit fields begin at the lowest bit of a little-endian word, and at the highest of a big-endian one.
     let (offset, flags, length) = if cfg!(target_endian = "little") {
         (bits & 0x7fff, bits >> 15 & 3, bits >> 17)
@@ -234,7 +239,7 @@ pub fn tuple_at(page: &[u8], offset: u16) -> Option<&[u8]> {
         (bits >> 17, bits >> 15 & 3, bits & 0x7fff)
     };
     let (offset, length) = (offset as usize, length as usize);
-    if flags == NORMAL { page.get(offset..offset + length) } else { None }
+    (flags == NORMAL).then_some(offset..offset + length)
 }
 
 #[cfg(test)]
@@ -322,8 +327,11 @@ mod tests {
         #[test]
         fn no_bytes_make_a_page_panic(page in prop::collection::vec(any::<u8>(), 0..200)) {
             let deformer = Deformer::new(&attributes(), TYPES.iter().enumerate());
-            for tuple in (0..50).filter_map(|offset| tuple_at(&page, offset)) {
-                let _ = deformer.deform(tuple, |_, _| ());
+            for pointer in (0..50).filter_map(pointer_at) {
+                let bits = page.get(pointer..).and_then(|p| p.first_chunk()).map(|bits| u32::from_ne_bytes(*bits));
+                if let Some(tuple) = bits.and_then(tuple_span).and_then(|span| page.get(span)) {
+                    let _ = deformer.deform(tuple, |_, _| ());
+                }
             }
         }
     }
