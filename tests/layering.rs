@@ -229,6 +229,15 @@ fn without(text: &str, open: &str, close: char) -> String {
 /// What an SQL text leaves to the search_path: an operator, a cast, a function.
 fn unqualified(sql: &str) -> Option<String> {
     let sql = without(&without(&without(sql, "'", '\''), "OPERATOR(", ')'), "{", '}').replace("(*)", "()");
+    // What UPDATE and ON CONFLICT assign: the second word after SET or a comma.
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    let is_assignment = |i: usize| {
+        words[i] == "="
+            && i >= 2
+            && words.contains(&"SET")
+            && (words[i - 2] == "SET" || words[i - 2].ends_with(','))
+    };
+    let sql = (0..words.len()).filter(|i| !is_assignment(*i)).map(|i| words[i]).collect::<Vec<_>>().join(" ");
     if let Some(at) = sql.find(|c| "=<>+/%~|&^!@#*".contains(c)).or_else(|| sql.find(" - ")) {
         return Some(sql[at..].to_owned());
     }
@@ -270,7 +279,11 @@ fn statements_under_the_callers_search_path_leave_it_nothing() {
         let text: String =
             read(&root().join(&path)).lines().map(|line| format!("{}\n", code(line))).collect();
         let starts: Vec<usize> = text.match_indices("fn ").map(|(at, _)| at).chain([text.len()]).collect();
-        for function in starts.windows(2).map(|w| &text[w[0]..w[1]]).filter(|f| f.contains("_for_caller")) {
+        for function in starts
+            .windows(2)
+            .map(|w| &text[w[0]..w[1]])
+            .filter(|f| f.contains("_for_caller") || f.contains("Statement::new"))
+        {
             let name = function.split(['(', '<']).next().unwrap_or_default();
             let is_sql = |literal: &&String| {
                 ["SELECT", "INSERT", "UPDATE", "DELETE", "WHERE", "JOIN"].iter().any(|w| has_word(literal, w))

@@ -168,8 +168,8 @@ def test_a_check_cannot_open_another_file_during_a_load(connection, files, funct
     connection.execute(NESTING.replace("%%", "%").format(call=call.format(inner=inner)))
     notices = []
     connection.add_notice_handler(lambda n: notices.append(n.message_primary))
-    rows = connection.execute("SELECT imported_rows, content_match, status FROM aliaport_import(%s, 'app')", [many(files)]).fetchall()
-    assert rows == [(20000, True, "ok")]
+    rows = connection.execute("SELECT imported_rows, content_match FROM aliaport_import(%s, 'app')", [many(files)]).fetchall()
+    assert rows == [(20000, True)]
     assert notices.count("inner refused") == 20 and "inner landed" not in notices
     with refused("55000"):
         connection.execute("CREATE OR REPLACE FUNCTION app.nest(n bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM public." + call.format(inner=inner) + "; RETURN true; END $$")
