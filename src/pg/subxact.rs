@@ -22,6 +22,8 @@ pub enum Outcome {
 /// Runs `f` in a subtransaction. On success its work is kept or undone as `outcome` says. An error of ours or of
 /// PostgreSQL undoes it and comes back as `Err`. A cancel undoes it as well and goes on unwinding: a subtransaction that was left
 /// open would be the session's current one after the statement.
+///
+/// Reads in `f` see what the statement saw that called us, and nothing that was made since, until `f` has written something.
 pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
     // SAFETY: both are globals of the backend that are always valid to read; they are put back below because ending a
     // subtransaction switches both, as PostgreSQL's own procedural languages do.

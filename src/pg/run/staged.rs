@@ -381,15 +381,16 @@ impl Import<'_> {
             _ => self.rows.get(index).and_then(|r| r.digest),
         };
         let wait = self.rows.get(index).map_or(0, |r| r.imported_rows);
-        let written = subxact::within(subxact::Outcome::Keep, || {
-            let place = || {
-                format!(
-                    "SQLite table \"{}\", while its {wait} rows were written to {}.",
-                    plan.source, plan.target
-                )
-            };
-            error::located(place, || {
-                self.on_table(plan, relation, Touch::Write, || match difference {
+        let place = || {
+            format!(
+                "SQLite table \"{}\", while its {wait} rows were written to {}.",
+                plan.source, plan.target
+            )
+        };
+        // What the catalogue says of the table is asked outside of the subtransaction, which does not see yet what the run has made.
+        let written = self.on_table(plan, relation, Touch::Write, || {
+            subxact::within(subxact::Outcome::Keep, || {
+                error::located(place, || match difference {
                     Some(difference) if difference.is_none() => Ok((0, 0)),
                     Some(difference) => difference.write(&staged.stage, &plan.target),
                     None => Ok((staged.stage.insert_all(&plan.target)?, 0)),
