@@ -10,7 +10,7 @@ use aliaport_plan::catalogue::{
 };
 use aliaport_plan::value::Value;
 
-use crate::error::SourceError;
+use crate::error::{SourceError, SourceErrorKind};
 use crate::rows::{Statement, quoted};
 use crate::shadow::VirtualTable;
 use crate::source::Source;
@@ -47,7 +47,14 @@ pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
         let name = object.lossy_name();
         match object.kind.as_str() {
             "table" if is_internal(&name) => {}
-            "table" if object.root_page == 0 => catalogue.others.push(other(OtherKind::VirtualTable, &name)),
+            "table" if object.root_page == 0 => {
+                // Only a virtual table's rows are elsewhere. SQLite finds the database malformed when it reads another one.
+                if !token::tokens(&object.sql).nth(1).is_some_and(|token| token.is_word("virtual")) {
+                    return Err(SourceError::new(SourceErrorKind::Damaged, source.path())
+                        .with_detail(format!("Table \"{name}\" has no page of its own in the file.")));
+                }
+                catalogue.others.push(other(OtherKind::VirtualTable, &name));
+            }
             "table" => match shadows.get(&folded(&name)) {
                 Some(owner) => catalogue.others.push(other(OtherKind::ShadowTable, owner)),
                 None => {

@@ -218,3 +218,19 @@ fn ten_thousand_tables_take_a_second() {
     eprintln!("open {opened:?}, catalogue {read:?}, integrity_check {:?}", start.elapsed());
     assert!(read < Duration::from_secs(3));
 }
+
+/// SQLite cannot read such a table, so leaving it out with a word about virtual tables would lose it.
+#[test]
+fn an_ordinary_table_without_a_page_is_damage() {
+    let (_guard, folder) = folder();
+    let path = folder.join("a.db");
+    database(
+        &path,
+        "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE TABLE u(a); CREATE VIRTUAL TABLE v USING fts5(a);
+         PRAGMA writable_schema = on; UPDATE sqlite_master SET rootpage = 0 WHERE name = 't'",
+    );
+    assert_eq!(open(&path).catalogue().map_err(kind), Err(SourceErrorKind::Damaged));
+    database(&path, "PRAGMA writable_schema = on; DELETE FROM sqlite_master WHERE name = 't'");
+    let catalogue = open(&path).catalogue().unwrap();
+    assert!(catalogue.others.iter().any(|other| other.kind == OtherKind::VirtualTable && other.name == "v"));
+}
