@@ -153,7 +153,7 @@ impl Run {
     }
 
     /// The run has ended: writes its row, those of its tables, and what was set aside. Of a dry run, after its work was undone.
-    pub fn end(&self, outcome: &Outcome, with_tables: bool) -> Result<()> {
+    pub fn end(&self, outcome: &Outcome) -> Result<()> {
         {
             let mut row = self.row.borrow_mut();
             row["finished_at"] = json!(now());
@@ -168,10 +168,8 @@ impl Run {
         self.holds_row.set(true);
         spi::as_history_owner(|| {
             write(&self.row.borrow())?;
-            if with_tables {
-                for row in &outcome.rows {
-                    insert_table(self.id, row)?;
-                }
+            for row in &outcome.rows {
+                insert_table(self.id, row)?;
             }
             self.write_set_aside()
         })

@@ -6,6 +6,7 @@ mod keys;
 mod lock;
 mod orphans;
 pub mod outcome;
+mod rehearsal;
 mod staged;
 mod table;
 mod unchanged;
@@ -70,7 +71,7 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     })?;
     let whole = || {
         let outcome = begun(request, &schema, &run)?;
-        run.end(&outcome, !request.dry_run)?;
+        run.end(&outcome)?;
         Ok(outcome.rows)
     };
     error::observed(whole, |error| run.fail(error))
@@ -105,7 +106,12 @@ fn begun(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outc
     access::source_path(request.path)?;
     lock::lock(schema)?;
     let work = || work(request, schema, run);
-    if request.dry_run { subxact::within(subxact::Outcome::Undo, work) } else { work() }
+    if !request.dry_run {
+        return work();
+    }
+    let mut outcome = subxact::within(subxact::Outcome::Undo, work)?;
+    rehearsal::count_failed(&mut outcome)?;
+    Ok(outcome)
 }
 
 fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outcome> {
@@ -148,6 +154,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         keys_in_source: BTreeMap::new(),
         content: None,
         is_unchanged: false,
+        failed: BTreeSet::new(),
     };
     for finding in &plan.findings {
         // What belongs to no table that is loaded (views, virtual tables) is said in the first row: a run has none of its own.
@@ -159,7 +166,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
     if request.dry_run {
         // Inside the subtransaction that the caller undoes, so what was raised may be looked at.
         if let Err(error) = error::attempt(|| import.steps()) {
-            return Ok(import.failed(&error));
+            return import.ended(error);
         }
     } else {
         import.steps()?;
@@ -204,6 +211,8 @@ struct Import<'a> {
     content: Option<String>,
     /// There is nothing to do.
     is_unchanged: bool,
+    /// Tables that would have ended a real import, by number: a dry run goes on without them.
+    failed: BTreeSet<usize>,
 }
 
 /// One table of the plan with what is needed to read and write it.
@@ -242,10 +251,12 @@ impl<'a> Import<'a> {
         for (number, step) in self.plan.steps.iter().enumerate() {
             self.let_go_of_source(self.plan.steps.get(number..).unwrap_or_default())?;
             self.current = step.table;
-            self.step(step)?;
+            self.tried(step.table, |import| import.step(step))?;
         }
         self.settle_orphans()?;
-        if self.has_orphans {
+        if self.has_orphans && self.request.dry_run {
+            self.fail_orphans()?;
+        } else if self.has_orphans {
             self.current = None;
             return Err(orphan::abort_error(&self.views()?, self.request.orphans)?);
         }
@@ -274,26 +285,14 @@ impl<'a> Import<'a> {
             })
     }
 
-    /// What a dry run says instead of raising: the tables that were reached, and what stopped it. Nothing may be asked of the
-    /// server here: an error of PostgreSQL has not been cleaned up after.
-    fn failed(mut self, error: &Error) -> Outcome {
-        // Orphans end an import in all their tables at once, any other error in the table of its step.
-        let in_step = self.current.or_else(|| self.rows.iter().all(|r| !r.has_fatal_orphans).then_some(0));
-        for (index, row) in self.rows.iter_mut().enumerate() {
-            if in_step.map_or(row.has_fatal_orphans, |culprit| culprit == index) {
-                row.failure = Some(error.to_json());
-            }
-        }
-        self.rows.retain(|r| r.path.is_some() || r.failure.is_some());
-        Outcome { error: Some(error.message().to_owned()), ..self.outcome() }
-    }
-
     fn outcome(&mut self) -> Outcome {
+        let error = self.failed.first().and_then(|&i| self.rows.get(i)?.failure.as_ref());
+        let error = error.and_then(|e| e.get("message")?.as_str()).map(str::to_owned);
         Outcome {
             rows: std::mem::take(&mut self.rows),
             source_bytes: signed(self.source.size_bytes()),
             source_fingerprint: self.source.fingerprint(),
-            error: None,
+            error,
             is_unchanged: self.is_unchanged,
             state: None,
         }

@@ -185,6 +185,10 @@ impl Import<'_> {
         let Some(table) = self.plan.tables.get(index) else {
             return Err(unexpected("table number in a step"));
         };
+        // Without a parent that could be pointed at, a dry run knows nothing of the key.
+        if table.foreign_keys.iter().any(|k| quote(&k.name) == step.object && self.is_lost(k)) {
+            return Ok(());
+        }
         let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
             return Ok(());
         };

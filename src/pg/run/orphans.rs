@@ -75,6 +75,9 @@ impl<'a> Import<'a> {
     pub(super) fn view(&self, index: usize) -> Result<orphan::View<'a>> {
         let table = self.plan.tables.get(index).ok_or_else(|| unexpected("table number in a step"))?;
         let rows = self.staged.get(&index).map_or(&table.target, |s| &s.stage.table).clone();
+        if self.failed.contains(&index) {
+            return Ok(orphan::View { table, rows, keys: Vec::new() });
+        }
         // A column that the source does not have is not in a stage; what PostgreSQL puts there is checked in the end.
         let is_here =
             |key: &&ForeignKeyPlan| rows == table.target || key.columns.iter().all(|c| is_written(table, c));
@@ -82,7 +85,7 @@ impl<'a> Import<'a> {
             .foreign_keys
             .iter()
             .filter(is_here)
-            .filter(|key| self.is_known(key))
+            .filter(|key| self.is_known(key) && !self.is_lost(key))
             .map(|key| Ok((key, self.parent_of(key)?)))
             .collect::<Result<_>>()?;
         Ok(orphan::View { table, rows, keys })
@@ -91,6 +94,11 @@ impl<'a> Import<'a> {
     fn staged_parent(&self, key: &ForeignKeyPlan) -> Option<(&'a TablePlan, &QualifiedName)> {
         let index = self.plan.tables.iter().position(|t| t.target == key.parent)?;
         Some((self.plan.tables.get(index)?, &self.staged.get(&index)?.stage.table))
+    }
+
+    /// Whether a dry run goes on without the referenced table, so that nobody knows which of its rows there would be.
+    pub(super) fn is_lost(&self, key: &ForeignKeyPlan) -> bool {
+        self.failed.iter().any(|&i| self.plan.tables.get(i).is_some_and(|t| t.target == key.parent))
     }
 
     /// Whether the referenced columns can be foretold: a stage has only those of the source.
@@ -171,9 +179,10 @@ impl<'a> Import<'a> {
                 }
             }
         }
-        if self.has_orphans {
+        if self.has_orphans && !self.request.dry_run {
             return Ok(());
         }
+        self.fail_orphans()?;
         self.apply()
     }
 }

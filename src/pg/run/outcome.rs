@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{About, Finding, Severity};
-use aliaport_plan::plan::{Action, TablePlan};
+use aliaport_plan::plan::{Action, QualifiedName, TablePlan};
 use serde_json::json;
 
 /// What an earlier run said of a table that is as that run left it.
@@ -64,9 +64,13 @@ pub struct TableRow {
     pub elapsed: Duration,
     /// The run made this table: going back drops it.
     pub(super) is_created: bool,
+    /// Where it is.
+    pub(super) target: QualifiedName,
     /// The same by kind of step.
     seconds: BTreeMap<&'static str, f64>,
     pub(super) warnings: Vec<Finding>,
+    /// Values that landed and are not what the source has; rows that did not land are none.
+    pub(super) lossy: u64,
     /// How the rows got into the table; `None` until they are loaded.
     pub(super) path: Option<&'static str>,
     pub(super) digest: Option<TableDigest>,
@@ -99,7 +103,9 @@ impl TableRow {
             elapsed: Duration::ZERO,
             seconds: BTreeMap::new(),
             is_created: table.is_created,
+            target: table.target.clone(),
             warnings: table.findings.clone(),
+            lossy: 0,
             path: None,
             digest: None,
             has_fatal_orphans: false,
@@ -117,6 +123,9 @@ impl TableRow {
 
     pub(super) fn warn(&mut self, code: &'static str, message: &str, count: i64) {
         if count > 0 {
+            if code == "nulled" {
+                self.lossy += count.unsigned_abs();
+            }
             self.warnings.push(Finding {
                 severity: Severity::Warning,
                 code,
@@ -168,13 +177,11 @@ impl TableRow {
     /// The detail column.
     pub fn detail(&self) -> serde_json::Value {
         let warnings: Vec<serde_json::Value> = self.warnings.iter().map(finding_json).collect();
-        let lossy: u64 =
-            self.warnings.iter().filter(|w| w.code != "not_carried").filter_map(|w| w.count).sum();
         let mut detail = json!({
             "warnings": warnings,
             "created": self.is_created,
             "inserted": self.inserted.unwrap_or(self.imported_rows),
-            "lossy": lossy,
+            "lossy": self.lossy,
             "path": self.path,
             "seconds": self.seconds.iter().map(|(action, s)| ((*action).to_owned(), json!((s * 1e6).round() / 1e6))).collect::<serde_json::Map<_, _>>(),
             "digest": self.digest.as_ref().map(ToString::to_string),

@@ -229,7 +229,11 @@ impl Import<'_> {
     /// in the source ends the import in any case, because the table can be equal to one of the two only.
     pub(super) fn settle_duplicates(&mut self) -> Result<()> {
         let indexes: Vec<usize> = self.staged.keys().copied().collect();
-        for index in indexes {
+        indexes.iter().try_for_each(|&i| self.tried(Some(i), |import| import.settle_duplicates_of(&[i])))
+    }
+
+    fn settle_duplicates_of(&mut self, indexes: &[usize]) -> Result<()> {
+        for &index in indexes {
             let Subject { plan, relation, .. } = self.subject(index)?;
             for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
                 let is_sync_key = self.request.mode == Mode::Sync && is_key(&demand, plan);
@@ -341,7 +345,7 @@ impl Import<'_> {
     fn timed(&mut self, index: usize, f: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let begun = Instant::now();
         self.current = Some(index);
-        f(self)?;
+        self.tried(Some(index), f)?;
         compat::command_counter_increment();
         if let Some(row) = self.rows.get_mut(index) {
             row.took(Action::Load, begun.elapsed());
@@ -447,7 +451,7 @@ impl Import<'_> {
             row.stored = Some(stored);
             row.content_match = Some(is_equal);
         }
-        if is_equal || self.request.dry_run {
+        if is_equal {
             return Ok(());
         }
         Err(Error::new(
@@ -472,7 +476,17 @@ impl Import<'_> {
             self.current = (ends.iter().position(|&oid| reference.is_of(&[oid])))
                 .or_else(|| ends.iter().position(|&oid| reference.is_to(&[oid])));
             let is_emptied = self.request.mode == Mode::Replace && reference.is_of(&self.written);
-            reference.check(is_emptied)?;
+            // What a failed table would hold is not known.
+            if self
+                .failed
+                .iter()
+                .filter_map(|&i| ends.get(i))
+                .any(|&end| reference.is_of(&[end]) || reference.is_to(&[end]))
+            {
+                continue;
+            }
+            let current = self.current;
+            self.tried(current, |_| reference.check(is_emptied))?;
         }
         Ok(())
     }

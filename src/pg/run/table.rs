@@ -155,7 +155,7 @@ impl Import<'_> {
         row.target_rows = signed(after.rows);
         row.stored = Some(after);
         row.content_match = Some(after == expected);
-        if after != expected && !self.request.dry_run {
+        if after != expected {
             return Err(content_error(plan, &expected, &after, self.options.triggers));
         }
         Ok(())
@@ -212,6 +212,7 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
     row.imported_rows = signed(loaded.imported_rows);
     row.rejected_rows = signed(loaded.rejected_rows);
     for (column, lossy, count) in loaded.converter.lossy() {
+        row.lossy += count;
         row.warnings.push(Finding {
             severity: Severity::Warning,
             code: lossy.code(),

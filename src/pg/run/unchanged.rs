@@ -36,7 +36,6 @@ impl Import<'_> {
     fn is_comparable(&self) -> bool {
         let is_replace = self.request.mode == Mode::Replace;
         (is_replace || self.request.mode == Mode::Sync)
-            && !self.request.dry_run
             && self.options.verify == Verify::Content
             // A replace fires them in any case, which somebody asked for.
             && !(is_replace && self.options.triggers)

@@ -34,7 +34,14 @@ pub fn verdict(report: &Report) -> String {
                 .to_owned();
         }
         "failed" if run.dry_run => {
-            return "A real import would stop where this dry run did. Nothing was kept.".to_owned();
+            let failed = report.tables.iter().filter(|t| t.status == "failed").count();
+            return match (failed, report.tables.len()) {
+                (0, _) => "A real import would stop where this dry run did. Nothing was kept.".to_owned(),
+                (failed, all) => format!(
+                    "A real import would end with an error: {failed} of {} would not take their rows. Every table was tried, and nothing was kept.",
+                    counted(signed(all), "table", "tables")
+                ),
+            };
         }
         "failed" => {
             return "The import stopped and was rolled back as a whole: the target is as it was before."
