@@ -156,7 +156,8 @@ impl Import<'_> {
 
     /// Keeps in mind which keys the source has, for when it cannot be asked any more.
     pub(super) fn remember_keys(&mut self) -> Result<()> {
-        for (index, plan) in self.plan.tables.iter().enumerate() {
+        // A table that has failed in a dry run may not be there, and its sequences are not set.
+        for (index, plan) in self.plan.tables.iter().enumerate().filter(|(i, _)| !self.failed.contains(i)) {
             for sequence in &plan.sequences {
                 let subject = self.subject(index)?;
                 let used = sequence::used_in_source(self.source, subject.table, subject.plan, sequence)?;

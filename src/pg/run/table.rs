@@ -186,18 +186,22 @@ impl Import<'_> {
     /// The last look: what another extension or a foreign server keeps is counted by a query when everything is done. Of all other
     /// tables the rows were compared where a query finds them.
     pub(super) fn look_again(&mut self) -> Result<()> {
-        for index in 0..self.plan.tables.len() {
-            let Subject { plan, relation, .. } = self.subject(index)?;
-            let standing = standing::of(relation)?;
-            let Some(row) = self.rows.get(index).filter(|_| !standing.is_stored_here()) else { continue };
-            let sql = format!("SELECT pg_catalog.count(*) FROM {}", standing.from(&plan.target.to_string()));
-            let seen = spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0);
-            if seen != row.target_rows {
-                self.current = Some(index);
-                return Err(count_error(plan, row.target_rows, seen, self.options.triggers));
-            }
+        (0..self.plan.tables.len()).try_for_each(|index| {
+            self.current = Some(index);
+            self.tried(Some(index), |import| import.look_again_at(index))
+        })
+    }
+
+    fn look_again_at(&mut self, index: usize) -> Result<()> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let standing = standing::of(relation)?;
+        let Some(row) = self.rows.get(index).filter(|_| !standing.is_stored_here()) else { return Ok(()) };
+        let sql = format!("SELECT pg_catalog.count(*) FROM {}", standing.from(&plan.target.to_string()));
+        let seen = spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0);
+        if seen == row.target_rows {
+            return Ok(());
         }
-        Ok(())
+        Err(count_error(plan, row.target_rows, seen, self.options.triggers))
     }
 }
 
