@@ -1,6 +1,5 @@
 """A failed run leaves its row in aliaport.run, whatever ended it, although its transaction is undone."""
 
-import pathlib
 import re
 import sqlite3
 import threading
@@ -234,25 +233,3 @@ def test_the_number_of_rejected_rows_is_limited(connection, files):
     # The line of docs/history.md for old runs takes everything with it.
     connection.execute("DELETE FROM aliaport.run WHERE started_at < now() - interval '0 days'")
     assert connection.execute("SELECT (SELECT count(*) FROM aliaport.run_table), (SELECT count(*) FROM aliaport.rejected_row)").fetchone() == (0, 0)
-
-
-def test_the_history_survives_an_upgrade_of_the_extension(cluster, database, connection, bad):
-    with refused("22P02"):
-        connection.execute("SELECT aliaport_import(%s)", [bad])
-    connection.execute("SELECT aliaport_import(%s, on_error => 'reject')", [bad])
-    history = ["TABLE aliaport.run ORDER BY run_id", "TABLE aliaport.run_table", "TABLE aliaport.rejected_row"]
-    before = [connection.execute(query).fetchall() for query in history]
-    scripts = pathlib.Path(cluster.ask_pg_config("--sharedir")) / "extension"
-    version = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'aliaport_import'").fetchone()[0]
-    upgrade = scripts / f"aliaport_import--{version}--{version}.upgrade.sql"
-    # What every upgrade script does: functions are made again, the tables of the history are altered in place.
-    upgrade.write_text("CREATE OR REPLACE FUNCTION aliaport_import_version() RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE\n"
-                       "AS 'MODULE_PATHNAME', 'aliaport_import_version_wrapper';\nALTER TABLE aliaport.run ADD COLUMN note text;\n")
-    try:
-        connection.execute(f"ALTER EXTENSION aliaport_import UPDATE TO '{version}.upgrade'")
-    finally:
-        upgrade.unlink()
-    assert [[row[:16] for row in connection.execute(query).fetchall()] for query in history] == before
-    with refused("22P02"):
-        connection.execute("SELECT aliaport_import(%s, mode => 'append')", [bad])
-    assert connection.execute("SELECT count(*), count(DISTINCT run_id) FROM aliaport.run").fetchone() == (3, 3)

@@ -168,13 +168,17 @@ WRITES = {
 }
 
 
+# What the source declares is not there any more, or comes from another column: that is drift, and a warning.
+DRIFT = {"foreign key", "names", "copy"}
+
+
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 def test_a_write_to_the_target_is_seen(cluster, database, connection, source, mode, write):
     settled(connection, source, mode)
     rows = contents(connection)
     other = cluster.connect(database)
     other.execute(write)
-    assert run(connection, source, mode) == "ok"
+    assert run(connection, source, mode) == ("warning" if write in {WRITES[name] for name in DRIFT} else "ok")
     assert [len(json.loads(t)) for t in contents(connection)] == [3, 4]
     if "TYPE" not in write:
         assert contents(connection) == rows
@@ -201,7 +205,8 @@ def test_rows_of_an_inheriting_table(connection, source, mode):
     run(connection, source, "create")
     connection.execute("ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey; CREATE TABLE kin () INHERITS (child)")
     for _ in range(3):
-        assert run(connection, source, mode) == "ok"
+        # The key that was dropped is missed.
+        assert run(connection, source, mode) == "warning"
         assert connection.execute("SELECT count(*) FROM ONLY child").fetchone() == (4,)
 
 
@@ -375,7 +380,7 @@ def test_a_writer_of_the_source_while_it_is_looked_at(connection, files, journal
 def test_a_crash_in_between(cluster, database, source, mode):
     connection = cluster.connect(database)
     settled(connection, source, mode)
-    connection.execute("ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey, SET UNLOGGED")
+    connection.execute("ALTER TABLE child SET UNLOGGED")
     assert run(connection, source, mode) == "ok"
     assert run(connection, source, mode) == "unchanged"
     for connection in cluster.connections:
