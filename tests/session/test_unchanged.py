@@ -233,7 +233,8 @@ def test_other_arguments_are_another_run(connection, source, files, mode):
     assert run(connection, source, mode, options={"force": False}) == "unchanged"
     assert run(connection, source, mode, options={"verify": "count"}) == "ok"
     assert run(connection, source, mode, options={"verify": "count"}) == "ok"
-    assert run(connection, source, mode, dry_run=True) == "ok"
+    # What the run itself would say: there is an equal one before it.
+    assert run(connection, source, mode, dry_run=True) == "unchanged"
     connection.execute("CREATE SCHEMA elsewhere")
     assert run(connection, source, mode, target_schema="elsewhere") == "ok"
     assert run(connection, source, mode, target_schema="elsewhere") == "unchanged"
