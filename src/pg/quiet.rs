@@ -27,16 +27,13 @@ pub enum Touch {
 ///
 /// Not where user triggers are to fire; not where a rule rewrites the statement; not under row security, because the check that
 /// stands in for the triggers would not see every row; not with a deferrable key, which a trigger enforces; not with a foreign key
-/// over periods (PostgreSQL 18), whose parent may be several rows together; not where partitions have triggers for replicas; and not where
-/// writing a row runs code that is not PostgreSQL's.
+/// over periods (PostgreSQL 18), whose parent may be several rows together; and not where writing a row runs code that is not
+/// PostgreSQL's. User triggers that fire for replicas, those of partitions included, are disabled by the caller meanwhile.
 pub fn is_possible(relation: pg_sys::Oid, triggers: bool, touch: Touch) -> Result<bool> {
     let is_possible = spi::one::<bool>(
         "SELECT NOT c.relhasrules AND NOT pg_catalog.row_security_active(c.oid) \
              AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND (t.tgrelid = c.oid \
                              OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid::regclass))))) \
-             AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid::pg_catalog.regclass) p \
-                             JOIN pg_catalog.pg_trigger t ON t.tgrelid = p.relid \
-                             WHERE t.tgrelid <> c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid \
                              AND k.contype IN ('p', 'u', 'x') AND k.condeferrable) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE (k.conrelid = c.oid OR k.confrelid = c.oid) \

@@ -1,5 +1,6 @@
 //! What the target schema holds already, read from PostgreSQL's catalogue.
 
+use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::{PgType, Shape};
 use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
 use aliaport_plan::target::{EmptyBy, Past, Target, TargetColumn, TargetRelation};
@@ -528,29 +529,65 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
     })
 }
 
-/// A user trigger that would fire: its name, and the clause that enables it as it is now.
-pub type EnabledTrigger = (String, &'static str);
+/// A user trigger that would fire.
+pub struct EnabledTrigger {
+    /// Its table, as SQL writes it without its partitions.
+    table: String,
+    name: String,
+    /// The clause that enables it as it is now.
+    clause: &'static str,
+}
 
-/// The user triggers of a table that its statements would fire, as a replica's (see [`super::quiet`]) or as ordinary ones.
+impl EnabledTrigger {
+    /// The statement that keeps it from firing.
+    pub fn disable(&self) -> String {
+        format!("ALTER TABLE {} DISABLE TRIGGER {}", self.table, quote(&self.name))
+    }
+
+    /// The statement that enables it as it was.
+    pub fn enable(&self) -> String {
+        format!("ALTER TABLE {} {} {}", self.table, self.clause, quote(&self.name))
+    }
+}
+
+/// The user triggers of a table and of its partitions at every level that its statements would fire, as a replica's (see
+/// [`super::quiet`]) or as ordinary ones. Each partition has its own copy of a trigger of the table, which may be enabled otherwise.
 ///
 /// By triggers of their own, extensions that keep a table's rows elsewhere guard its heap: those are not the user's.
 pub fn enabled_triggers(relation: pg_sys::Oid, as_replica: bool) -> Result<Vec<EnabledTrigger>> {
     let is_elsewhere = standing::of(relation)?.is_elsewhere();
+    // pg_trigger.h: TRIGGER_TYPE_ROW is 1. Statements fire triggers of the table that they name only.
     spi::rows(
-        "SELECT tgname::text, tgenabled::text FROM pg_catalog.pg_trigger \
-         WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('A', CASE WHEN $2 THEN 'R' ELSE 'O' END) \
+        "SELECT pg_catalog.format('ONLY %I.%I', n.nspname, c.relname), t.tgname::text, t.tgenabled::text FROM pg_catalog.pg_trigger t \
+         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE (t.tgrelid = $1 OR t.tgtype::int & 1 = 1 \
+                AND t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass))) \
+           AND NOT t.tgisinternal AND t.tgenabled IN ('A', CASE WHEN $2 THEN 'R' ELSE 'O' END) \
            AND NOT ($3 AND EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
-                                   AND d.objid = tgfoid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
-                                   AND d.deptype = 'e')) ORDER BY tgname",
+                                   AND d.objid = t.tgfoid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
+                                   AND d.deptype = 'e')) ORDER BY t.tgrelid, t.tgname",
         &[relation.into(), as_replica.into(), is_elsewhere.into()],
         |row| {
-            let clause = match row.get::<String>(2)?.as_deref() {
+            let clause = match row.get::<String>(3)?.as_deref() {
                 Some("A") => "ENABLE ALWAYS TRIGGER",
                 Some("R") => "ENABLE REPLICA TRIGGER",
                 _ => "ENABLE TRIGGER",
             };
-            Ok((row.get::<String>(1)?.unwrap_or_default(), clause))
+            Ok(EnabledTrigger {
+                table: row.get::<String>(1)?.unwrap_or_default(),
+                name: row.get::<String>(2)?.unwrap_or_default(),
+                clause,
+            })
         },
+    )
+}
+
+/// The partitions of a table at every level.
+pub fn partitions(relation: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    spi::rows(
+        "SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass) WHERE relid <> $1 ORDER BY level, relid",
+        &[relation.into()],
+        |row| Ok(row.get::<pg_sys::Oid>(1)?.unwrap_or(pg_sys::InvalidOid)),
     )
 }
 
@@ -559,7 +596,8 @@ pub fn enabled_triggers(relation: pg_sys::Oid, as_replica: bool) -> Result<Vec<E
 pub fn firing_triggers(relation: pg_sys::Oid, kinds: i32) -> Result<Vec<String>> {
     spi::rows(
         "SELECT DISTINCT t.tgname::text FROM pg_catalog.pg_trigger t \
-         WHERE (t.tgrelid = $1 OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::regclass))) \
+         WHERE (t.tgrelid = $1 OR t.tgtype::int & 1 = 1 \
+                AND t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass))) \
            AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & $2 <> 0 ORDER BY 1",
         &[relation.into(), kinds.into()],
         |row| Ok(row.get::<String>(1)?.unwrap_or_default()),

@@ -1,8 +1,8 @@
 //! What will be done? A catalogue, what the target already has and what the caller asks for become a [`Plan`].
 //!
 //! The parts, in the order in which they work: `request` checks the names in the options, `effect` that each can have one, `draft` finds each table's target and
-//! each column's type, `existing`
-//! matches them with tables that are there, `foreign` resolves foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and
+//! each column's type with the names
+//! that `home` finds, `existing` matches them with tables that are there, `foreign` resolves foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and
 //! indexes, `step` puts it all in order.
 
 mod draft;
@@ -11,6 +11,7 @@ mod effect;
 mod error;
 mod existing;
 mod foreign;
+mod home;
 mod keys;
 mod request;
 mod step;
@@ -128,9 +129,9 @@ pub fn build(
     let options = request.options;
     request::check_names(catalogue, &target.past, options)?;
     effect::check_source(catalogue, &target.past, options)?;
-    let relations = Relations::of(target);
+    let relations = Relations::of(catalogue, target, options);
     let mut plan = Plan { timezone: options.timezone.clone(), ..Plan::default() };
-    let tables = select(catalogue, &relations, target, options, &mut plan)?;
+    let tables = select(catalogue, &relations, options, &mut plan)?;
 
     let mut schemas: HashMap<String, Names> = HashMap::new();
     for relation in &target.relations {
@@ -145,7 +146,7 @@ pub fn build(
     check_mode(&drafts, request.mode)?;
     drift::check_lost(&mut drafts, catalogue, request.mode, target, options, &mut plan)?;
 
-    let search = foreign::find(catalogue, target, &drafting.relations, options, &mut drafts);
+    let search = foreign::find(catalogue, target, &drafting.relations, options, &mut drafts)?;
     for draft in &mut drafts {
         table::settle(draft, options)?;
     }
@@ -185,7 +186,6 @@ pub fn build(
 fn select<'a>(
     catalogue: &'a Catalogue,
     relations: &Relations<'_>,
-    target: &Target,
     options: &Options,
     plan: &mut Plan,
 ) -> Result<Vec<&'a Table>, PlanError> {
@@ -196,7 +196,7 @@ fn select<'a>(
             continue;
         }
         let is_kept = BOOKKEEPING.iter().any(|b| same(b, &table.name))
-            && relations.of_table(table, target, options).is_some_and(|r| draft::is_table(r) && !r.is_empty);
+            && relations.of_table(table)?.is_some_and(|r| draft::is_table(r) && !r.is_empty);
         if is_kept {
             effect::check_skipped(table, options)?;
             let reason = "migration bookkeeping that the target has already".to_owned();

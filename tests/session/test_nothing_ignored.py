@@ -99,6 +99,46 @@ def test_user_triggers_that_do_not_fire_are_named(connection, ask, files, mode, 
         assert ask("SELECT name, count(*) FROM t.log GROUP BY 1 ORDER BY 1") == [("in_part", 2), ("on Insert", 2)]
 
 
+PARTITIONED = """
+CREATE TABLE t.log (name text);
+CREATE FUNCTION t.logs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t.log VALUES (TG_NAME); RETURN COALESCE(NEW, OLD); END $$;
+CREATE FUNCTION t.changes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t.log VALUES (TG_NAME); NEW.n := 'changed'; RETURN NEW; END $$;
+CREATE TABLE t.a (id bigint PRIMARY KEY, n text {check}) PARTITION BY RANGE (id);
+CREATE TABLE t.a_low PARTITION OF t.a FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+CREATE TABLE t.a_lowest PARTITION OF t.a_low FOR VALUES FROM (0) TO (10);
+CREATE TABLE t.a_rest PARTITION OF t.a DEFAULT;
+CREATE TRIGGER everywhere AFTER INSERT OR UPDATE OR DELETE ON t.a FOR EACH ROW EXECUTE FUNCTION t.logs();
+CREATE TRIGGER own BEFORE INSERT OR UPDATE ON t.a_lowest FOR EACH ROW EXECUTE FUNCTION t.changes();
+CREATE TRIGGER replica BEFORE INSERT OR UPDATE ON t.a_rest FOR EACH ROW EXECUTE FUNCTION t.changes();
+CREATE TRIGGER usual BEFORE INSERT OR UPDATE ON t.a_lowest FOR EACH ROW EXECUTE FUNCTION t.changes();
+CREATE TRIGGER statement AFTER INSERT ON t.a_lowest EXECUTE FUNCTION t.logs();
+ALTER TABLE t.a_lowest ENABLE ALWAYS TRIGGER own, ENABLE ALWAYS TRIGGER statement;
+ALTER TABLE ONLY t.a_lowest ENABLE ALWAYS TRIGGER everywhere;
+ALTER TABLE ONLY t.a_rest DISABLE TRIGGER everywhere;
+ALTER TABLE t.a_rest ENABLE REPLICA TRIGGER replica;
+INSERT INTO t.a VALUES (3, 'three'), (300, 'three hundred');
+DELETE FROM t.log;
+"""
+
+
+@pytest.mark.parametrize("check", ["", "CHECK (t.any(n))"], ids=["as a replica", "as anybody"])
+@pytest.mark.parametrize("mode", ["create", "append", "replace", "sync"])
+def test_triggers_of_partitions_do_not_fire_either(connection, ask, files, mode, check):
+    path = make(files, "CREATE TABLE a (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO a VALUES (1, 'x'), (2, 'y'), (200, 'z')")
+    connection.execute("CREATE FUNCTION t.any(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END'")
+    connection.execute(PARTITIONED.format(check=check))
+    connection.execute("TRUNCATE t.a" if mode == "create" else "UPDATE t.a SET id = id + 1; DELETE FROM t.log")
+    enabled = "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2"
+    before = ask(enabled)
+    ((detail,),) = ask("SELECT detail FROM aliaport_import(%s, 't', %s)", path, mode)
+    assert ask("SELECT name FROM t.log") == []
+    assert [r for r in ask("SELECT * FROM t.a ORDER BY id") if r[1] in "xyz"] == [(1, "x"), (2, "y"), (200, "z")]
+    assert ask(enabled) == before
+    # What an ordinary statement would fire is named, and a statement on the table fires no partition's own.
+    ((said,),) = [(w["message"].split('"off"): ')[1],) for w in detail["warnings"] if w["code"] == "triggers_off"]
+    assert said == "everywhere, own, usual"
+
+
 SOURCE = """
 CREATE TABLE p (id INTEGER PRIMARY KEY);
 CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER, at DATETIME, s TEXT, p INTEGER REFERENCES p(id), CHECK (n < 100));

@@ -150,16 +150,16 @@ impl Import<'_> {
             // PostgreSQL checks the keys row by row then; those that can wait for the rows of a cycle wait.
             self.let_wait(relation)?;
         }
+        if is_quiet {
+            // Nobody enables another trigger for replicas meanwhile. The table itself has been locked from the beginning.
+            target::partitions(relation)?.into_iter().for_each(compat::lock_against_writers);
+        }
         // They are enabled again as they were; an error undoes the disabling with everything else. A table that the import makes has none.
         let has_none = triggers || plan.is_created;
         let silenced = if has_none { Vec::new() } else { target::enabled_triggers(relation, is_quiet)? };
-        for (name, _) in &silenced {
-            spi::run(&format!("ALTER TABLE {} DISABLE TRIGGER {}", plan.target, quote(name)))?;
-        }
+        silenced.iter().try_for_each(|trigger| spi::run(&trigger.disable()))?;
         let result = if is_quiet { quiet::quietly(f)? } else { f()? };
-        for (name, clause) in &silenced {
-            spi::run(&format!("ALTER TABLE {} {clause} {}", plan.target, quote(name)))?;
-        }
+        silenced.iter().try_for_each(|trigger| spi::run(&trigger.enable()))?;
         Ok(result)
     }
 

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::catalogue::{Column, Generated, Table};
+use crate::catalogue::{Catalogue, Column, Generated, Table};
 use crate::convert::{NumberUnit, UuidBytes};
 use crate::decl::DeclType;
 use crate::expr::{self, Scope};
 use crate::finding::{About, Finding, Severity};
 use crate::grammar::{self, TableSql};
 use crate::mapping::{self, Facts, Reason};
-use crate::name::{Change, MAX_BYTES, Names, clip, is_made_of, quote, spell};
+use crate::name::{Change, Names, quote, spell};
 use crate::option::{NoCase, Options, shorten};
 use crate::pg_type::PgType;
 use crate::plan::QualifiedName;
@@ -18,6 +18,7 @@ use crate::profile::{Profiles, TableProfile};
 use crate::target::{Target, TargetRelation};
 
 use super::error::{PlanError, PlanErrorKind};
+use super::home::{self, Home, Wish};
 use super::request::same;
 
 /// Columns that a table can have (`MaxHeapAttributeNumber`).
@@ -149,65 +150,74 @@ impl Scope for Columns<'_, '_> {
     }
 }
 
-/// The relations of the target, found by name.
+/// Where the tables of a source go in the target, those that are left out of the import included.
 pub(super) struct Relations<'a> {
-    exact: HashMap<(&'a str, &'a str), &'a TargetRelation>,
-    folded: HashMap<(&'a str, String), Vec<&'a TargetRelation>>,
+    homes: HashMap<&'a str, Result<Option<&'a TargetRelation>, PlanError>>,
 }
 
 impl<'a> Relations<'a> {
-    pub fn of(target: &'a Target) -> Self {
-        let mut relations = Relations { exact: HashMap::new(), folded: HashMap::new() };
-        for relation in &target.relations {
-            relations.exact.insert((&relation.schema, &relation.name), relation);
+    pub fn of(catalogue: &'a Catalogue, target: &'a Target, options: &Options) -> Self {
+        let exact: HashMap<(&str, &str), &'a TargetRelation> =
+            target.relations.iter().map(|r| ((r.schema.as_str(), r.name.as_str()), r)).collect();
+        let mut names = home::Names::default();
+        for relation in target.relations.iter().filter(|r| r.schema == target.schema) {
             // Only what can be a target may be meant by a name in another case.
-            if is_table(relation) {
-                let key = (relation.schema.as_str(), relation.name.to_lowercase());
-                relations.folded.entry(key).or_default().push(relation);
-            }
+            names.add(&relation.name, is_table(relation));
         }
-        relations
-    }
-
-    /// A relation by one of these names exactly, the first that hits, else without regard to case where that is
-    /// unambiguous.
-    pub fn find(&self, schema: &str, names: &[&str]) -> Option<&'a TargetRelation> {
-        let exact = names.iter().find_map(|n| self.exact.get(&(schema, *n)).copied());
-        exact.or_else(|| {
-            names.iter().find_map(|n| match self.folded.get(&(schema, n.to_lowercase()))?.as_slice() {
-                [relation] => Some(*relation),
-                _ => None,
+        for filled in target.past.filled.iter().filter(|f| f.target.schema == target.schema) {
+            names.filled(&filled.source, &filled.target.name, filled.run_id);
+        }
+        // Of two that have the same right to a name the one that takes part has it.
+        let mut tables: Vec<&'a Table> = catalogue.tables.iter().collect();
+        tables.sort_by_key(|t| !options.includes(&t.name));
+        let asked = |table: &Table| options.table(&table.name).and_then(|t| t.target.as_ref());
+        let is_elsewhere =
+            |table: &Table| asked(table).and_then(|(s, _)| s.as_ref()).is_some_and(|s| *s != target.schema);
+        let (elsewhere, here): (Vec<_>, Vec<_>) = tables.into_iter().partition(|t| is_elsewhere(t));
+        let wishes: Vec<Wish<'_>> = here
+            .iter()
+            .map(|table| Wish {
+                source: &table.name,
+                spelled: spell(&table.name, options.identifiers),
+                asked: asked(table).map(|(_, name)| name.as_str()),
             })
-        })
+            .collect();
+        let relation = |name: &str| exact.get(&(target.schema.as_str(), name)).copied();
+        let found = here.iter().zip(names.share(&wishes)).map(|(&table, home)| {
+            let relation = match home {
+                Home::There(name) => Ok(relation(name)),
+                Home::New => Ok(None),
+                Home::Shared(name, other) => {
+                    let other = here.get(other).map_or("", |t| t.name.as_str());
+                    let name = QualifiedName { schema: target.schema.clone(), name: name.to_owned() };
+                    Err(both_go_to(other, &table.name, &name))
+                }
+            };
+            (table.name.as_str(), relation)
+        });
+        let mut homes: HashMap<_, _> = found.collect();
+        for table in elsewhere {
+            let relation = asked(table).and_then(|(schema, name)| {
+                exact.get(&(schema.as_deref().unwrap_or(&target.schema), name.as_str())).copied()
+            });
+            homes.insert(table.name.as_str(), Ok(relation));
+        }
+        Relations { homes }
     }
 
     /// Where a table's rows go, if that exists.
-    pub fn of_table(&self, table: &Table, target: &Target, options: &Options) -> Option<&'a TargetRelation> {
-        match options.table(&table.name).and_then(|t| t.target.as_ref()) {
-            Some((schema, name)) => {
-                let schema = schema.as_deref().unwrap_or(&target.schema);
-                self.exact.get(&(schema, name.as_str())).copied()
-            }
-            None => {
-                let spelled = spell(&table.name, options.identifiers);
-                let exact = self.exact.get(&(target.schema.as_str(), table.name.as_str())).copied();
-                exact.or_else(|| self.filled_before(table, target, &spelled)).or_else(|| {
-                    self.find(&target.schema, &[&table.name, &spelled, clip(&spelled, MAX_BYTES)])
-                })
-            }
-        }
+    pub fn of_table(&self, table: &Table) -> Result<Option<&'a TargetRelation>, PlanError> {
+        self.homes.get(table.name.as_str()).cloned().unwrap_or(Ok(None))
     }
+}
 
-    /// The table to which an earlier run gave the rows, under a name that it had to make: the wanted one was too long or taken.
-    fn filled_before(&self, table: &Table, target: &Target, spelled: &str) -> Option<&'a TargetRelation> {
-        let mine = target.past.filled.iter().filter(|f| {
-            same(&f.source, &table.name)
-                && f.target.schema == target.schema
-                && is_made_of(&f.target.name, spelled)
-        });
-        let last = mine.max_by_key(|f| f.run_id)?;
-        self.exact.get(&(target.schema.as_str(), last.target.name.as_str())).copied()
-    }
+fn both_go_to(one: &str, other: &str, target: &QualifiedName) -> PlanError {
+    PlanError::new(
+        PlanErrorKind::DuplicateTable,
+        other,
+        format!("SQLite tables \"{one}\" and \"{other}\" both go to {target}"),
+        "Name another target in options.tables, or exclude one of them.",
+    )
 }
 
 pub(super) fn is_table(relation: &TargetRelation) -> bool {
@@ -255,7 +265,7 @@ impl<'a> Drafting<'a> {
         let mut claimed: HashMap<QualifiedName, &str> = HashMap::new();
         let mut wanted: Vec<(usize, (&str, String))> = Vec::new();
         for (i, &table) in tables.iter().enumerate() {
-            let relation = self.relations.of_table(table, self.target, self.options);
+            let relation = self.relations.of_table(table)?;
             let asked = self.options.table(&table.name).and_then(|t| t.target.clone());
             let target = match (relation, asked) {
                 (Some(relation), _) => {
@@ -281,12 +291,7 @@ impl<'a> Drafting<'a> {
                 ));
             }
             if let Some(other) = claimed.insert(target.clone(), &table.name) {
-                return Err(PlanError::new(
-                    PlanErrorKind::DuplicateTable,
-                    &table.name,
-                    format!("SQLite tables \"{other}\" and \"{}\" both go to {target}", table.name),
-                    "Name another target in options.tables, or exclude one of them.",
-                ));
+                return Err(both_go_to(other, &table.name, &target));
             }
             schemas.entry(target.schema.clone()).or_default().occupy(&target.name);
             found[i] = Some(Goal { target, relation, change: Change::None });

@@ -2,16 +2,81 @@
 
 use std::collections::HashMap;
 
-use crate::catalogue::Generated;
+use crate::catalogue::{Column, Generated, Table};
 use crate::finding::Finding;
-use crate::name::{MAX_BYTES, clip, is_made_of, quote, spell};
+use crate::name::{quote, spell};
+use crate::option::Options;
 use crate::pg_type::PgType;
-use crate::target::{TargetColumn, TargetRelation};
+use crate::plan::QualifiedName;
+use crate::target::{FilledTable, Past, TargetColumn, TargetRelation};
 
 use super::draft::{Draft, Drafting, Role};
 use super::drift;
 use super::error::{PlanError, PlanErrorKind};
-use super::request::same;
+use super::home::{self, Home, Wish};
+
+/// Which of the columns that are there each column of a table goes to.
+///
+/// # Errors
+/// Where two go to one.
+pub(super) fn columns<'a>(
+    table: &Table,
+    relation: &'a TargetRelation,
+    past: &'a Past,
+    options: &Options,
+) -> Result<Vec<Option<&'a TargetColumn>>, PlanError> {
+    let mut names = home::Names::default();
+    for column in &relation.columns {
+        names.add(&column.name, true);
+    }
+    // Names that an earlier run had to make, because the wanted ones were too long or taken.
+    let is_it = |f: &&FilledTable| f.target.schema == relation.schema && f.target.name == relation.name;
+    for column in past.filled.iter().filter(is_it).flat_map(|f| &f.columns) {
+        names.filled(&column.source, &column.target, 0);
+    }
+    let is_fed = |column: &&Column| options.column(&table.name, &column.name).is_none_or(|o| !o.skip);
+    let wishes: Vec<Wish<'_>> = table
+        .columns
+        .iter()
+        .filter(is_fed)
+        .map(|column| Wish {
+            source: &column.name,
+            spelled: spell(&column.name, options.identifiers),
+            asked: options.column(&table.name, &column.name).and_then(|o| o.target.as_deref()),
+        })
+        .collect();
+    let homes = names.share(&wishes);
+    let by_name: HashMap<&str, &'a TargetColumn> =
+        relation.columns.iter().map(|c| (c.name.as_str(), c)).collect();
+    let mut found: HashMap<&str, &'a TargetColumn> = HashMap::new();
+    for (wish, home) in wishes.iter().zip(&homes) {
+        let name = match *home {
+            Home::There(name) => Some(name),
+            // A column that has come since, added as the hint of an error says it.
+            Home::New if wish.asked.is_none() => names.made(wish, &homes),
+            Home::New => None,
+            Home::Shared(name, other) => {
+                let target = QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() };
+                let other = wishes.get(other).map_or("", |w| w.source);
+                return Err(PlanError::new(
+                    PlanErrorKind::DuplicateColumn,
+                    &table.name,
+                    format!(
+                        "columns \"{other}\" and \"{}\" of SQLite table \"{}\" both go to column {} of {target}",
+                        wish.source,
+                        table.name,
+                        quote(name)
+                    ),
+                    "Name another target in options.tables, or skip one of them.",
+                ));
+            }
+        };
+        if let Some(column) = name.and_then(|n| by_name.get(n)) {
+            found.insert(wish.source, column);
+        }
+    }
+    Ok(table.columns.iter().map(|c| found.get(c.name.as_str()).copied()).collect())
+}
 
 impl<'a> Drafting<'a> {
     /// Finds the columns in a table that is there. What is missing is reported by [`Drafting::check_existing`] for all
@@ -22,55 +87,11 @@ impl<'a> Drafting<'a> {
         relation: &'a TargetRelation,
     ) -> Result<(), PlanError> {
         let table = draft.table;
-        let mut by_name: HashMap<&str, &TargetColumn> = HashMap::new();
-        let mut folded: HashMap<String, Vec<&TargetColumn>> = HashMap::new();
-        for column in &relation.columns {
-            by_name.insert(&column.name, column);
-            folded.entry(column.name.to_lowercase()).or_default().push(column);
-        }
-        // Names that an earlier run had to make, because the wanted ones were too long or taken.
-        let past = self.target.past.filled.iter();
-        let past: Vec<_> = past
-            .filter(|f| f.target == draft.target && same(&f.source, &table.name))
-            .flat_map(|f| &f.columns)
-            .collect();
-        let mut claimed: HashMap<&str, &str> = HashMap::new();
+        let homes = columns(table, relation, &self.target.past, self.options)?;
         let mut findings = Vec::new();
-        for column in draft.columns.iter_mut().filter(|c| c.role != Role::Skipped) {
+        for (column, found) in draft.columns.iter_mut().zip(homes).filter(|(c, _)| c.role != Role::Skipped) {
             let source = column.column.name.as_str();
-            let found = match self.options.column(&table.name, source).and_then(|o| o.target.as_deref()) {
-                Some(name) => by_name.get(name).copied(),
-                None => {
-                    let spelled = spell(source, self.options.identifiers);
-                    let cut = clip(&spelled, MAX_BYTES);
-                    let made =
-                        past.iter().find(|c| same(&c.source, source) && is_made_of(&c.target, &spelled));
-                    let names = [Some(source), made.map(|c| c.target.as_str()), Some(&spelled), Some(cut)];
-                    let exact = names.into_iter().flatten().find_map(|n| by_name.get(n).copied());
-                    exact.or_else(|| {
-                        [source, &spelled].iter().find_map(|n| {
-                            match folded.get(&n.to_lowercase())?.as_slice() {
-                                [column] => Some(*column),
-                                _ => None,
-                            }
-                        })
-                    })
-                }
-            };
             let Some(found) = found else { continue };
-            if let Some(other) = claimed.insert(&found.name, source) {
-                return Err(PlanError::new(
-                    PlanErrorKind::DuplicateColumn,
-                    &table.name,
-                    format!(
-                        "columns \"{other}\" and \"{source}\" of SQLite table \"{}\" both go to column {} of {}",
-                        table.name,
-                        quote(&found.name),
-                        draft.target
-                    ),
-                    "Name another target in options.tables, or skip one of them.",
-                ));
-            }
             column.target.clone_from(&found.name);
             column.pg_type = found.pg_type.clone();
             column.is_not_null = found.is_not_null;

@@ -9,9 +9,11 @@ use crate::mapping::Reason;
 use crate::option::Options;
 use crate::pg_type::PgType;
 use crate::plan::{ForeignKeyPlan, QualifiedName};
-use crate::target::{Target, TargetRelation};
+use crate::target::{Target, TargetColumn, TargetRelation};
 
 use super::draft::{Draft, Relations, Role, is_table, is_text};
+use super::error::PlanError;
+use super::existing;
 use super::request::{label, same};
 
 /// Columns that an index, and so a key, can have (`INDEX_MAX_KEYS`).
@@ -56,7 +58,7 @@ enum Parent<'a> {
     /// A table of this import.
     Drafted(usize),
     /// A table of the source that is left out now and is in the target already.
-    Existing(&'a Table, &'a TargetRelation),
+    Existing(&'a TargetRelation, Vec<Option<&'a TargetColumn>>),
 }
 
 /// A foreign key as found in the catalogue, before it is known whether it can be made.
@@ -85,7 +87,7 @@ pub(super) fn find<'a>(
     relations: &Relations<'a>,
     options: &Options,
     drafts: &mut [Draft<'a>],
-) -> Search<'a> {
+) -> Result<Search<'a>, PlanError> {
     let mut references = Vec::new();
     let drafted: HashMap<String, usize> =
         drafts.iter().enumerate().map(|(i, d)| (d.table.name.to_ascii_lowercase(), i)).collect();
@@ -101,8 +103,11 @@ pub(super) fn find<'a>(
                     references.push((child, i));
                     Ok((Parent::Drafted(i), drafts.get(i).map_or(table, |d| d.table)))
                 }
-                (None, Some(&parent)) => match relations.of_table(parent, target, options) {
-                    Some(relation) if is_table(relation) => Ok((Parent::Existing(parent, relation), parent)),
+                (None, Some(&parent)) => match relations.of_table(parent)? {
+                    Some(relation) if is_table(relation) => {
+                        let columns = existing::columns(parent, relation, &target.past, options)?;
+                        Ok((Parent::Existing(relation, columns), parent))
+                    }
                     _ => {
                         Err((NotReferring::ParentLeftOut, "is left out of this import and not in the target"))
                     }
@@ -126,7 +131,7 @@ pub(super) fn find<'a>(
         }
     }
     adopt_types(drafts, &found, options);
-    Search { found, references }
+    Ok(Search { found, references })
 }
 
 /// Decides which foreign keys can be made, once every column's type and role is settled.
@@ -279,8 +284,11 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
                 let parent = parent.ok_or_else(|| left_out(found.parent_table, to))?;
                 (parent.target.clone(), parent.pg_type.clone())
             }
-            Parent::Existing(table, relation) => existing_column(table, relation, to, options)
-                .ok_or_else(|| left_out(found.parent_table, to))?,
+            Parent::Existing(_, columns) => {
+                let column = columns.get(to).copied().flatten();
+                let column = column.ok_or_else(|| left_out(found.parent_table, to))?;
+                (column.name.clone(), column.pg_type.clone())
+            }
         };
         if !can_refer(&column.pg_type, &parent_type) {
             return Err(Refusal::unsupported(format!(
@@ -315,7 +323,7 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
     }
     let parent = match &found.parent {
         Parent::Drafted(i) => drafts.get(*i).map(|d| d.target.clone()),
-        Parent::Existing(_, relation) => {
+        Parent::Existing(relation, _) => {
             Some(QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() })
         }
     };
@@ -365,31 +373,11 @@ fn action(text: &str) -> &'static str {
         .unwrap_or("NO ACTION")
 }
 
-fn existing_column(
-    table: &Table,
-    relation: &TargetRelation,
-    column: usize,
-    options: &Options,
-) -> Option<(String, PgType)> {
-    let source = table.columns.get(column)?.name.as_str();
-    let asked = options.column(&table.name, source).and_then(|o| o.target.as_deref());
-    let spelled = crate::name::spell(source, options.identifiers);
-    let exact = [asked, Some(source), Some(spelled.as_str())]
-        .into_iter()
-        .flatten()
-        .find_map(|n| relation.columns.iter().find(|c| c.name == n));
-    let found = exact.or_else(|| {
-        let mut folded = relation.columns.iter().filter(|c| c.name.to_lowercase() == source.to_lowercase());
-        folded.next().filter(|_| folded.next().is_none())
-    })?;
-    Some((found.name.clone(), found.pg_type.clone()))
-}
-
 /// Whether the referenced columns have a key in PostgreSQL, or will have one.
 fn is_unique(drafts: &[Draft<'_>], found: &Found<'_>, attributes: &[String]) -> bool {
     let relation = match &found.parent {
         Parent::Drafted(i) => drafts.get(*i).and_then(|d| d.relation),
-        Parent::Existing(_, relation) => Some(*relation),
+        Parent::Existing(relation, _) => Some(*relation),
     };
     if let Some(relation) = relation {
         let wanted: HashSet<&str> = attributes.iter().map(String::as_str).collect();
