@@ -28,7 +28,7 @@ use aliaport_plan::target::Target;
 use aliaport_sqlite::Uncomputable;
 
 use super::error::{Result, unexpected};
-use super::{past, planning};
+use super::{missing, planning};
 
 /// One row of `aliaport_inspect`.
 #[derive(Clone, Debug)]
@@ -88,7 +88,8 @@ pub fn inspect(
     }
     let target = planning::target(&opened.catalogue, &opened.options, schema, mode)?;
     let mut audited = audit::plan_despite(&opened.catalogue, &profiles, &target, &opened.options, mode)?;
-    past::settle(&mut audited.plan)?;
+    missing::settle(&mut audited.plan)?;
+    missing::as_before(&mut audited.plan)?;
     out.extend(audited.obstacles.iter().map(obstacle));
     out.extend(audited.plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
     let mut seen = Vec::with_capacity(audited.plan.tables.len());

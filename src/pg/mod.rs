@@ -24,6 +24,7 @@ mod interrupt;
 mod load;
 mod locks;
 mod memory;
+mod missing;
 mod operator;
 mod original;
 mod orphan;

@@ -3,7 +3,7 @@
 
 use aliaport_plan::name::quote as quoted;
 use aliaport_plan::option::Orphans;
-use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
+use aliaport_plan::plan::{Elsewhere, ForeignKeyPlan, QualifiedName, TablePlan};
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
@@ -46,15 +46,27 @@ pub fn count(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<i64>
 }
 
 /// The error of `orphans => 'abort'`, and of 'keep' where a constraint is there already: every foreign key with its count.
-pub fn abort_error(views: &[View<'_>], default: Orphans) -> Result<Error> {
+pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]) -> Result<Error> {
     let mut lines = Vec::new();
     let mut enforced = Vec::new();
     let mut total = 0;
+    let mut remedies: Vec<&str> = Vec::new();
+    let mut is_declared = false;
     for view in views {
         for (key, parent) in &view.keys {
             let rows = count(view, key, parent)?;
             if rows > 0 {
                 total += rows;
+                let is_it = |e: &&Elsewhere| {
+                    e.table == view.table.target && e.constraint == key.name && e.parent == key.parent
+                };
+                match elsewhere.iter().find(is_it) {
+                    Some(unknown) if !remedies.contains(&unknown.remedy.as_str()) => {
+                        remedies.push(&unknown.remedy);
+                    }
+                    Some(_) => {}
+                    None => is_declared = true,
+                }
                 if !view.table.is_created
                     && let Some(name) = target::enforced_foreign_key(&view.table.target, key)?
                 {
@@ -77,6 +89,19 @@ pub fn abort_error(views: &[View<'_>], default: Orphans) -> Result<Error> {
         PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
         format!("{} of the source {points} at a missing parent, over {keys}", rows_of(total)),
     );
+    // The source's rows are right by the source's own keys, so no policy may touch them.
+    if !remedies.is_empty() {
+        let others = if is_declared {
+            " For the other foreign keys repair the rows in SQLite, or import with another orphans policy."
+        } else {
+            ""
+        };
+        let names: Vec<String> =
+            enforced.iter().map(|(t, _, name)| format!("{} of {}", quoted(name), t.target)).collect();
+        lines
+            .push(format!("The target enforces {}, which the source does not declare so.", names.join(", ")));
+        return Ok(error.detail(lines.join("\n")).hint(format!("{}{others}", remedies.join(" "))));
+    }
     // What is there already is enforced: it is not dropped to be made anew, so 'keep' cannot keep these rows.
     if let Some((table, _, name)) = enforced.first() {
         let is_asked = enforced.iter().any(|(_, k, _)| k.orphans.unwrap_or(default) == Orphans::Keep);

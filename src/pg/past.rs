@@ -15,7 +15,6 @@ use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
 use super::error::Result;
-use super::subxact::{self, Outcome};
 use super::{history, spi};
 
 /// The tables that earlier runs filled. A database whose extension has not been updated yet has none in mode create, which goes on without.
@@ -29,11 +28,10 @@ pub fn filled(mode: Mode) -> Result<Vec<FilledTable>> {
     }
 }
 
-/// What a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so there only the names matter: those that
-/// options may mention, and those that were made because the wanted ones could not be had.
+/// What a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so nothing is told there.
 pub fn of(filled: Vec<FilledTable>, target: &Target, mode: Mode) -> Result<Past> {
     Ok(match mode {
-        Mode::Create => Past { filled, ..Past::default() },
+        Mode::Create => Past { is_told: false, filled, structures: structures(target)? },
         Mode::Append | Mode::Replace | Mode::Sync => {
             Past { is_told: true, filled, structures: structures(target)? }
         }
@@ -153,66 +151,73 @@ fn structures(target: &Target) -> Result<Vec<(QualifiedName, Structure)>> {
                ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u (attnum, n) \
                      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
                ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u (attnum, n) \
-                     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n) \
+                     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n), \
+               k.confupdtype::text, k.confdeltype::text, \
+               CASE WHEN k.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED' WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END, \
+               k.confmatchtype = 'f' \
              FROM {these} JOIN pg_catalog.pg_constraint AS k ON k.conrelid = c.oid \
              LEFT JOIN pg_catalog.pg_class AS p ON p.oid = k.confrelid LEFT JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.relnamespace \
              ORDER BY k.oid"
         ),
-        &[schemas.into(), names.into()],
+        &[schemas.clone().into(), names.clone().into()],
         |row| {
             let parent = row.get::<String>(5)?.zip(row.get::<String>(6)?);
             let children = row.get::<Vec<String>>(7)?.unwrap_or_default();
             let parents = row.get::<Vec<String>>(8)?.unwrap_or_default();
-            let key = parent.map(|(schema, name)| TargetForeignKey {
+            let name = row.get::<String>(3)?.unwrap_or_default();
+            let on_update = action(row.get::<String>(9)?);
+            let on_delete = action(row.get::<String>(10)?);
+            let deferrable = row.get::<String>(11)?.unwrap_or_default();
+            let is_match_full = row.get::<bool>(12)?.unwrap_or(false);
+            let key = parent.map(|(schema, parent)| TargetForeignKey {
+                name: name.clone(),
                 pairs: children.into_iter().zip(parents).collect(),
-                parent: QualifiedName { schema, name },
+                parent: QualifiedName { schema, name: parent },
+                on_update,
+                on_delete,
+                deferrable,
+                is_match_full,
             });
-            Ok((
-                at(row.get(1)?, row.get(2)?),
-                row.get::<String>(3)?.unwrap_or_default(),
-                row.get::<String>(4)?,
-                key,
-            ))
+            Ok((at(row.get(1)?, row.get(2)?), name, row.get::<String>(4)?, key))
         },
     )?;
     for (at, name, check, key) in constraints {
         if let Some((_, structure)) = at.and_then(|at| found.get_mut(at)) {
+            structure.checks.extend(check.map(|check| (name.clone(), check)));
             structure.constraint_names.push(name);
-            structure.checks.extend(check);
             structure.foreign_keys.extend(key);
+        }
+    }
+    let generated = spi::rows(
+        &format!(
+            "SELECT n.nspname::text, c.relname::text, a.attname::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
+             FROM {these} JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attgenerated <> '' AND NOT a.attisdropped \
+             JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum ORDER BY a.attrelid, a.attnum"
+        ),
+        &[schemas.into(), names.into()],
+        |row| {
+            let name = row.get::<String>(3)?.unwrap_or_default();
+            Ok((at(row.get(1)?, row.get(2)?), (name, row.get::<String>(4)?.unwrap_or_default())))
+        },
+    )?;
+    for (at, column) in generated {
+        if let Some((_, structure)) = at.and_then(|at| found.get_mut(at)) {
+            structure.generated.push(column);
         }
     }
     Ok(found)
 }
 
-/// Adds to the findings of each table of the plan what is missing on it for certain.
-pub fn settle(plan: &mut Plan) -> Result<()> {
-    'missing: for missing in std::mem::take(&mut plan.missing) {
-        let Some(table) = plan.tables.get_mut(missing.table) else { continue };
-        for (wanted, there) in &missing.perhaps {
-            if are_alike(&table.target, wanted, there)? {
-                continue 'missing;
-            }
-        }
-        table.findings.push(missing.finding);
-    }
-    Ok(())
-}
-
-/// Whether PostgreSQL reads two lists of expressions over a table alike. It is asked how it would compute both in one query, which is
-/// planned and not run, so that both are read, simplified and printed by the same rules.
-fn are_alike(table: &QualifiedName, wanted: &[String], there: &[String]) -> Result<bool> {
-    if wanted.len() != there.len() {
-        return Ok(false);
-    }
-    let list: Vec<String> = wanted.iter().chain(there).map(|sql| format!("({sql})")).collect();
-    let sql =
-        format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {} FROM ONLY {table}", list.join(", "));
-    let plan = subxact::within(Outcome::Undo, || spi::one_mut::<pgrx::Json>(&sql, &[]));
-    // What PostgreSQL cannot read over this table is not what it has.
-    let Ok(Some(pgrx::Json(plan))) = plan else { return Ok(false) };
-    let output = plan.pointer("/0/Plan/Output").and_then(Json::as_array);
-    Ok(output.is_some_and(|o| o.len() == list.len() && o[..wanted.len()] == o[wanted.len()..]))
+/// What `pg_constraint` says of an action, in SQL's words.
+fn action(code: Option<String>) -> String {
+    let words = match code.as_deref() {
+        Some("r") => "RESTRICT",
+        Some("c") => "CASCADE",
+        Some("n") => "SET NULL",
+        Some("d") => "SET DEFAULT",
+        _ => "NO ACTION",
+    };
+    words.to_owned()
 }
 
 /// Records which columns of which tables a run filled. The caller's transaction takes it back with the rows.

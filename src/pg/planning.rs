@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::guard::Held;
-use super::{access, guc, interrupt, locks, past, reader, target};
+use super::{access, guc, interrupt, locks, missing, past, reader, target};
 
 /// A source that is open, in its one snapshot, with the plan for it.
 pub struct Planned {
@@ -93,7 +93,7 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     let target = target(&catalogue, &options, schema, mode)?;
     let mut plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
     refuse_uncomputable(&source, &catalogue, &plan)?;
-    past::settle(&mut plan)?;
+    missing::settle(&mut plan)?;
     if let Some((finding, remedy)) = locks::warning(&plan)?
         && let Some(first) = plan.steps.iter_mut().find(|step| step.action == Action::CreateTable)
     {

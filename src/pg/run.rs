@@ -32,7 +32,8 @@ use super::reference::Reference;
 use super::row::OnError;
 use super::sequence::Behind;
 use super::{
-    access, compat, history, locks, memory, orphan, past, progress, reader, spi, standing, subxact, target,
+    access, compat, history, locks, memory, missing, orphan, past, progress, reader, spi, standing, subxact,
+    target,
 };
 
 /// What the caller asked for, words checked.
@@ -258,7 +259,7 @@ impl<'a> Import<'a> {
             self.fail_orphans()?;
         } else if self.has_orphans {
             self.current = None;
-            return Err(orphan::abort_error(&self.views()?, self.request.orphans)?);
+            return Err(orphan::abort_error(&self.views()?, self.request.orphans, &self.plan.elsewhere)?);
         }
         self.look_again()?;
         Ok(self.source.verify_unchanged()?)
@@ -368,7 +369,25 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
+    /// Foreign keys that existing tables lack: the rows decide how the statement reads that makes them.
+    fn settle_missing(&mut self) -> Result<()> {
+        if self.is_unchanged {
+            return Ok(());
+        }
+        for missing in &self.plan.missing {
+            let (Some(refers), Some(row)) = (&missing.refers, self.rows.get_mut(missing.table)) else {
+                continue;
+            };
+            let statement = missing::statement(self.plan, missing, refers)?;
+            if let Some(warning) = row.warnings.iter_mut().find(|w| **w == missing.finding) {
+                warning.statement = statement;
+            }
+        }
+        Ok(())
+    }
+
     fn complete(mut self) -> Result<Outcome> {
+        self.settle_missing()?;
         let state = self.state()?;
         if !self.request.dry_run {
             past::record(self.run.id(), self.plan)?;

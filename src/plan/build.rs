@@ -13,6 +13,8 @@ mod existing;
 mod foreign;
 mod home;
 mod keys;
+mod missing;
+mod refers;
 mod request;
 mod step;
 mod table;
@@ -170,14 +172,16 @@ pub fn build(
         })
         .collect();
     name_foreign_keys(&drafts, &mut foreign, &mut constraints, options);
-    let missing = drift::missing(&mut drafts, &keys, &foreign, options, target, &mut schemas);
+    effect::check_actions(&foreign, &drafts, target, options)?;
+    let missing =
+        missing::missing(&mut drafts, &keys, &foreign, options, target, &mut schemas, &mut plan.elsewhere);
 
     let order = load_order(drafts.len(), &foreign.references);
     let parts =
         step::Parts { drafts: &drafts, order: &order, creates: &creates, keys: &keys, foreign: &foreign };
     plan.steps = parts.steps(&plan.skipped, request.mode, target.empty_by);
     finish(&mut plan, drafts, &order.order, foreign, request);
-    drift::place(&mut plan, missing, &order.order);
+    missing::place(&mut plan, missing, &order.order);
     plan.findings.extend(others(catalogue, options));
     Ok(plan)
 }

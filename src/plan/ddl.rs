@@ -105,6 +105,35 @@ pub fn set_not_null(table: &QualifiedName, column: &str) -> String {
     format!("ALTER TABLE {table} ALTER COLUMN {} SET NOT NULL", quote(column))
 }
 
+/// `ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL`
+#[must_use]
+pub fn drop_not_null(table: &QualifiedName, column: &str) -> String {
+    format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", quote(column))
+}
+
+/// `ALTER TABLE ... DROP CONSTRAINT`
+#[must_use]
+pub fn drop_constraint(table: &QualifiedName, name: &str) -> String {
+    format!("ALTER TABLE {table} DROP CONSTRAINT {}", quote(name))
+}
+
+/// One statement that drops a constraint and does what `add`, an ALTER TABLE of this table, does.
+#[must_use]
+pub fn instead_of(table: &QualifiedName, name: &str, add: &str) -> String {
+    with(drop_constraint(table, name), table, add)
+}
+
+/// One statement that drops a column and does what `add`, an ALTER TABLE of this table, does.
+#[must_use]
+pub fn column_instead_of(table: &QualifiedName, column: &str, add: &str) -> String {
+    with(drop_column(table, column), table, add)
+}
+
+fn with(first: String, table: &QualifiedName, second: &str) -> String {
+    let second = second.strip_prefix(&format!("ALTER TABLE {table} ")).unwrap_or(second);
+    format!("{first}, {second}")
+}
+
 /// `ALTER TABLE ... ADD CONSTRAINT ... CHECK`
 #[must_use]
 pub fn add_check(table: &QualifiedName, name: &str, expression: &str) -> String {

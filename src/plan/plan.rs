@@ -34,6 +34,8 @@ pub struct Plan {
     pub kept: Vec<KeptColumn>,
     /// Tables that earlier runs filled and the source does not have any more.
     pub vanished: Vec<QualifiedName>,
+    /// Foreign keys of existing tables that the source does not declare.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 /// An index or a constraint that an existing table seems not to have.
@@ -46,6 +48,30 @@ pub struct Missing {
     /// Lists of expressions over the table: what is wanted, and what the table has instead. Where PostgreSQL reads both lists of a
     /// pair alike, nothing is missing.
     pub perhaps: Vec<(Vec<String>, Vec<String>)>,
+    /// The foreign key that is missing or has to be another one.
+    pub refers: Option<Refers>,
+}
+
+/// A foreign key that an existing table has not, or has otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refers {
+    /// What it demands.
+    pub key: ForeignKeyPlan,
+    /// What can be done before the import, where that makes the referenced table first.
+    pub before: Option<String>,
+}
+
+/// A foreign key of an existing table that the source does not declare, or declares with another parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The referencing table.
+    pub table: QualifiedName,
+    /// Its name.
+    pub constraint: String,
+    /// The referenced table.
+    pub parent: QualifiedName,
+    /// What to do where its parents are not there, as whole sentences.
+    pub remedy: String,
 }
 
 /// A column that earlier runs filled and this one does not write.

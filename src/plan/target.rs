@@ -64,8 +64,10 @@ pub struct Structure {
     pub indexes: Vec<TargetIndex>,
     /// Foreign keys, NOT VALID ones included.
     pub foreign_keys: Vec<TargetForeignKey>,
-    /// Expressions of CHECK constraints as PostgreSQL prints them.
-    pub checks: Vec<String>,
+    /// CHECK constraints: name, and expression as PostgreSQL prints it.
+    pub checks: Vec<(String, String)>,
+    /// Generated columns: name, and expression as PostgreSQL prints it.
+    pub generated: Vec<(String, String)>,
     /// The names of all constraints.
     pub constraint_names: Vec<String>,
     /// The names of all columns.
@@ -101,10 +103,20 @@ pub struct TargetTerm {
 /// One existing foreign key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetForeignKey {
+    /// The constraint's name.
+    pub name: String,
     /// Referencing and referenced attributes.
     pub pairs: Vec<(String, String)>,
     /// The referenced table.
     pub parent: QualifiedName,
+    /// `NO ACTION`, `RESTRICT`, `CASCADE`, `SET NULL` or `SET DEFAULT`.
+    pub on_update: String,
+    /// The same for deletes.
+    pub on_delete: String,
+    /// ` DEFERRABLE`, ` DEFERRABLE INITIALLY DEFERRED` or nothing.
+    pub deferrable: String,
+    /// MATCH FULL.
+    pub is_match_full: bool,
 }
 
 /// How mode replace empties its target tables.

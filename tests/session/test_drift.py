@@ -197,6 +197,191 @@ def test_unchanged_hides_no_drift(connection, source, mode):
         assert connection.execute(status).fetchone() == (expected,)
 
 
+PARENT = "CREATE TABLE p (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, UNIQUE (a, b)); INSERT INTO p VALUES (1, 1, 1), (2, 2, 2);"
+
+
+def child(columns, rest="", rows="(1, 1, 5, 'x')"):
+    """The child table again, as SQLite changes a constraint: by making the table anew."""
+    return f"DROP TABLE IF EXISTS ch; CREATE TABLE ch (id INTEGER PRIMARY KEY, {columns} {rest}); INSERT INTO ch VALUES {rows};"
+
+
+PLAIN = "pid INTEGER REFERENCES p (id), n INTEGER, t TEXT"
+# What changes in the source, from what to what, and the codes by which it is told.
+CHANGES = {
+    "ON DELETE": (PLAIN, PLAIN.replace("(id)", "(id) ON DELETE CASCADE"), ["constraint_missing"]),
+    "ON DELETE goes": (PLAIN.replace("(id)", "(id) ON DELETE SET NULL"), PLAIN, ["constraint_missing"]),
+    "ON UPDATE": (PLAIN, PLAIN.replace("(id)", "(id) ON UPDATE SET DEFAULT"), ["constraint_missing"]),
+    "DEFERRABLE": (PLAIN, PLAIN.replace("(id)", "(id) DEFERRABLE INITIALLY DEFERRED"), ["constraint_missing"]),
+    "all of them": (PLAIN, PLAIN.replace("(id)", "(id) ON DELETE CASCADE ON UPDATE RESTRICT DEFERRABLE"), ["constraint_missing"]),
+    "MATCH, which SQLite does not know": (PLAIN, PLAIN.replace("(id)", "(id) MATCH FULL"), []),
+    "NOT NULL": (PLAIN, PLAIN.replace("n INTEGER", "n INTEGER NOT NULL"), ["constraint_missing"]),
+    "UNIQUE": (PLAIN.replace("n INTEGER", "n INTEGER UNIQUE"), PLAIN + ", UNIQUE (n, t)", ["constraint_missing"]),
+    "named CHECK": (PLAIN + ", CONSTRAINT little CHECK (n < 10)", PLAIN + ", CONSTRAINT little CHECK (n < 20)", ["constraint_missing"]),
+    "CHECK": (PLAIN + ", CHECK (n < 10)", PLAIN + ", CHECK (n < 20)", ["constraint_missing"]),
+    "primary key": (PLAIN, PLAIN + ", UNIQUE (id, n)", ["constraint_missing"]),
+    "default, which is no drift": (PLAIN, PLAIN.replace("n INTEGER", "n INTEGER DEFAULT 3"), []),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_constraint_has_become_is_said_with_a_statement_that_runs(connection, files, name, mode):
+    before, after, codes = CHANGES[name]
+    path = files / "source.db"
+    alter(path, PARENT + child(before))
+    run(connection, path, "create")
+
+    def night(columns):
+        if mode == "append":
+            connection.execute("TRUNCATE p, ch")
+        alter(path, child(columns))
+
+    night(before)
+    assert run(connection, path, mode) == []
+    night(after)
+    inspected = connection.execute("SELECT suggestion FROM aliaport_inspect(%s, mode => %s) WHERE code = 'constraint_missing'", [str(path), mode]).fetchall()
+    warnings = run(connection, path, mode)
+    assert [w["code"] for w in warnings] == codes
+    assert [s.removeprefix("-- postgresql\n").removesuffix(";") for (s,) in inspected] == [w["statement"] for w in warnings]
+    for warning in warnings:
+        connection.execute(warning["statement"])
+    night(after)
+    assert run(connection, path, mode) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_another_generated_expression_is_said(connection, files, mode):
+    path = files / "source.db"
+    make = "DROP TABLE IF EXISTS g; CREATE TABLE g (id INTEGER PRIMARY KEY, a INTEGER, b DECIMAL(9, 2), t VARCHAR(20) DEFAULT 'x', {}); INSERT INTO g (id, a) VALUES (1, 2);"
+    columns = "c INTEGER GENERATED ALWAYS AS (a * {0}) STORED, d DECIMAL(12, 2) AS (b * {0} + 1) STORED, e TEXT AS (t || '{0}') STORED, f VARCHAR(9) AS (lower(t)) STORED"
+    alter(path, make.format(columns.format(2)))
+    run(connection, path, "create")
+    for number, said in ((2, 0), (3, 2), (3, 0)):
+        if mode == "append":
+            connection.execute("TRUNCATE g")
+        alter(path, make.format(columns.format(number)))
+        warnings = run(connection, path, mode, options={"force": True})
+        assert len(warnings) == said, warnings
+        for warning in warnings:
+            connection.execute(warning["statement"])
+    assert connection.execute("SELECT c, e FROM g").fetchall() == [(6, "x3")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", ["drop", "rename"])
+def test_a_parent_that_was_renamed_destroys_no_rows(connection, files, mode, way):
+    path = files / "source.db"
+    alter(path, PARENT + child(PLAIN))
+    run(connection, path, "create")
+    # SQLite has the child's key follow the new name.
+    alter(path, "ALTER TABLE p RENAME TO pp; INSERT INTO pp VALUES (3, 3, 3); INSERT INTO ch VALUES (2, 3, 6, 'y');")
+    if mode == "append":
+        alter(path, "UPDATE ch SET id = id + 10")
+    suggestions = dict(connection.execute("SELECT code, suggestion FROM aliaport_inspect(%s, mode => %s) WHERE severity = 'warning'", [str(path), mode]).fetchall())
+    assert "DROP CONSTRAINT ch_pid_fkey;" in suggestions["constraint_missing"]
+    assert "constraint ch_pid_fkey on table public.ch" in suggestions["table_vanished"]
+    with refused("23503") as caught:
+        run(connection, path, mode)
+    hint = caught.value.diag.message_hint
+    assert "'reject'" not in hint and "'null'" not in hint
+    statements = [part.split(";")[0] for part in hint.split(" run ")[1:]]
+    assert len(statements) == 2
+    if way == "drop":
+        connection.execute(suggestions["constraint_missing"])
+        warnings = run(connection, path, mode)
+        assert {w["code"] for w in warnings} == {"constraint_missing", "table_vanished"}
+        for warning in warnings:
+            connection.execute(warning["statement"])
+    else:
+        connection.execute(statements[1])
+        if mode == "append":
+            connection.execute("TRUNCATE pp, ch")
+        assert run(connection, path, mode) == []
+    assert connection.execute("SELECT pid FROM ch WHERE n = 6").fetchall() == [(3,)]
+    (reference,) = connection.execute("SELECT confrelid::regclass::text FROM pg_constraint WHERE conrelid = 'ch'::regclass AND contype = 'f'").fetchone()
+    assert reference == "pp"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_key_that_is_missing_is_not_valid_where_orphans_are_kept(connection, files, mode):
+    path = files / "source.db"
+    alter(path, PARENT + child("pid INTEGER, n INTEGER, t TEXT"))
+    run(connection, path, "create")
+    alter(path, child(PLAIN, rows="(21, 77, 5, 'x')"))
+    if mode == "append":
+        alter(path, "UPDATE p SET id = id + 10, a = a + 10")
+    (warning,) = run(connection, path, mode, orphans="keep")
+    assert warning["statement"].endswith(" NOT VALID")
+    connection.execute(warning["statement"])
+    alter(path, "DELETE FROM ch; UPDATE p SET id = id + 100, a = a + 100")
+    assert run(connection, path, mode, orphans="keep") == []
+
+
+def test_a_table_that_others_depend_on_is_not_to_be_dropped_in_one(connection, source):
+    run(connection, source, "create")
+    connection.execute("CREATE VIEW reads AS SELECT note FROM old; CREATE FUNCTION takes(old) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE own (id bigint REFERENCES old)")
+    alter(source, "DROP TABLE old")
+    (warning,) = run(connection, source, "sync")
+    assert warning["statement"].startswith("-- DROP TABLE public.old fails") and all(
+        what in warning["statement"] for what in ("view public.reads", "function public.takes", "constraint own_id_fkey"))
+    connection.execute(warning["statement"])
+    connection.execute("DROP VIEW reads; DROP FUNCTION takes; DROP TABLE own")
+    (warning,) = run(connection, source, "sync")
+    connection.execute(warning["statement"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["NOT NULL", "key"])
+def test_a_not_null_column_that_vanished_is_a_decision_too(connection, source, mode, kind):
+    alter(source, "ALTER TABLE cust ADD COLUMN code TEXT NOT NULL DEFAULT 'c'" if kind == "NOT NULL" else
+          "CREATE TABLE k (a INTEGER, code TEXT, PRIMARY KEY (a, code)); INSERT INTO k VALUES (1, 'c')")
+    table = "cust" if kind == "NOT NULL" else "k"
+    run(connection, source, "create")
+    connection.execute(f"ALTER TABLE {table} ALTER COLUMN code DROP DEFAULT")
+    next_batch(source, mode)
+    alter(source, "ALTER TABLE cust DROP COLUMN code" if kind == "NOT NULL" else
+          "DROP TABLE k; CREATE TABLE k (a INTEGER PRIMARY KEY); INSERT INTO k VALUES (1)")
+    found = connection.execute("SELECT severity, code, suggestion FROM aliaport_inspect(%s, mode => %s) WHERE table_name = %s AND column_name = 'code'",
+                               [str(source), mode, table]).fetchall()
+    if (mode, kind) == ("sync", "key"):
+        assert {code for _, code, _ in found} <= {"column_vanished", "target_without_key"}
+        return
+    assert [f[:2] for f in found] == [("error", "column_vanished")]
+    with refused("55000") as caught:
+        run(connection, source, mode)
+    hint = caught.value.diag.message_hint
+    skip = {"tables": {"cust": {"columns": {"code": {"skip": True}}}}}
+    if kind == "key":
+        assert "skip" not in hint and "skip" not in found[0][2]
+        connection.execute(hint)
+    elif mode == "sync":
+        connection.execute(found[0][2])
+    else:
+        # To leave the column in place, as the hint says it.
+        with refused("23502") as caught:
+            run(connection, source, mode, options=skip)
+        assert caught.value.diag.message_hint.startswith("ALTER TABLE public.cust ALTER COLUMN code DROP NOT NULL;")
+        statement = hint.partition("first run ")[2].partition(" and then ")[0]
+        assert statement in caught.value.diag.message_hint
+        connection.execute(statement)
+        assert [w["code"] for w in run(connection, source, mode, options=skip)] == ["column_vanished"]
+        return
+    run(connection, source, mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_not_null_column_that_was_renamed_shows_the_rename(connection, source, mode):
+    run(connection, source, "create")
+    next_batch(source, mode)
+    alter(source, "ALTER TABLE cust RENAME COLUMN name TO title")
+    ((suggestion,),) = connection.execute("SELECT suggestion FROM aliaport_inspect(%s, mode => %s) WHERE code = 'target_missing_column'",
+                                          [str(source), mode]).fetchall()
+    rename = suggestion.splitlines()[-1]
+    assert rename == "-- ALTER TABLE public.cust RENAME COLUMN name TO title;"
+    connection.execute(rename.removeprefix("-- "))
+    assert run(connection, source, mode) == []
+
+
 class Night:
     """One SQLite file over random nights, and what it should come to in PostgreSQL."""
 

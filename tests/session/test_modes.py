@@ -252,7 +252,7 @@ def test_policies_touch_no_row_that_was_there_before(connection, source):
     run(connection, source, "create")
     connection.execute("ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey")
     connection.execute("INSERT INTO child VALUES (40, 99, 'old orphan')")
-    connection.execute("ALTER TABLE child ADD CONSTRAINT child_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES parent NOT VALID")
+    connection.execute("ALTER TABLE child ADD CONSTRAINT child_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES parent ON DELETE CASCADE NOT VALID")
     make(source, "DELETE FROM child; DELETE FROM parent; INSERT INTO child VALUES (50, 98, 'new orphan'), (51, 1, 'fine')")
     with refused("23503"):
         run(connection, source, "append")

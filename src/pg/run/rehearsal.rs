@@ -70,7 +70,10 @@ impl Import<'_> {
         let mut errors = Vec::new();
         for index in 0..self.rows.len() {
             if self.rows.get(index).is_some_and(|r| r.has_fatal_orphans) && !self.failed.contains(&index) {
-                errors.push((index, orphan::abort_error(&[self.view(index)?], self.request.orphans)?));
+                errors.push((
+                    index,
+                    orphan::abort_error(&[self.view(index)?], self.request.orphans, &self.plan.elsewhere)?,
+                ));
             }
         }
         errors.iter().try_for_each(|(index, error)| self.fail_at(*index, error))

@@ -11,7 +11,7 @@ use crate::finding::Finding;
 use crate::option::{ColumnOption, Options, TableOption};
 use crate::plan::Plan;
 use crate::profile::Profiles;
-use crate::target::Target;
+use crate::target::{Target, TargetRelation};
 
 use super::verdict::interface_code;
 
@@ -59,7 +59,15 @@ pub fn plan_despite(
     loop {
         let request = Request { mode: attempt.mode, options: &attempt.options };
         let error = match build(catalogue, profiles, &attempt.target, &request) {
-            Ok(plan) => return Ok(Audited { plan, obstacles, options: attempt.options }),
+            Ok(mut plan) => {
+                // What was left out to go on is an obstacle, and no decision of the caller's.
+                let is_decided = |f: &Finding| {
+                    let is_it = |o: &Obstacle| o.finding.table == f.table && o.finding.column == f.column;
+                    f.code != "column_vanished" || !obstacles.iter().any(is_it)
+                };
+                plan.tables.iter_mut().for_each(|t| t.findings.retain(is_decided));
+                return Ok(Audited { plan, obstacles, options: attempt.options });
+            }
             Err(error) => error,
         };
         let findings = error.findings();
@@ -95,6 +103,7 @@ impl Attempt<'_> {
                 for finding in findings {
                     if let (Some(table), Some(column)) = (&finding.table, &finding.column) {
                         self.column(table, column).skip = true;
+                        self.let_stay(table, column);
                     }
                 }
             }
@@ -116,6 +125,20 @@ impl Attempt<'_> {
             }
         }
         true
+    }
+
+    /// Takes a column that an earlier run filled to need no values.
+    fn let_stay(&mut self, table: &str, column: &str) {
+        for filled in self.target.past.filled.iter().filter(|f| f.source.eq_ignore_ascii_case(table)) {
+            let attributes = filled.columns.iter().filter(|c| c.source.eq_ignore_ascii_case(column));
+            let is_it =
+                |r: &&mut TargetRelation| r.schema == filled.target.schema && r.name == filled.target.name;
+            let Some(relation) = self.target.relations.iter_mut().find(is_it) else { continue };
+            for attribute in attributes {
+                let columns = relation.columns.iter_mut().filter(|c| c.name == attribute.target);
+                columns.for_each(|c| c.has_default = true);
+            }
+        }
     }
 
     /// Gives a table a target that nothing else has, and its columns their own names.
@@ -184,7 +207,7 @@ mod tests {
     use super::*;
     use crate::catalogue::Column;
     use crate::pg_type::PgType;
-    use crate::target::{TargetColumn, TargetRelation};
+    use crate::target::TargetColumn;
 
     fn table(name: &str, columns: &[&str]) -> Table {
         let columns = columns

@@ -150,9 +150,12 @@ impl Scope for Columns<'_, '_> {
     }
 }
 
+/// The table that is there for a table of the source, if one is.
+type Found<'a> = Result<Option<&'a TargetRelation>, PlanError>;
+
 /// Where the tables of a source go in the target, those that are left out of the import included.
 pub(super) struct Relations<'a> {
-    homes: HashMap<&'a str, Result<Option<&'a TargetRelation>, PlanError>>,
+    homes: HashMap<&'a str, Found<'a>>,
 }
 
 impl<'a> Relations<'a> {
@@ -188,9 +191,12 @@ impl<'a> Relations<'a> {
                 Home::There(name) => Ok(relation(name)),
                 Home::New => Ok(None),
                 Home::Shared(name, other) => {
-                    let other = here.get(other).map_or("", |t| t.name.as_str());
+                    let other = here.get(other).copied().unwrap_or(table);
                     let name = QualifiedName { schema: target.schema.clone(), name: name.to_owned() };
-                    Err(both_go_to(other, &table.name, &name))
+                    // The one that the options send there is the one that can go elsewhere.
+                    let is_sent = asked(other).is_some() && asked(table).is_none();
+                    let (one, sent) = if is_sent { (table, other) } else { (other, table) };
+                    Err(both_go_to(&one.name, &sent.name, &name))
                 }
             };
             (table.name.as_str(), relation)
@@ -206,7 +212,7 @@ impl<'a> Relations<'a> {
     }
 
     /// Where a table's rows go, if that exists.
-    pub fn of_table(&self, table: &Table) -> Result<Option<&'a TargetRelation>, PlanError> {
+    pub fn of_table(&self, table: &Table) -> Found<'a> {
         self.homes.get(table.name.as_str()).cloned().unwrap_or(Ok(None))
     }
 }

@@ -6,10 +6,12 @@ use crate::catalogue::{Catalogue, Table};
 use crate::convert::{NumberUnit, UuidBytes};
 use crate::option::{ColumnOption, Options, TableOption};
 use crate::pg_type::{PgType, Shape};
-use crate::target::{Past, TargetColumn};
+use crate::target::{Past, Target, TargetColumn};
 
 use super::draft::{Draft, DraftColumn, Role};
 use super::error::{PlanError, PlanErrorKind};
+use super::foreign::Foreign;
+use super::refers;
 use super::request::same;
 use crate::name::quote;
 
@@ -72,6 +74,25 @@ pub(super) fn check_draft(draft: &Draft<'_>, options: &Options) -> Result<(), Pl
         }
     }
     Ok(())
+}
+
+/// An ON DELETE for a constraint that is there and has another one.
+pub(super) fn check_actions(
+    foreign: &Foreign,
+    drafts: &[Draft<'_>],
+    target: &Target,
+    options: &Options,
+) -> Result<(), PlanError> {
+    match refers::other_action(foreign, drafts, target, options) {
+        None => Ok(()),
+        Some((key, is, statement)) => Err(error(
+            "",
+            format!(
+                "option \"foreign_keys.{key}.on_delete\" has no effect, because the constraint exists and is ON DELETE {is}"
+            ),
+            format!("Remove the option, or change the constraint first: {statement};"),
+        )),
+    }
 }
 
 fn check_column(draft: &Draft<'_>, column: &DraftColumn<'_>, asked: &ColumnOption) -> Result<(), PlanError> {

@@ -120,6 +120,9 @@ impl PlanError {
                 PlanErrorKind::VanishedColumn => {
                     Some("Its values would be lost or stay as they are from now on.".to_owned())
                 }
+                PlanErrorKind::RequiredColumn => {
+                    Some("A new row would have NULL there, which the column refuses.".to_owned())
+                }
                 PlanErrorKind::NoKey => Some(
                     "Mode sync tells rows apart by a key whose columns the source has and that holds no NULL."
                         .to_owned(),

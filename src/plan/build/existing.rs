@@ -128,27 +128,44 @@ impl<'a> Drafting<'a> {
             return Err(error);
         }
         let mut required = Vec::new();
+        let mut statements = Vec::new();
         for draft in drafts.iter() {
             let Some(relation) = draft.relation else { continue };
             let table = &draft.table.name;
+            // What earlier runs filled and the source has lost is a question of its own.
+            let undecided = drift::undecided(draft, self.target, self.options);
             for column in &relation.columns {
                 let is_fed = draft.columns.iter().any(|c| c.role != Role::Skipped && c.target == column.name);
-                if column.is_not_null && !column.has_default && !column.is_generated && !is_fed {
-                    required.push((
-                        table.clone(),
-                        Some(column.name.clone()),
-                        format!(
-                            "column {} of {} is NOT NULL and has neither a default nor a column in SQLite table \"{table}\"",
-                            quote(&column.name),
-                            draft.target
-                        ),
-                    ));
+                if is_fed || undecided.contains(&column.name) {
+                    continue;
                 }
+                let Some(relax) = drift::relaxed(draft, self.target, &column.name) else { continue };
+                statements.push(relax);
+                required.push((
+                    table.clone(),
+                    Some(column.name.clone()),
+                    format!(
+                        "column {} of {} is NOT NULL and has neither a default nor a column in SQLite table \"{table}\"",
+                        quote(&column.name),
+                        draft.target
+                    ),
+                ));
             }
         }
         let summary =
             format!("{} NOT NULL columns of the target have neither a source nor a default", required.len());
-        let hint = "Give the column a default or drop NOT NULL, or name its source in options.tables.<table>.columns.";
-        PlanError::of(PlanErrorKind::RequiredColumn, required, summary, hint).map_or(Ok(()), Err)
+        let or = "give the column a default, or name its source in options.tables.<table>.columns.<column>.target.";
+        let run: Vec<String> = statements.iter().flatten().map(|s| format!("{s};")).collect();
+        let hint = match run.as_slice() {
+            [] => format!("The column cannot be left without values: {or}"),
+            run => format!("{} -- Or {or}", run.join(" ")),
+        };
+        let remedies = statements.iter().map(|statement| match statement {
+            Some(statement) => format!("-- postgresql\n{statement};\n-- Or {or}"),
+            None => format!("-- {or}"),
+        });
+        let remedies = remedies.collect();
+        let error = PlanError::of(PlanErrorKind::RequiredColumn, required, summary, &hint);
+        error.map_or(Ok(()), |error| Err(error.with_remedies(remedies)))
     }
 }

@@ -30,6 +30,9 @@ pub(super) struct Wish<'s> {
     pub asked: Option<&'s str>,
 }
 
+/// One way of looking for a name.
+type Step<'s, 'a> = dyn Fn(&Wish<'_>) -> Option<&'a str> + 's;
+
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Home<'a> {
@@ -107,7 +110,7 @@ impl<'a> Names<'a> {
                 take(&mut homes, i, name);
             }
         }
-        let steps: [&dyn Fn(&Wish<'_>) -> Option<&'a str>; 6] = [
+        let steps: [&Step<'_, 'a>; 6] = [
             &|wish| self.before(wish).filter(|name| self.is_of(name, wish.source)),
             &|wish| self.named(wish.source),
             &|wish| self.named(&wish.spelled),
