@@ -78,6 +78,7 @@ pub fn inspect(
     options: &serde_json::Value,
 ) -> Result<Vec<Observation>> {
     let mut opened = planning::open(path, options)?;
+    build::check_options(mode, &opened.options)?;
     let mut out = integrity::observe(&opened.source)?;
     out.extend(leave_uncomputable_out(&mut opened)?);
     let mut profiles = Profiles::new();
@@ -88,6 +89,7 @@ pub fn inspect(
     }
     let target = planning::target(&opened.catalogue, &opened.options, schema, mode)?;
     let mut audited = audit::plan_despite(&opened.catalogue, &profiles, &target, &opened.options, mode)?;
+    planning::check_filters(&opened.source, &opened.catalogue, &audited.plan)?;
     missing::settle(&mut audited.plan)?;
     missing::as_before(&mut audited.plan)?;
     out.extend(audited.obstacles.iter().map(obstacle));

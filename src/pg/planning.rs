@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::guard::Held;
-use super::{access, guc, interrupt, locks, missing, past, reader, target};
+use super::{access, guc, interrupt, locks, missing, past, reader, spi, subxact, target};
 
 /// A source that is open, in its one snapshot, with the plan for it.
 pub struct Planned {
@@ -46,7 +46,14 @@ pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
     for (name, shape) in options.other_types() {
         if let Some(known) = target::type_of_caller(name)? {
             (*name, *shape) = known;
+        } else if !is_serial(name) {
+            return Err(Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))
+                .detail("A column's type in options.tables names it.")
+                .hint("Name a type that SELECT to_regtype('...') finds, with its schema where the search_path does not show it."));
         }
+    }
+    for (table, search) in &options.search {
+        require_config(table, &search.config)?;
     }
     let source = Source::open_at(
         location,
@@ -55,6 +62,45 @@ pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
     let source = Held::new(source);
     let catalogue = source.catalogue()?;
     Ok(Opened { source, catalogue, options })
+}
+
+/// Names that CREATE TABLE takes for a column with a sequence, and that are no types.
+fn is_serial(name: &str) -> bool {
+    ["smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"]
+        .iter()
+        .any(|s| name.eq_ignore_ascii_case(s))
+}
+
+/// Refuses a text search configuration that the database does not have.
+fn require_config(table: &str, config: &str) -> Result<()> {
+    let find = || {
+        spi::one::<pgrx::pg_sys::Oid>(
+            "SELECT $1::pg_catalog.regconfig::pg_catalog.oid",
+            &[config.to_owned().into()],
+        )
+    };
+    let Err(error) = subxact::within(subxact::Outcome::Undo, find) else { return Ok(()) };
+    let known = spi::one::<String>(
+        "SELECT pg_catalog.string_agg(cfgname::pg_catalog.text, ', ' ORDER BY cfgname) FROM pg_catalog.pg_ts_config \
+         WHERE cfgnamespace = 'pg_catalog'::pg_catalog.regnamespace",
+        &[],
+    )?;
+    Err(Error::new(error.code(), format!("text search configuration \"{config}\" does not exist"))
+        .detail(format!("Option \"search.{table}.config\" names it."))
+        .hint(format!(
+            "PostgreSQL's own are {}; others are named with their schema.",
+            known.unwrap_or_default()
+        )))
+}
+
+/// Has SQLite read the conditions of the options, so that a bad one is said before anything is done.
+pub fn check_filters(source: &Source, catalogue: &Catalogue, plan: &Plan) -> Result<()> {
+    for table in plan.tables.iter().filter(|t| t.filter.is_some()) {
+        if let Some(read) = catalogue.tables.iter().find(|t| t.name == table.source) {
+            source.rows_where(read, &[], table.filter.as_deref())?;
+        }
+    }
+    Ok(())
 }
 
 /// What `schema`, and the other schemas that options name, hold already.
@@ -84,6 +130,7 @@ pub fn target(catalogue: &Catalogue, options: &Options, schema: &str, mode: Mode
 /// Opens the file at `path` (checked first) and plans its import into `schema`.
 pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -> Result<Planned> {
     let Opened { source, catalogue, options } = open(path, options)?;
+    build::check_options(mode, &options)?;
     let mut profiles = Profiles::new();
     for table in &catalogue.tables {
         if build::needs_profile(table, &options) {
@@ -93,6 +140,7 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     let target = target(&catalogue, &options, schema, mode)?;
     let mut plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
     refuse_uncomputable(&source, &catalogue, &plan)?;
+    check_filters(&source, &catalogue, &plan)?;
     missing::settle(&mut plan)?;
     if let Some((finding, remedy)) = locks::warning(&plan)?
         && let Some(first) = plan.steps.iter_mut().find(|step| step.action == Action::CreateTable)

@@ -142,6 +142,15 @@ pub fn type_of_caller(name: &str) -> Result<Option<(String, Shape)>> {
         return Ok(None);
     }
     let (oid, typmod) = compat::parse_type(name)?;
+    let is_pseudo = "SELECT typtype = 'p' FROM pg_catalog.pg_type WHERE oid = $1";
+    if spi::one::<bool>(is_pseudo, &[oid.into()])? == Some(true) {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
+            format!("type \"{name}\" is a pseudo-type, which no column can have"),
+        )
+        .detail("A column's type in options.tables names it.")
+        .hint("Name a type that a table's column can have."));
+    }
     let printed = if is_own {
         Some(name.to_owned())
     } else {

@@ -31,6 +31,7 @@ use crate::profile::Profiles;
 use crate::target::Target;
 
 use draft::{Draft, Drafting, Relations, Role, shown};
+pub use effect::check_mode as check_options;
 pub use error::{PlanError, PlanErrorKind};
 use foreign::Foreign;
 use request::same;

@@ -324,7 +324,15 @@ impl Options {
             let known = map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
             map.entry(known.unwrap_or_else(|| name.to_owned())).or_default()
         }
-        entry(&mut entry(&mut self.tables, table).columns, column).skip = true;
+        let left_out = entry(&mut entry(&mut self.tables, table).columns, column);
+        *left_out = ColumnOption { skip: true, ..ColumnOption::default() };
+        // What is asked for its foreign keys has no object any more.
+        self.foreign_keys.retain(|label, _| {
+            !label.split_once('.').is_some_and(|(of, columns)| {
+                of.eq_ignore_ascii_case(table)
+                    && columns.split(',').any(|c| c.trim().eq_ignore_ascii_case(column))
+            })
+        });
     }
 
     /// What is asked for a column.
@@ -343,11 +351,14 @@ impl Options {
     /// characters in it.
     #[must_use]
     pub fn includes(&self, table: &str) -> bool {
-        let matches = |names: &[String], set: &GlobSet| {
-            names.iter().any(|name| name.eq_ignore_ascii_case(table)) || set.is_match(table)
-        };
-        (self.include.is_empty() || matches(&self.include, &self.include_set))
-            && !matches(&self.exclude, &self.exclude_set)
+        let is_excluded = self.exclude.iter().any(|name| name.eq_ignore_ascii_case(table));
+        self.is_included(table) && !is_excluded && !self.exclude_set.is_match(table)
+    }
+
+    /// Whether include lets a table through, whatever exclude says.
+    pub(crate) fn is_included(&self, table: &str) -> bool {
+        let is_named = self.include.iter().any(|name| name.eq_ignore_ascii_case(table));
+        self.include.is_empty() || is_named || self.include_set.is_match(table)
     }
 
     /// Globs of `include` that match none of these names.

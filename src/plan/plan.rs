@@ -222,6 +222,8 @@ pub struct Step {
     pub table: Option<usize>,
     /// What must be unique for the statement to succeed; `None` where it asks for no uniqueness.
     pub unique: Option<UniqueTerms>,
+    /// The terms of the index that it makes, as SQL without their order; empty where it makes none.
+    pub terms: Vec<String>,
 }
 
 /// What a primary key, a unique constraint or a unique index demands.

@@ -6,6 +6,8 @@ import sqlite3
 import psycopg
 import pytest
 
+from conftest import refused
+
 
 @pytest.fixture
 def ask(connection):
@@ -164,6 +166,11 @@ IN_VAIN = [
     ({"tables": {"a": {"columns": {"n": {"skip": True, "type": "text"}}}}}, "tables.a.columns.n.type"),
     ({"tables": {"a": {"columns": {"n": {"skip": True, "target": "m"}}}}}, "tables.a.columns.n.target"),
     ({"tables": {"a": {"columns": {"n": {"skip": True}, "N": {"type": "text"}}}}}, "is given twice"),
+    ({"tables": {"a": {"columns": {"p": {"skip": True}}}}, "foreign_keys": {"a.p": {"on_delete": "cascade"}}}, "foreign_keys.a.p"),
+    ({"tables": {"p": {"columns": {"id": {"skip": True}}}}, "foreign_keys": {"a.p": {"orphans": "keep"}}}, "foreign_keys.a.p"),
+    ({"exclude": ["p"], "foreign_keys": {"a.p": {"on_delete": "cascade"}}}, "foreign_keys.a.p"),
+    ({"include": ["a"], "exclude": ["p"]}, 'option "exclude" has "p" without an effect'),
+    ({"include": ["a"], "exclude": ["p*"]}, 'option "exclude" has "p*"'),
     ({"tables": {"a": {}, "A": {}}}, "is given twice"),
     ({"foreign_keys": {"a.p": {"orphans": "keep"}, "A.P": {"orphans": "null"}}}, "is given twice"),
     ({"search": {"a": {"columns": ["s", "S"]}}}, 'names column "S" twice'),
@@ -178,6 +185,64 @@ def test_options_in_vain_are_refused_everywhere(connection, ask, files):
                 ask(f"SELECT * FROM aliaport_{call}(%s, 't', options => %s)", path, json.dumps(options))
             assert named in refused.value.diag.message_primary, (options, refused.value.diag.message_primary)
             assert refused.value.diag.message_hint
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "replace", "sync"])
+def test_options_of_another_mode_are_refused(ask, files, mode):
+    path = make(files, SOURCE)
+    for option, value, modes in [("sync_delete", False, ["sync"]), ("force", True, ["replace", "sync"])]:
+        options = json.dumps({option: value})
+        for call in ["import(%s, 't', mode => %s, options => %s, dry_run => true)", "plan(%s, 't', mode => %s, options => %s)",
+                     "inspect(%s, 't', mode => %s, options => %s)"]:
+            if mode in modes:
+                ask(f"SELECT 1 FROM aliaport_{call}", path, mode, options)
+                continue
+            with pytest.raises(psycopg.errors.InvalidParameterValue, match=f'"{option}" = .* has no effect in mode {mode}'):
+                ask(f"SELECT 1 FROM aliaport_{call}", path, mode, options)
+
+
+# What only the server or SQLite can say, by the SQLSTATE that the import gives.
+WRONG = [
+    ({"search": {"a": {"columns": ["s"], "config": "klingon"}}}, "42704"),
+    ({"search": {"a": {"columns": ["s"], "config": "bad.\"name"}}}, "42602"),
+    ({"tables": {"a": {"columns": {"n": {"type": "anyarray"}}}}}, "42P16"),
+    ({"tables": {"a": {"columns": {"n": {"type": "nowhere.type"}}}}}, "42704"),
+    ({"tables": {"a": {"where": "nosuch = 1"}}}, "22023"),
+    ({"tables": {"a": {"where": "n >"}}}, "22023"),
+]
+
+
+def test_what_the_server_does_not_have_is_said_before_the_import(ask, files):
+    path = make(files, SOURCE)
+    for options, sqlstate in WRONG:
+        for call in ["import", "plan", "inspect"]:
+            with refused(sqlstate):
+                ask(f"SELECT * FROM aliaport_{call}(%s, 't', options => %s)", path, json.dumps(options))
+    ask("SELECT 1 FROM aliaport_import(%s, 't', options => %s)", path, json.dumps({"search": {"a": {"columns": ["s"], "config": "turkish"}}}))
+
+
+def test_an_action_for_a_constraint_that_is_there_is_refused_and_the_hint_works(connection, ask, files):
+    path = make(files, SOURCE)
+    call = "SELECT 1 FROM aliaport_import(%s, 't', %s, options => %s)"
+    ask(call, path, "create", "{}")
+    options = json.dumps({"foreign_keys": {"a.p": {"on_delete": "cascade"}}})
+    for mode in ["append", "replace", "sync"]:
+        for of in ["import", "plan", "inspect"]:
+            with refused("22023") as caught:
+                ask(f"SELECT 1 FROM aliaport_{of}(%s, 't', mode => %s, options => %s)", path, mode, options)
+    connection.execute(caught.value.diag.message_hint.partition("first: ")[2])
+    for mode in ["replace", "sync"]:
+        ((warnings,),) = ask("SELECT jsonb_path_query_array(detail, '$.warnings[*].code') FROM aliaport_import(%s, 't', %s, options => %s)"
+                             " WHERE table_name = 't.a'", path, mode, options)
+        assert warnings == []
+
+
+def test_inspect_leaves_out_what_a_missing_column_was_asked_for(connection, ask, files):
+    path = make(files, SOURCE)
+    connection.execute("CREATE TABLE t.a (id bigint PRIMARY KEY, n integer, at timestamp, s text)")
+    options = json.dumps({"foreign_keys": {"a.p": {"orphans": "keep"}}})
+    codes = [c for (c,) in ask("SELECT code FROM aliaport_inspect(%s, 't', %s) WHERE severity = 'error'", path, options)]
+    assert codes == ["target_missing_column"]
 
 
 # Options that have one.

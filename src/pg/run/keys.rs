@@ -48,10 +48,7 @@ impl Import<'_> {
         if error.code() != PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED {
             return Err(error);
         }
-        let row = match error.detail_text().and_then(tuple_named) {
-            Some(ctid) => row_at(table, &ctid)?.map(|key| format!("the row with {key}")),
-            None => None,
-        };
+        let row = row_of_longest(table, &step.terms)?.map(|key| format!("the row with {key}"));
         let row = row.unwrap_or_else(|| "a row".to_owned());
         if step.unique.is_some() {
             return Err(Error::new(error.code(), error.message())
@@ -219,14 +216,9 @@ impl Import<'_> {
     }
 }
 
-/// The ctid in "Index row references tuple (3,2) in relation ..." (`_bt_check_third_page` of nbtutils.c).
-fn tuple_named(detail: &str) -> Option<String> {
-    let from = detail.get(detail.find("tuple (")? + "tuple ".len()..)?;
-    Some(from.get(..=from.find(')')?)?.to_owned())
-}
-
-/// The key of the row at `ctid`, as `id = 7`; of a table without a key what its columns begin with.
-fn row_at(plan: &TablePlan, ctid: &str) -> Result<Option<String>> {
+/// The key of the row whose terms in an index are the longest, as `id = 7`; of a table without a key what its columns begin with. PostgreSQL
+/// names the row by its place only, in a message for people.
+fn row_of_longest(plan: &TablePlan, terms: &[String]) -> Result<Option<String>> {
     let key: Vec<_> = plan.columns.iter().filter(|c| plan.source_key.contains(&c.source)).collect();
     let shown = if key.is_empty() { plan.columns.iter().take(4).collect() } else { key };
     let parts: Vec<String> = shown
@@ -240,9 +232,10 @@ fn row_at(plan: &TablePlan, ctid: &str) -> Result<Option<String>> {
         })
         .collect();
     let sql = format!(
-        "SELECT pg_catalog.concat_ws(', ', {}) FROM ONLY {} WHERE ctid = $1::pg_catalog.tid",
+        "SELECT pg_catalog.concat_ws(', ', {}) FROM ONLY {} ORDER BY pg_catalog.pg_column_size(ROW({})) DESC LIMIT 1",
         parts.join(", "),
-        plan.target
+        plan.target,
+        terms.join(", ")
     );
-    spi::one::<String>(&sql, &[ctid.to_owned().into()])
+    spi::one::<String>(&sql, &[])
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::build::{Mode, PlanError, PlanErrorKind, Request, build};
 use crate::catalogue::{Catalogue, Table};
 use crate::finding::Finding;
-use crate::option::{ColumnOption, Options, TableOption};
+use crate::option::{Options, TableOption};
 use crate::plan::Plan;
 use crate::profile::Profiles;
 use crate::target::{Target, TargetRelation};
@@ -102,7 +102,7 @@ impl Attempt<'_> {
             PlanErrorKind::MissingColumn | PlanErrorKind::VanishedColumn => {
                 for finding in findings {
                     if let (Some(table), Some(column)) = (&finding.table, &finding.column) {
-                        self.column(table, column).skip = true;
+                        self.options.leave_out(table, column);
                         self.let_stay(table, column);
                     }
                 }
@@ -179,14 +179,10 @@ impl Attempt<'_> {
                 break;
             }
             if !needed.contains(&i) && !is_left_out(&self.options, i) {
-                self.column(name, &column.name).skip = true;
+                self.options.leave_out(name, &column.name);
                 kept -= 1;
             }
         }
-    }
-
-    fn column(&mut self, table: &str, column: &str) -> &mut ColumnOption {
-        entry(&mut entry::<TableOption>(&mut self.options.tables, table).columns, column)
     }
 }
 

@@ -4,10 +4,12 @@
 
 use crate::catalogue::{Catalogue, Table};
 use crate::convert::{NumberUnit, UuidBytes};
+use crate::finding::{About, Finding};
 use crate::option::{ColumnOption, Options, TableOption};
 use crate::pg_type::{PgType, Shape};
 use crate::target::{Past, Target, TargetColumn};
 
+use super::Mode;
 use super::draft::{Draft, DraftColumn, Role};
 use super::error::{PlanError, PlanErrorKind};
 use super::foreign::Foreign;
@@ -19,15 +21,23 @@ use crate::name::quote;
 pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options) -> Result<(), PlanError> {
     let tables = || catalogue.tables.iter().map(|t| t.name.as_str());
     // What an earlier run filled may be left out for good by the name that it had.
-    let others = || {
-        let gone = past.filled.iter().map(|t| t.source.as_str());
-        catalogue.others.iter().map(|o| o.name.as_str()).chain(gone)
-    };
+    let others = || catalogue.others.iter().map(|o| o.name.as_str());
     if let Some(pattern) = options.unmatched_includes(|| Box::new(tables())).first() {
         return Err(without_match("include", pattern, "the import has no tables from it", catalogue));
     }
-    if let Some(pattern) = options.unmatched_excludes(|| Box::new(tables().chain(others()))).first() {
-        return Err(without_match("exclude", pattern, "nothing is left out by it", catalogue));
+    let gone = || past.filled.iter().map(|t| t.source.as_str());
+    let included = || tables().chain(others()).filter(|name| options.is_included(name));
+    if let Some(pattern) = options.unmatched_excludes(|| Box::new(included().chain(gone()))).first() {
+        return Err(match tables().any(|name| same(name, pattern)) {
+            true => error(
+                pattern,
+                format!(
+                    "option \"exclude\" has \"{pattern}\" without an effect, because \"include\" does not name it"
+                ),
+                "Remove it from one of the two options.".to_owned(),
+            ),
+            false => without_match("exclude", pattern, "nothing is left out by it", catalogue),
+        });
     }
     for (name, asked) in &options.tables {
         if options.includes(name) {
@@ -76,13 +86,58 @@ pub(super) fn check_draft(draft: &Draft<'_>, options: &Options) -> Result<(), Pl
     Ok(())
 }
 
-/// An ON DELETE for a constraint that is there and has another one.
+/// Options that mean something in some modes only.
+///
+/// # Errors
+/// Where one is given that has no effect in this mode.
+pub fn check_mode(mode: Mode, options: &Options) -> Result<(), PlanError> {
+    let asked = [
+        ("sync_delete", "false", !options.sync_delete && mode != Mode::Sync),
+        ("force", "true", options.force && !matches!(mode, Mode::Replace | Mode::Sync)),
+    ];
+    match asked.into_iter().find(|(_, _, is_in_vain)| *is_in_vain) {
+        None => Ok(()),
+        Some((option, value, _)) => Err(error(
+            "",
+            format!("option \"{option}\" = {value} has no effect in mode {}", mode.as_str()),
+            match option {
+                "force" => {
+                    "Remove it: only modes replace and sync leave out what would change nothing.".to_owned()
+                }
+                _ => "Remove it, or import in mode sync: no other mode looks for rows that have vanished."
+                    .to_owned(),
+            },
+        )),
+    }
+}
+
+/// Foreign keys that are not made, and an ON DELETE for a constraint that is there and has another one.
 pub(super) fn check_actions(
     foreign: &Foreign,
     drafts: &[Draft<'_>],
     target: &Target,
     options: &Options,
 ) -> Result<(), PlanError> {
+    for key in options.foreign_keys.keys() {
+        let wanted = key.replace(", ", ",");
+        if foreign.keys.iter().any(|k| same(&k.plan.label, &wanted)) {
+            continue;
+        }
+        // Why it is not one is what the findings say of it.
+        let Some(draft) = drafts.iter().find(|d| has_key(d.table, &wanted)) else { continue };
+        let place = draft
+            .table
+            .foreign_keys
+            .iter()
+            .position(|k| same(&super::request::label(draft.table, k), &wanted));
+        let is_it = |f: &&Finding| matches!(f.about, About::ForeignKey(at, _) if Some(at) == place);
+        let why = draft.findings.iter().find(is_it).map(|f| f.message.clone()).unwrap_or_default();
+        return Err(error(
+            &draft.table.name,
+            format!("option \"foreign_keys.{key}\" has no effect, because {why}"),
+            "Remove the option, or let what the foreign key needs take part.".to_owned(),
+        ));
+    }
     match refers::other_action(foreign, drafts, target, options) {
         None => Ok(()),
         Some((key, is, statement)) => Err(error(

@@ -113,6 +113,9 @@ impl PlanError {
     pub fn detail(&self) -> Option<String> {
         if self.items.len() < 2 {
             return match self.kind {
+                PlanErrorKind::Option => {
+                    Some("What options ask for is done or refused, and never passed over in silence.".to_owned())
+                }
                 PlanErrorKind::TargetNotEmpty => Some("Mode create fills new and empty tables only.".to_owned()),
                 PlanErrorKind::MissingColumn => {
                     Some("Its values would have nowhere to go, and nothing is left out in silence.".to_owned())

@@ -70,21 +70,30 @@ impl KeyDraft {
                 (Action::CreateIndex, object.to_string(), ddl::create_index(table, &named))
             }
         };
-        Step { action, object, sql, note: self.note.clone(), table: None, unique: self.unique() }
+        let terms = self.terms();
+        Step { action, object, sql, note: self.note.clone(), table: None, unique: self.unique(), terms }
+    }
+
+    /// Its terms without their order.
+    fn terms(&self) -> Vec<String> {
+        match &self.kind {
+            KeyKind::Primary(columns) | KeyKind::Unique(columns) => {
+                columns.iter().map(|c| quote(c)).collect()
+            }
+            KeyKind::Index(index) => {
+                index.terms.iter().map(|t| t.strip_suffix(" DESC").unwrap_or(t).to_owned()).collect()
+            }
+        }
     }
 
     /// What must be unique.
     fn unique(&self) -> Option<UniqueTerms> {
-        match &self.kind {
-            KeyKind::Primary(columns) | KeyKind::Unique(columns) => {
-                Some(UniqueTerms { terms: columns.iter().map(|c| quote(c)).collect(), predicate: None })
-            }
-            KeyKind::Index(index) if index.is_unique => Some(UniqueTerms {
-                terms: index.terms.iter().map(|t| t.strip_suffix(" DESC").unwrap_or(t).to_owned()).collect(),
-                predicate: index.predicate.clone(),
-            }),
-            KeyKind::Index(_) => None,
-        }
+        let predicate = match &self.kind {
+            KeyKind::Primary(_) | KeyKind::Unique(_) => None,
+            KeyKind::Index(index) if index.is_unique => index.predicate.clone(),
+            KeyKind::Index(_) => return None,
+        };
+        Some(UniqueTerms { terms: self.terms(), predicate })
     }
 }
 

@@ -38,6 +38,7 @@ impl Parts<'_, '_> {
             note,
             table,
             unique: None,
+            terms: Vec::new(),
         };
         for (name, reason) in skipped {
             steps.push(step(Action::Skip, quote(name), String::new(), reason.clone(), None));
