@@ -249,7 +249,7 @@ def test_rows_that_stay_beside_the_source(connection, source):
     assert run(connection, source, "sync", **how) == "unchanged"
     connection.execute("UPDATE child SET note = 'other' WHERE id = 99")
     assert run(connection, source, "sync", **how) == "ok"
-    assert run(connection, source, "replace", **how) == "ok"
+    assert run(connection, source, "replace") == "ok"
     assert connection.execute("SELECT count(*) FROM child").fetchone() == (4,)
 
 
