@@ -26,6 +26,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/locks.rs",
     "src/pg/memory.rs",
     "src/pg/operator.rs",
+    "src/pg/output.rs",
     "src/pg/progress.rs",
     "src/pg/readback.rs",
     "src/pg/reader.rs",

@@ -41,7 +41,7 @@ macro_rules! of_type {
 /// are immutable, or stable and not over any type (to_json() calls casts, jsonb_populate_record() a domain's checks) nor makers of xml from
 /// queries nor calls of input functions by name, or one of a few; others where only a superuser can have made them, in C, and they are not volatile (or take no argument:
 /// uuid_generate_v4()), because a query could be in a text. Types lead to the CHECKs of domains and to the elements of arrays;
-/// an enum has no code, a base type's is a superuser's; a composite or a range type may hold anything.
+/// and the fields of composites; an enum has no code, a base type's is a superuser's; a range type may have anything.
 macro_rules! search {
     ($start:ident) => {
         concat!(
@@ -55,6 +55,8 @@ macro_rules! search {
                      FROM pg_catalog.regexp_matches(f.tree, ':[a-zA-Z_]*type[a-zA-Z_]* ([0-9]+)', 'g') AS m WHERE m[1] <> '0' \
                      UNION ALL SELECT NULL, t.typbasetype FROM pg_catalog.pg_type t WHERE t.oid = f.type AND t.typtype = 'd' \
                      UNION ALL SELECT NULL, t.typelem FROM pg_catalog.pg_type t WHERE t.oid = f.type AND t.typelem <> 0 \
+                     UNION ALL SELECT NULL, a.atttypid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid \
+                               WHERE t.oid = f.type AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped \
                      UNION ALL SELECT k.conbin::text, NULL FROM pg_catalog.pg_constraint k WHERE k.contypid = f.type \
                      UNION ALL SELECT t.typdefaultbin::text, NULL FROM pg_catalog.pg_type t WHERE t.oid = f.type AND t.typtype = 'd' \
                  ) AS n \
@@ -76,7 +78,7 @@ macro_rules! search {
                  ELSE l.lanname IN ('internal', 'c') AND (p.provolatile <> 'v' OR p.pronargs = 0) END \
              UNION ALL \
              SELECT 'type ' || pg_catalog.format_type(t.oid, NULL) FROM found f JOIN pg_catalog.pg_type t ON t.oid = f.type \
-             WHERE t.oid >= 16384 AND t.typtype NOT IN ('b', 'e', 'd') \
+             WHERE t.oid >= 16384 AND t.typtype NOT IN ('b', 'e', 'd', 'c') \
              ORDER BY 1 LIMIT 1"
         )
     };

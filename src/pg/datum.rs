@@ -73,21 +73,12 @@ pub fn to_datum(cell: &Cell<'_>, arena: &mut Arena) -> Option<pg_sys::Datum> {
     })
 }
 
-/// How an attribute is stored: `pg_attribute.attlen` and `attbyval`.
-#[derive(Clone, Copy, Debug)]
-pub struct Storage {
-    /// Bytes, -1 for varlena, -2 for C strings.
-    pub length: i16,
-    /// Passed by value.
-    pub is_by_value: bool,
-}
-
 /// The cell that a stored datum holds; detoasted bytes live in the current memory context.
 ///
 /// # Safety
-/// `datum` must be a valid, non-NULL datum of an attribute of type `pg_type` with this `storage`, and the result must not
+/// `datum` must be a valid, non-NULL datum of type `pg_type`, and the result must not
 /// be used after the memory of `datum` or of the current memory context is gone.
-pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType, storage: Storage) -> Cell<'a> {
+pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType) -> Cell<'a> {
     let bits = datum.value();
     match pg_type {
         PgType::Boolean => Cell::Bool(bits as u8 != 0),
@@ -106,17 +97,6 @@ pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType, storage: Stora
             unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(datum.cast_mut_ptr::<u8>(), 16) };
             Cell::Uuid(bytes)
         }
-        PgType::Other { .. } if storage.is_by_value => Cell::Int8(bits as i64),
-        PgType::Other { .. } if storage.length > 0 => {
-            // SAFETY: a fixed-length by-reference datum points to `length` bytes.
-            Cell::Varlena(unsafe {
-                std::slice::from_raw_parts(datum.cast_mut_ptr::<u8>(), storage.length as usize)
-            })
-        }
-        PgType::Other { .. } if storage.length == -2 => {
-            // SAFETY: a C string datum is NUL-terminated.
-            Cell::Varlena(unsafe { std::ffi::CStr::from_ptr(datum.cast_mut_ptr()) }.to_bytes())
-        }
         PgType::Numeric { .. }
         | PgType::Text
         | PgType::Varchar(_)
@@ -124,8 +104,7 @@ pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType, storage: Stora
         | PgType::Citext
         | PgType::Bytea
         | PgType::Json
-        | PgType::Jsonb
-        | PgType::Other { .. } => {
+        | PgType::Jsonb => {
             // SAFETY: these are varlena types; detoasting returns a plain varlena, in place where it is one already.
             unsafe {
                 let plain = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
@@ -135,5 +114,7 @@ pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType, storage: Stora
                 ))
             }
         }
+        // Only its own functions know what is in it: see `output`.
+        PgType::Other { .. } => Cell::Null,
     }
 }

@@ -29,6 +29,7 @@ use self::checks::Checks;
 use super::datum::Arena;
 use super::error::{self, Error, Result};
 use super::input::Input;
+use super::output::Output;
 use super::relation::{self, Column};
 use super::row::{OnError, Refusals, RowConverter, RowError, SetAside};
 
@@ -151,7 +152,11 @@ pub fn row_error(error: RowError) -> Error {
 struct Heap {
     relation: pg_sys::Relation,
     columns: Vec<Column>,
-    inputs: Vec<Option<Input>>,
+    /// Functions of the types that have no converter.
+    inputs: Vec<Option<(Input, Output)>>,
+    /// The value that the last of these input functions read, and what its output function wrote of it.
+    last_read: pg_sys::Datum,
+    written: Vec<u8>,
     /// Slots for datums, made when they are first needed.
     slots: Vec<*mut pg_sys::TupleTableSlot>,
     filled: usize,
@@ -181,8 +186,10 @@ impl Heap {
                 .iter()
                 .zip(&columns)
                 .map(|(p, c)| {
-                    matches!(p.pg_type, PgType::Other { .. })
-                        .then(|| Input::of_column(p, c.type_oid, c.typmod))
+                    matches!(p.pg_type, PgType::Other { .. }).then(|| {
+                        let output = Output::of_type(c.type_oid, pg_sys::CurrentMemoryContext);
+                        (Input::of_column(p, c.type_oid, c.typmod), output)
+                    })
                 })
                 .collect();
             let mut options = pg_sys::TABLE_INSERT_SKIP_FSM as i32;
@@ -200,6 +207,8 @@ impl Heap {
                 relation: open,
                 columns,
                 inputs,
+                last_read: pg_sys::Datum::null(),
+                written: Vec::new(),
                 slots: vec![std::ptr::null_mut(); BATCH_ROWS],
                 filled: 0,
                 bytes: 0,

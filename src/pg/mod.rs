@@ -28,6 +28,7 @@ mod missing;
 mod operator;
 mod original;
 mod orphan;
+mod output;
 mod past;
 mod planning;
 mod progress;

@@ -9,27 +9,18 @@ use std::sync::Arc;
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::convert::Zone;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::value::Cell;
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 
 use super::error::Result;
 use super::load::wide;
-use super::row::{CellSink, Fate, OnError, Refusals, RowConverter, SetAside};
+use super::output::Echo;
+use super::row::{Fate, OnError, Refusals, RowConverter, SetAside};
 use super::unwanted::{Kind, Marked, Unwanted};
 use super::{interrupt, readback, refusal};
 
 /// Rows looked for in one scan: some 20 MB. Of more rows the source is read several times.
 const ROWS_A_SCAN: usize = 1 << 19;
-
-/// Takes cells and drops them: only the digest is wanted.
-struct Nowhere;
-
-impl CellSink for Nowhere {
-    fn begin_row(&mut self) {}
-    fn cell(&mut self, _: usize, _: &Cell<'_>) {}
-    fn end_row(&mut self) {}
-}
 
 /// Where the rows of one table came from and where they are.
 pub struct Search<'a> {
@@ -91,7 +82,7 @@ impl Search<'_> {
         if self.on_error == OnError::Abort {
             return Ok(Refusals::new());
         }
-        refusal::find(self.source, self.table, self.columns, self.plan, self.zone, self.relation)
+        refusal::find(self.source, self.table, self.columns, self.plan, self.zone, self.relation, |_| true)
     }
 
     /// The rows at these places, in the order of their digests.
@@ -118,13 +109,14 @@ impl Search<'_> {
         let mut converter = RowConverter::new(self.plan, self.zone, self.on_error, true)
             .with_refusals(Arc::clone(refusals))
             .with_too_wide(Arc::clone(too_wide));
+        let mut echo = Echo::new(self.relation, self.plan)?;
         let mut reader = self.source.rows_where(self.table, self.columns, self.plan.filter.as_deref())?;
         let (mut read, mut found): (u64, usize) = (0, 0);
         while found < sent.len()
             && let Some(row) = reader.next()?
         {
             let before = converter.digest().sum;
-            if converter.convert(&row, &mut Nowhere).is_ok_and(|fate| fate == Fate::Kept) {
+            if converter.convert(&row, &mut echo).is_ok_and(|fate| fate == Fate::Kept) {
                 let digest = converter.digest().sum.wrapping_sub(before);
                 let digest = ((digest >> 64) as u64, digest as u64);
                 // Rows that are equal in every column are told apart by nobody; each original is used once.

@@ -5,6 +5,7 @@
 //! shared buffers then.
 #![allow(unsafe_code)] // scans a table with PostgreSQL's table access functions, and reads the executor's slots
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use aliaport_plan::digest::{RowHasher, TableDigest};
@@ -18,6 +19,7 @@ use pgrx::pg_sys;
 use super::datum;
 use super::error::Result;
 use super::interrupt;
+use super::output::Output;
 use super::relation::{self, Column};
 use super::spi;
 use super::standing::{self, Standing};
@@ -67,6 +69,33 @@ pub struct StoredRow<'a> {
     slot: *mut pg_sys::TupleTableSlot,
     columns: &'a [Column],
     types: &'a [&'a PgType],
+    outputs: &'a Outputs,
+}
+
+/// The output functions of the columns whose types have no converter.
+struct Outputs(RefCell<Vec<Option<Output>>>);
+
+impl Outputs {
+    /// # Safety
+    /// `context` is a memory context that lives as long as the result.
+    unsafe fn of(columns: &[Column], types: &[&PgType], context: pg_sys::MemoryContext) -> Self {
+        let of = |(column, pg_type): (&Column, &&PgType)| {
+            // SAFETY: the caller's promise.
+            matches!(pg_type, PgType::Other { .. })
+                .then(|| unsafe { Output::of_type(column.type_oid, context) })
+        };
+        Outputs(RefCell::new(columns.iter().zip(types).map(of).collect()))
+    }
+
+    /// # Safety
+    /// As for [`Output::write`], of a value of the column with this number.
+    unsafe fn write<'a>(&self, column: usize, value: pg_sys::Datum) -> Cell<'a> {
+        match self.0.borrow_mut().get_mut(column) {
+            // SAFETY: the caller's promise.
+            Some(Some(output)) => Cell::Varlena(unsafe { output.write(value) }),
+            _ => Cell::Null,
+        }
+    }
 }
 
 impl StoredRow<'_> {
@@ -93,18 +122,23 @@ impl StoredRow<'_> {
         ((u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo), tid.ip_posid)
     }
 
-    /// The value of the plan's column with this number; NULL where there is none.
+    /// The value of the plan's column with this number, as the digest takes it: of a type without a converter what its output function
+    /// writes. NULL where there is none.
     pub fn cell(&self, column: usize) -> Cell<'_> {
         let (Some(at), Some(pg_type)) = (self.columns.get(column), self.types.get(column)) else {
             return Cell::Null;
         };
-        // SAFETY: `visit` has taken the row apart, so both arrays have an entry for each attribute; the type and the storage
-        // are the attribute's own. The cell borrows from self, which is gone before the slot's next row.
+        // SAFETY: `visit` has taken the row apart, so both arrays have an entry for each attribute; the type is the attribute's own. The
+        // cell borrows from self, which is gone before the slot's next row.
         unsafe {
             if *(*self.slot).tts_isnull.add(at.index) {
                 return Cell::Null;
             }
-            datum::to_cell(*(*self.slot).tts_values.add(at.index), pg_type, at.storage)
+            let value = *(*self.slot).tts_values.add(at.index);
+            match pg_type {
+                PgType::Other { .. } => self.outputs.write(column, value),
+                pg_type => datum::to_cell(value, pg_type),
+            }
         }
     }
 }
@@ -157,16 +191,20 @@ fn visit_query(
         false => quote_list(plan.columns.iter().map(|c| c.target.as_str())),
     };
     let mut columns: Vec<Column> = Vec::new();
+    let mut outputs = Outputs(RefCell::default());
+    // SAFETY: the context that is current now outlives the query.
+    let home = unsafe { pg_sys::CurrentMemoryContext };
     let context = Detoasting::new();
     spi::each_row(&format!("SELECT {names} FROM {from}"), sight == Sight::Statement, &mut |slot| {
         // SAFETY: the executor hands over a slot with a row of this query, whose descriptor says what its values are.
         unsafe {
             if columns.is_empty() {
                 columns = relation::result_columns((*slot).tts_tupleDescriptor);
+                outputs = Outputs::of(&columns, &types, home);
             }
             pg_sys::slot_getallattrs(slot);
         }
-        context.inside(|| each(&StoredRow { slot, columns: &columns, types: &types }))
+        context.inside(|| each(&StoredRow { slot, columns: &columns, types: &types, outputs: &outputs }))
     })?;
     context.delete();
     Ok(())
@@ -233,6 +271,7 @@ fn visit_heap(
     unsafe {
         let open = pg_sys::table_open(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         let columns = relation::columns(open, plan)?;
+        let outputs = Outputs::of(&columns, &types, pg_sys::CurrentMemoryContext);
         let snapshot = pg_sys::RegisterSnapshot(match sight {
             Sight::Latest => pg_sys::GetLatestSnapshot(),
             Sight::Statement => pg_sys::GetActiveSnapshot(),
@@ -242,7 +281,8 @@ fn visit_heap(
         let context = Detoasting::new();
         while pg_sys::table_scan_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
             pg_sys::slot_getallattrs(slot);
-            flow = context.inside(|| each(&StoredRow { slot, columns: &columns, types: &types }));
+            flow = context
+                .inside(|| each(&StoredRow { slot, columns: &columns, types: &types, outputs: &outputs }));
             if flow.is_break() {
                 break;
             }
@@ -265,7 +305,6 @@ const PAGE: usize = pg_sys::BLCKSZ as usize;
 /// others (values were compressed or stored out of line, PostgreSQL has added generated columns) every column is compared.
 pub struct Arrivals {
     types: Vec<PgType>,
-    columns: Vec<Column>,
     deformer: Deformer,
     strategy: pg_sys::BufferAccessStrategy,
     /// What detoasting allocates.
@@ -290,7 +329,6 @@ impl Arrivals {
             let deformer = Deformer::new(&attributes, columns.iter().map(|c| c.index).zip(&types));
             Ok(Arrivals {
                 types,
-                columns,
                 deformer,
                 // Pages that are not in shared buffers any more must not push others out.
                 strategy: pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD),
@@ -404,7 +442,7 @@ impl Arrivals {
                 Stored::Toasted(datum) => unsafe {
                     let outer = pg_sys::MemoryContextSwitchTo(self.context);
                     let datum = pg_sys::Datum::from(datum.as_ptr());
-                    let cell = datum::to_cell(datum, &self.types[column], self.columns[column].storage);
+                    let cell = datum::to_cell(datum, &self.types[column]);
                     pg_sys::MemoryContextSwitchTo(outer);
                     *sent == Stored::Cell(cell)
                 },

@@ -28,7 +28,8 @@ struct Waiting {
     text: Vec<u8>,
 }
 
-/// The values of `table` that the input functions of the columns of `relation` refuse; none where every type has a converter.
+/// The values of `table` that the input functions of the columns of `relation` refuse, of the plan's columns that are `wanted`; none where every
+/// type has a converter.
 pub fn find(
     source: &Source,
     table: &Table,
@@ -36,13 +37,14 @@ pub fn find(
     plan: &TablePlan,
     zone: &Zone,
     relation: pg_sys::Oid,
+    wanted: impl Fn(usize) -> bool,
 ) -> Result<Refusals> {
     let mut refusals = Refusals::new();
     let asked: Vec<(usize, Converter)> = plan
         .columns
         .iter()
         .enumerate()
-        .filter(|(_, c)| matches!(c.pg_type, PgType::Other { .. }))
+        .filter(|(i, c)| matches!(c.pg_type, PgType::Other { .. }) && wanted(*i))
         .map(|(i, c)| (i, Converter::new(&c.pg_type, &c.rules(zone))))
         .collect();
     if asked.is_empty() {

@@ -5,10 +5,9 @@ use aliaport_plan::plan::TablePlan;
 use aliaport_plan::tuple::Attribute;
 use pgrx::pg_sys;
 
-use super::datum::Storage;
 use super::error::{Result, unexpected};
 
-/// Where a planned column is in the table, and how it is stored.
+/// Where a planned column is in the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     /// `attnum - 1`.
@@ -17,8 +16,6 @@ pub struct Column {
     pub type_oid: pg_sys::Oid,
     /// `atttypmod`
     pub typmod: i32,
-    /// `attlen` and `attbyval`
-    pub storage: Storage,
 }
 
 /// The columns of `plan` in `relation`, in the plan's order.
@@ -39,12 +36,7 @@ pub unsafe fn columns(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Ve
                 }
                 let index = (number - 1) as usize;
                 let attribute = super::compat::attribute((*relation).rd_att, index);
-                Ok(Column {
-                    index,
-                    type_oid: (*attribute).atttypid,
-                    typmod: (*attribute).atttypmod,
-                    storage: Storage { length: (*attribute).attlen, is_by_value: (*attribute).attbyval },
-                })
+                Ok(Column { index, type_oid: (*attribute).atttypid, typmod: (*attribute).atttypmod })
             }
         })
         .collect()
@@ -60,12 +52,7 @@ pub unsafe fn result_columns(descriptor: pg_sys::TupleDesc) -> Vec<Column> {
         (0..(*descriptor).natts as usize)
             .map(|index| {
                 let attribute = super::compat::attribute(descriptor, index);
-                Column {
-                    index,
-                    type_oid: (*attribute).atttypid,
-                    typmod: (*attribute).atttypmod,
-                    storage: Storage { length: (*attribute).attlen, is_by_value: (*attribute).attbyval },
-                }
+                Column { index, type_oid: (*attribute).atttypid, typmod: (*attribute).atttypmod }
             })
             .collect()
     }

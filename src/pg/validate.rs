@@ -36,7 +36,7 @@ pub struct Check {
     pub source: Option<String>,
     /// What the target says.
     pub target: Option<String>,
-    /// They agree.
+    /// They agree, in everything.
     pub ok: bool,
     /// The keys that differ, or why nothing could be compared.
     pub detail: Option<String>,

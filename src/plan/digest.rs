@@ -6,8 +6,8 @@
 //! Equal cells on both sides would only prove that storing works, so every cell that is sent is held against the source's value first
 //! ([`Witness`]). Where they disagree, the hash of the sent row is made one that the stored row does not have.
 //!
-//! Of a column whose type has no converter only whether it is NULL counts: the stored form is the type's own affair. Enums count by their
-//! label, not by its OID.
+//! Of a column whose type has no converter counts what the type's own output function writes, under settings that are always the same: the
+//! stored form is the type's own affair. Enums count by their label, not by its OID.
 
 mod witness;
 
@@ -62,10 +62,10 @@ pub fn attributes(types: &[&PgType]) -> Option<Vec<Attribute>> {
     types.iter().all(is_stored).then(|| types.iter().map(|pg_type| attribute(pg_type)).collect())
 }
 
-/// `pg_type.typlen` and `typalign`. Enums have a label, types without a converter a byte, see [`RowHasher`].
+/// `pg_type.typlen` and `typalign`. Enums have a label, types without a converter what they write, see [`RowHasher`].
 fn attribute(pg_type: &PgType) -> Attribute {
     let (length, align) = match pg_type {
-        PgType::Boolean | PgType::Other { .. } => (1, 1),
+        PgType::Boolean => (1, 1),
         PgType::SmallInt => (2, 2),
         PgType::Integer | PgType::Real | PgType::Date => (4, 4),
         PgType::BigInt
@@ -82,15 +82,10 @@ fn attribute(pg_type: &PgType) -> Attribute {
         | PgType::Bytea
         | PgType::Json
         | PgType::Jsonb
-        | PgType::Enum { .. } => (-1, 4),
+        | PgType::Enum { .. }
+        | PgType::Other { .. } => (-1, 4),
     };
     Attribute { length, align, is_packable: length == -1 }
-}
-
-/// Whether two values of a type that differ have different digests: of a type without a converter only NULL is told apart.
-#[must_use]
-pub fn tells_values_apart(pg_type: &PgType) -> bool {
-    !matches!(pg_type, PgType::Other { .. })
 }
 
 /// Hashes one row after the other.
@@ -110,7 +105,6 @@ pub struct RowHasher {
 enum Term {
     Cell,
     Label(Labels),
-    Presence,
 }
 
 impl RowHasher {
@@ -157,7 +151,7 @@ impl RowHasher {
                 }
             }
             (Some(Term::Label(_)), cell) => writer.cell(column, cell),
-            (Some(Term::Presence) | None, _) => writer.cell(column, &Cell::Bool(true)),
+            (None, _) => false,
         };
         *is_wrong |= !is_written;
     }
@@ -185,7 +179,6 @@ impl Term {
     fn of(pg_type: &PgType) -> Term {
         match pg_type {
             PgType::Enum { labels, .. } => Term::Label(Labels::new(labels)),
-            PgType::Other { .. } => Term::Presence,
             _ => Term::Cell,
         }
     }

@@ -49,6 +49,11 @@ pub trait CellSink {
     fn begin_row(&mut self);
     /// The next column's cell.
     fn cell(&mut self, column: usize, cell: &Cell<'_>);
+    /// What the type's output function writes of the cell that was taken last, a [`Cell::Input`] of this column. A sink that is given none has
+    /// no answer.
+    fn written(&mut self, _column: usize) -> &[u8] {
+        &[]
+    }
     /// The row is complete.
     fn end_row(&mut self);
 }
@@ -302,10 +307,14 @@ impl RowConverter {
             let bad = match converted {
                 Ok(converted) => {
                     if !(lane.is_not_null && matches!(converted.cell, Cell::Null)) {
-                        if let Some(hasher) = &mut self.hasher {
-                            hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
-                        }
                         sink.cell(column, &converted.cell);
+                        if let Some(hasher) = &mut self.hasher {
+                            let counts = match converted.cell {
+                                Cell::Input(_) => Cell::Varlena(sink.written(column)),
+                                cell => cell,
+                            };
+                            hasher.sent(column, value, &counts, converted.lossy.is_some());
+                        }
                         if let Some(lossy) = converted.lossy {
                             count(&mut self.lossy, column, lossy, 1);
                             if let Some(notes) = &mut self.notes {

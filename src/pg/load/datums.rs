@@ -102,7 +102,10 @@ impl CellSink for Heap {
         let value = match (cell, &mut self.inputs[column]) {
             (Cell::Null, _) => return,
             // SAFETY: the batch context lives until the heap is closed.
-            (Cell::Input(text), Some(input)) => unsafe { input.read_cell(text, self.batch_context) },
+            (Cell::Input(text), Some((input, _))) => unsafe {
+                self.last_read = input.read_cell(text, self.batch_context);
+                self.last_read
+            },
             (cell, _) => match datum::to_datum(cell, &mut self.arena) {
                 Some(value) => value,
                 None => return,
@@ -122,6 +125,22 @@ impl CellSink for Heap {
             *(*slot).tts_values.add(index) = value;
             *(*slot).tts_isnull.add(index) = false;
         }
+    }
+
+    fn written(&mut self, column: usize) -> &[u8] {
+        self.written.clear();
+        if let Some(Some((_, output))) = self.inputs.get_mut(column) {
+            // SAFETY: the last value was read for this column a moment ago, into the batch context, which is reset when a whole batch has
+            // been written only. The text is copied before it is freed.
+            unsafe {
+                let outer = pg_sys::MemoryContextSwitchTo(self.batch_context);
+                let text = output.write(self.last_read);
+                self.written.extend_from_slice(text);
+                pg_sys::pfree(text.as_ptr().cast_mut().cast());
+                pg_sys::MemoryContextSwitchTo(outer);
+            }
+        }
+        &self.written
     }
 
     fn end_row(&mut self) {

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use aliaport_plan::build::Mode;
-use aliaport_plan::digest::{TableDigest, tells_values_apart};
+use aliaport_plan::digest::TableDigest;
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
 use pgrx::JsonB;
@@ -39,9 +39,7 @@ impl Import<'_> {
             && self.options.verify == Verify::Content
             // A replace fires them in any case, which somebody asked for.
             && !(is_replace && self.options.triggers)
-            && self.plan.tables.iter().all(|table| {
-                table.is_repeatable() && table.columns.iter().all(|c| tells_values_apart(&c.pg_type))
-            })
+            && self.plan.tables.iter().all(TablePlan::is_repeatable)
     }
 
     /// What has to be equal besides the source and the tables.

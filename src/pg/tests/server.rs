@@ -8,7 +8,7 @@ use aliaport_plan::value::{Cell, Value};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::pg::datum::{self, Arena, Storage};
+use crate::pg::datum::{self, Arena};
 use crate::pg::input::Input;
 use crate::pg::{error, spi, subxact};
 
@@ -54,7 +54,6 @@ pub struct Oracle {
     arena: Arena,
     input: Input,
     output: pg_sys::Oid,
-    storage: Storage,
     /// Values of one case.
     context: pg_sys::MemoryContext,
 }
@@ -70,10 +69,6 @@ impl Oracle {
         };
         let oid: pg_sys::Oid = spi::one_for_caller(&attribute("atttypid"), &[]).unwrap().unwrap();
         let typmod: i32 = spi::one_for_caller(&attribute("atttypmod"), &[]).unwrap().unwrap();
-        let storage = Storage {
-            length: spi::one_for_caller(&attribute("attlen"), &[]).unwrap().unwrap(),
-            is_by_value: spi::one_for_caller(&attribute("attbyval"), &[]).unwrap().unwrap(),
-        };
         spi::run_for_caller("DROP TABLE pg_temp.oracle").unwrap();
         let mut output = pg_sys::InvalidOid;
         let mut is_varlena = false;
@@ -96,7 +91,7 @@ impl Oracle {
         unsafe { pg_sys::MemoryContextSwitchTo(outer) };
         let converter = Converter::new(&pg_type, rules);
         let (scratch, arena) = (Scratch::default(), Arena::default());
-        Oracle { pg_type, converter, scratch, arena, input, output, storage, context }
+        Oracle { pg_type, converter, scratch, arena, input, output, context }
     }
 
     /// Both verdicts on a text, which has no NUL in it.
@@ -132,7 +127,7 @@ impl Oracle {
 
     fn stored(&self, datum: pg_sys::Datum) -> Stored {
         // SAFETY: the datum is a value of this type, made just now.
-        let cell = unsafe { datum::to_cell(datum, &self.pg_type, self.storage) };
+        let cell = unsafe { datum::to_cell(datum, &self.pg_type) };
         Stored { bytes: bytes(&cell), datum }
     }
 

@@ -1,7 +1,6 @@
 //! Does the target hold what the source holds? One look at every row of both sides, and where they differ a second one at the
 //! rows concerned, to name their keys.
 
-use aliaport_plan::value::Row;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -10,13 +9,14 @@ use aliaport_plan::difference::{Differences, Sums, Suspects};
 use aliaport_plan::digest::{RowHasher, TableDigest};
 use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::PgType;
+use aliaport_plan::value::{Cell, Row};
 use aliaport_sqlite::Source;
 
 use super::super::error::Result;
 use super::super::interrupt;
 use super::super::readback::{self, Sight, StoredRow};
 use super::aside::{Aside, LastRun};
-use super::sent::{Sender, Tally, end_row, key_types, key_values, key_words};
+use super::sent::{NOT_COMPARED, Sender, Tally, end_row, key_types, key_values, key_words};
 use super::subject::Subject;
 use super::{Check, joined, of};
 
@@ -63,27 +63,27 @@ struct Named {
 
 /// Compares one table on both sides.
 pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Aside) -> Result<Compared> {
-    let mut sender = Sender::new(subject, zone);
+    let mut sender = Sender::new(source, subject, zone)?;
     let mut compared = Compared { tally: sender.tally(), ..Compared::default() };
     let mut sums = Sums::default();
     // What a row that was set aside may be in the target instead, as the difference that it makes.
     let mut excused = HashMap::new();
-    each_source_row(source, subject, |_, row| {
-        let (key, excuse) = (sender.key(row), aside.excuse(row));
+    each_source_row(source, subject, |number, row| {
+        let (key, excuse) = (sender.key(number, row), aside.excuse(row));
         let Some(excuse) = excuse else {
-            let sent = sender.row(row, &[], Some(&mut compared.tally));
+            let sent = sender.row(number, row, &[], Some(&mut compared.tally));
             compared.source.merge(&TableDigest { rows: 1, sum: sent.row });
             compared.unstorable += u64::from(!sent.is_storable);
             sums.add(key.unwrap_or(sent.row), sent.row);
             return ControlFlow::Continue(());
         };
-        let original = sender.row(row, &[], None);
+        let original = sender.row(number, row, &[], None);
         if excuse.is_rejected {
             compared.rejected += 1;
             excused.insert(key.unwrap_or(original.row), original.row.wrapping_neg());
         } else {
             compared.nulled += excuse.nulled.len() as u64;
-            let sent = sender.row(row, &excuse.nulled, Some(&mut compared.tally));
+            let sent = sender.row(number, row, &excuse.nulled, Some(&mut compared.tally));
             compared.source.merge(&TableDigest { rows: 1, sum: sent.row });
             compared.unstorable += u64::from(!sent.is_storable);
             sums.add(key.unwrap_or(sent.row), sent.row);
@@ -116,13 +116,13 @@ fn look_again(
     excused: &HashMap<u128, u128>,
 ) -> Result<Differences<At>> {
     each_source_row(source, subject, |number, row| {
-        let key = sender.key(row);
+        let key = sender.key(number, row);
         if key.is_some_and(|key| !suspects.has(key)) {
             return ControlFlow::Continue(());
         }
         let excuse = aside.excuse(row);
         if excuse.is_none_or(|e| !e.is_rejected) {
-            let sent = sender.row(row, excuse.map_or(&[], |e| &e.nulled), None);
+            let sent = sender.row(number, row, excuse.map_or(&[], |e| &e.nulled), None);
             suspects.add(key.unwrap_or(sent.row), sent.row, number);
         }
         ControlFlow::Continue(())
@@ -159,7 +159,7 @@ fn name(
                     missing.push(sender.words(row));
                 } else if found.changed_at.iter().any(|c| c.number == number) {
                     let nulled = aside.excuse(row).map_or(&[][..], |e| &e.nulled);
-                    sent.insert(number, (sender.words(row), sender.columns(row, nulled)));
+                    sent.insert(number, (sender.words(row), sender.columns(number, row, nulled)));
                 } else {
                     return ControlFlow::Continue(());
                 }
@@ -213,7 +213,7 @@ fn stored_columns(subject: &Subject<'_>, rows: Vec<At>) -> Result<HashMap<u128, 
     let mut stored = HashMap::new();
     each_stored_row(subject, rows, |hash, row| {
         let columns = hashers.iter_mut().enumerate().map(|(column, hasher)| {
-            hasher.read_back(0, &row.cell(column));
+            hasher.read_back(0, &cell(subject, row, column));
             end_row(hasher)
         });
         stored.insert(hash, columns.collect());
@@ -267,39 +267,46 @@ fn each_target_row(subject: &Subject<'_>, each: impl FnMut(&StoredRow<'_>) -> Co
     readback::visit(subject.oid, subject.plan, Sight::Statement, each)
 }
 
+/// What counts of a value of the target.
+fn cell<'r>(subject: &Subject<'_>, row: &'r StoredRow<'_>, column: usize) -> Cell<'r> {
+    match row.cell(column) {
+        Cell::Null => Cell::Null,
+        _ if subject.not_compared.get(column).is_some_and(Option::is_some) => NOT_COMPARED,
+        cell => cell,
+    }
+}
+
 /// Hashes rows as the target stores them.
 struct Stored<'a> {
-    key: &'a [usize],
-    columns: usize,
+    subject: &'a Subject<'a>,
     row_hasher: RowHasher,
     key_hasher: RowHasher,
 }
 
 impl<'a> Stored<'a> {
-    fn new(subject: &'a Subject<'_>) -> Self {
+    fn new(subject: &'a Subject<'a>) -> Self {
         let types: Vec<&PgType> = subject.plan.columns.iter().map(|c| &c.pg_type).collect();
         Stored {
-            key: &subject.key,
-            columns: types.len(),
+            subject,
             row_hasher: RowHasher::new(&types),
             key_hasher: RowHasher::new(&key_types(subject)),
         }
     }
 
     fn key(&mut self, row: &StoredRow<'_>) -> Option<u128> {
-        if self.key.is_empty() {
+        if self.subject.key.is_empty() {
             return None;
         }
-        for (place, &column) in self.key.iter().enumerate() {
-            self.key_hasher.read_back(place, &row.cell(column));
+        for (place, &column) in self.subject.key.iter().enumerate() {
+            self.key_hasher.read_back(place, &cell(self.subject, row, column));
         }
         Some(end_row(&mut self.key_hasher))
     }
 
     /// The hashes of the key and of the row; of the row twice where there is no key.
     fn row(&mut self, row: &StoredRow<'_>) -> (u128, u128) {
-        for column in 0..self.columns {
-            self.row_hasher.read_back(column, &row.cell(column));
+        for column in 0..self.subject.plan.columns.len() {
+            self.row_hasher.read_back(column, &cell(self.subject, row, column));
         }
         let hash = end_row(&mut self.row_hasher);
         (self.key(row).unwrap_or(hash), hash)
@@ -329,11 +336,20 @@ impl Compared {
                 "{n} rows of the source hold values that their columns in the target cannot hold"
             )),
         }
+        let mut is_whole = true;
+        for (column, code) in subject.plan.columns.iter().zip(&subject.not_compared) {
+            let Some(code) = code else { continue };
+            is_whole = false;
+            facts.push(format!(
+                "values of column {} were not compared: reading them runs {code}, which is not PostgreSQL's own",
+                quote(&column.target)
+            ));
+        }
         facts.extend(last_run.and_then(|run| run.words(self.rejected, self.nulled)));
         Check {
             source: Some(self.source.to_string()),
             target: Some(self.target.to_string()),
-            ok: is_equal && subject.missing.is_empty(),
+            ok: is_equal && is_whole && subject.missing.is_empty(),
             detail: joined(facts),
             ..subject.check("content")
         }

@@ -6,8 +6,13 @@ use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::range::{self, Range};
+use aliaport_plan::row::Refusals;
 use aliaport_plan::value::{Cell, Row, Value};
+use aliaport_sqlite::Source;
 
+use super::super::error::Result;
+use super::super::output::Echo;
+use super::super::refusal;
 use super::subject::Subject;
 
 /// What the source's rows come to, column by column.
@@ -28,12 +33,38 @@ pub struct Sent {
     pub is_storable: bool,
 }
 
+/// What the input functions of types make of a row's values.
+struct InputSide<'a> {
+    echo: Echo,
+    refusals: Refusals,
+    not_compared: &'a [Option<String>],
+}
+
+impl InputSide<'_> {
+    /// What counts of a value that a converter has looked at, in the row with this number, from 0; `None` where the type refuses it.
+    fn counts<'c>(&'c mut self, number: u64, column: usize, cell: Cell<'c>) -> Option<Cell<'c>> {
+        match cell {
+            Cell::Input(_) if self.refusals.contains_key(&(number + 1, column)) => None,
+            Cell::Input(_) if self.not_compared.get(column).is_some_and(Option::is_some) => {
+                Some(NOT_COMPARED)
+            }
+            Cell::Input(text) => Some(Cell::Varlena(self.echo.of(column, text))),
+            cell => Some(cell),
+        }
+    }
+}
+
+/// What stands for any value that is not NULL and is not compared, on both sides.
+pub const NOT_COMPARED: Cell<'static> = Cell::Varlena(&[]);
+
 /// Converts and hashes rows.
 pub struct Sender<'a> {
     plan: &'a TablePlan,
     key: &'a [usize],
     converters: Vec<Converter>,
     has_range: Vec<bool>,
+    /// Of the types without a converter.
+    input: InputSide<'a>,
     scratch: Scratch,
     row_hasher: RowHasher,
     key_hasher: RowHasher,
@@ -42,81 +73,95 @@ pub struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     /// For one table.
-    pub fn new(subject: &'a Subject<'_>, zone: &Zone) -> Self {
+    pub fn new(source: &Source, subject: &'a Subject<'_>, zone: &Zone) -> Result<Self> {
         let plan = subject.plan;
         let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
         let hasher = |types: &[&PgType]| RowHasher::new(types).with_zone(zone);
-        Sender {
+        let not_compared = &subject.not_compared;
+        let is_compared = |column: usize| not_compared.get(column).is_some_and(Option::is_none);
+        let refusals =
+            refusal::find(source, subject.table, &subject.columns, plan, zone, subject.oid, is_compared)?;
+        Ok(Sender {
             plan,
             key: &subject.key,
             converters: plan.columns.iter().map(|c| Converter::new(&c.pg_type, &c.rules(zone))).collect(),
             has_range: types.iter().map(|t| range::has_range(t)).collect(),
+            input: InputSide { echo: Echo::new(subject.oid, plan)?, refusals, not_compared },
             scratch: Scratch::default(),
             row_hasher: hasher(&types),
             key_hasher: hasher(&key_types(subject)),
             column_hashers: types.iter().map(|t| hasher(&[t])).collect(),
-        }
+        })
     }
 
-    /// The hash of the row's key; `None` where the table has none.
-    pub fn key(&mut self, row: &Row<'_>) -> Option<u128> {
+    /// The hash of the key of the row with this number, from 0; `None` where the table has none.
+    pub fn key(&mut self, number: u64, row: &Row<'_>) -> Option<u128> {
         if self.key.is_empty() {
             return None;
         }
         for (place, &column) in self.key.iter().enumerate() {
             let Some(converter) = self.converters.get_mut(column) else { continue };
             let value = row.value(column);
-            match converter.convert(value, &mut self.scratch) {
-                Ok(converted) => {
-                    self.key_hasher.sent(place, value, &converted.cell, converted.lossy.is_some());
-                }
-                Err(_) => self.key_hasher.sent(place, Value::Null, &Cell::Null, false),
+            let converted = converter.convert(value, &mut self.scratch).ok();
+            match converted.and_then(|c| Some((self.input.counts(number, column, c.cell)?, c.lossy))) {
+                Some((cell, lossy)) => self.key_hasher.sent(place, value, &cell, lossy.is_some()),
+                None => self.key_hasher.sent(place, Value::Null, &Cell::Null, false),
             }
         }
         Some(end_row(&mut self.key_hasher))
     }
 
-    /// Converts and hashes a row as if the columns `nulled` held NULL; `tally` counts it.
-    pub fn row(&mut self, row: &Row<'_>, nulled: &[usize], mut tally: Option<&mut Tally>) -> Sent {
+    /// Converts and hashes the row with this number, from 0, as if the columns `nulled` held NULL; `tally` counts it.
+    pub fn row(
+        &mut self,
+        number: u64,
+        row: &Row<'_>,
+        nulled: &[usize],
+        mut tally: Option<&mut Tally>,
+    ) -> Sent {
         let mut is_storable = true;
         for (column, converter) in self.converters.iter_mut().enumerate() {
             let value = if nulled.contains(&column) { Value::Null } else { row.value(column) };
-            let Ok(converted) = converter.convert(value, &mut self.scratch) else {
+            let converted = converter.convert(value, &mut self.scratch).ok();
+            let Some((cell, lossy)) =
+                converted.and_then(|c| Some((self.input.counts(number, column, c.cell)?, c.lossy)))
+            else {
                 is_storable = false;
                 self.row_hasher.sent(column, Value::Null, &Cell::Null, false);
                 continue;
             };
-            self.row_hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
-            if matches!(converted.cell, Cell::Null) {
+            self.row_hasher.sent(column, value, &cell, lossy.is_some());
+            if matches!(cell, Cell::Null) {
                 is_storable &= self.plan.columns.get(column).is_some_and(|c| !c.is_not_null);
             }
             let Some(tally) = tally.as_deref_mut() else { continue };
-            if matches!(converted.cell, Cell::Null) {
+            if matches!(cell, Cell::Null) {
                 if let Some(nulls) = tally.nulls.get_mut(column) {
                     *nulls += 1;
                 }
             } else if self.has_range.get(column) == Some(&true)
                 && let Some(range) = tally.ranges.get_mut(column)
             {
-                range::widen(range, &converted.cell);
+                range::widen(range, &cell);
             }
         }
         let row = end_row(&mut self.row_hasher);
         Sent { row: if is_storable { row } else { row.wrapping_add(1) }, is_storable }
     }
 
-    /// The hash of each column; `None` for a value that cannot be stored.
-    pub fn columns(&mut self, row: &Row<'_>, nulled: &[usize]) -> Vec<Option<u128>> {
-        let columns =
-            self.converters.iter_mut().zip(&mut self.column_hashers).zip(&self.plan.columns).enumerate();
+    /// The hash of each column of the row with this number, from 0; `None` for a value that cannot be stored.
+    pub fn columns(&mut self, number: u64, row: &Row<'_>, nulled: &[usize]) -> Vec<Option<u128>> {
+        let Sender { converters, column_hashers, plan, input, scratch, .. } = self;
+        let columns = converters.iter_mut().zip(column_hashers).zip(&plan.columns).enumerate();
         columns
             .map(|(column, ((converter, hasher), plan))| {
                 let value = if nulled.contains(&column) { Value::Null } else { row.value(column) };
-                let converted = converter.convert(value, &mut self.scratch).ok()?;
-                if matches!(converted.cell, Cell::Null) && plan.is_not_null {
+                let converted = converter.convert(value, scratch).ok()?;
+                let cell = input.counts(number, column, converted.cell)?;
+                if matches!(cell, Cell::Null) && plan.is_not_null {
                     return None;
                 }
-                hasher.sent(0, value, &converted.cell, converted.lossy.is_some());
+                hasher.sent(0, value, &cell, converted.lossy.is_some());
                 Some(end_row(hasher))
             })
             .collect()

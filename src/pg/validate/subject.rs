@@ -2,12 +2,12 @@
 
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::pg_type::PgType;
-use aliaport_plan::plan::TablePlan;
+use aliaport_plan::plan::{ColumnPlan, TablePlan};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::super::error::{Error, Result, unexpected};
-use super::super::{spi, standing, target};
+use super::super::{code, relation, spi, standing, target};
 use super::Check;
 use super::against::Against;
 
@@ -25,6 +25,9 @@ pub struct Subject<'a> {
     pub oid: pg_sys::Oid,
     /// The target as a FROM clause names it: without tables that inherit from it, which no import fills.
     pub from: String,
+    /// By column of the plan, why its values are not compared: the code that reading them would run, which is not PostgreSQL's. That is run by
+    /// who writes such a value, not by who looks at it.
+    pub not_compared: Vec<Option<String>>,
     /// Columns of the source that the target lacks.
     pub missing: Vec<&'a str>,
     /// The target as regclass prints it.
@@ -63,13 +66,15 @@ impl<'a> Subject<'a> {
             plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
         let missing =
             against.missing.iter().filter(|(t, _)| *t == plan.source).map(|(_, c)| c.as_str()).collect();
+        let not_compared = not_compared(oid, plan)?;
         Ok(Some(Subject {
-            key: key(plan, table, &columns),
+            key: key(table, &columns, &not_compared),
             from: standing::from(oid, &plan.target)?,
             plan,
             table,
             columns,
             oid,
+            not_compared,
             missing,
             name,
         }))
@@ -120,13 +125,25 @@ fn may_read_all(name: &str, may_read: bool, is_restricted: bool) -> Result<()> {
     Ok(())
 }
 
-/// The declared primary key, else the first unique key: what a person would look a row up by. Values of types that have no
-/// converter are not told apart, so no such column can be part of it.
-fn key(plan: &TablePlan, table: &Table, columns: &[usize]) -> Vec<usize> {
+/// The code of others that a value of each column of the plan would run that is read by the input function of its type.
+fn not_compared(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Option<String>>> {
+    let has_converter = |column: &ColumnPlan| !matches!(column.pg_type, PgType::Other { .. });
+    if plan.columns.iter().all(has_converter) {
+        return Ok(vec![None; plan.columns.len()]);
+    }
+    let types = relation::base_types(oid, plan)?;
+    let code = |(column, (pg_type, _)): (&ColumnPlan, &(pg_sys::Oid, i32))| {
+        if has_converter(column) { Ok(None) } else { code::of_type(*pg_type) }
+    };
+    plan.columns.iter().zip(&types).map(code).collect()
+}
+
+/// The declared primary key, else the first unique key: what a person would look a row up by. Only columns that are compared can be part
+/// of it.
+fn key(table: &Table, columns: &[usize], not_compared: &[Option<String>]) -> Vec<usize> {
     let place = |source: usize| {
         let place = columns.iter().position(|c| *c == source)?;
-        let pg_type = &plan.columns.get(place)?.pg_type;
-        (!matches!(pg_type, PgType::Other { .. })).then_some(place)
+        not_compared.get(place)?.is_none().then_some(place)
     };
     let places = |key: &[usize]| {
         key.iter().map(|c| place(*c)).collect::<Option<Vec<usize>>>().filter(|k| !k.is_empty())
