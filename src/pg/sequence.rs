@@ -7,13 +7,27 @@
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::{SequencePlan, TablePlan};
-use aliaport_plan::sequence::{Bounds, Position, Used, type_range};
+use aliaport_plan::sequence::{Bounds, End, Position, Used, type_range};
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
 use super::{spi, target};
+
+/// Whether a stored expression calls a function that is neither PostgreSQL's own nor written in C, as those of extensions are.
+macro_rules! calls_a_function {
+    ($tree:literal) => {
+        concat!(
+            "EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+                     WHERE p.oid >= 16384 AND l.lanname NOT IN ('internal', 'c') AND p.oid = ANY (ARRAY( \
+                         SELECT m[1]::pg_catalog.oid FROM pg_catalog.regexp_matches(",
+            $tree,
+            ", ':[a-z]*funcid ([0-9]+)', 'g') AS m)))"
+        )
+    };
+}
+pub(super) use calls_a_function;
 
 /// What gives a column its values where a row brings none.
 pub enum Behind {
@@ -23,6 +37,8 @@ pub enum Behind {
     Sequence(pg_sys::Oid),
     /// A sequence, by a default that makes something else of its values, or that names one which is not there.
     Default(String),
+    /// A default that calls somebody's function, which may draw from a sequence or not.
+    Function(String),
 }
 
 /// One sequence as it is now.
@@ -43,52 +59,81 @@ pub struct Sequence {
 
 /// What feeds a column of a relation.
 pub fn behind(relation: &str, column: &str) -> Result<Behind> {
+    // The default is the column's, else that of its domain.
     let found = spi::rows_often(
-        "SELECT a.attidentity <> '', o.oid, \
+        concat!(
+            "SELECT a.attidentity <> '', o.oid, \
                 (SELECT s.oid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.refobjid AND s.relkind = 'S' \
-                 WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid \
+                 WHERE d.classid = f.class AND d.objid = f.oid \
                    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass LIMIT 1), \
                 e.text, e.text ~ '^nextval\\(''([^'']|'''')*''::regclass\\)$', \
                 (SELECT s.oid FROM pg_catalog.parse_ident(e.named) AS p, pg_catalog.pg_class s \
                  JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
                  WHERE s.relkind = 'S' AND s.relname = p[pg_catalog.cardinality(p)]::pg_catalog.name \
                    AND (pg_catalog.cardinality(p) = 1 OR n.nspname = p[1]::pg_catalog.name) \
-                 ORDER BY n.oid = c.relnamespace DESC, n.nspname = 'public' DESC, s.oid LIMIT 1) \
-         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-         LEFT JOIN LATERAL (SELECT d.objid AS oid FROM pg_catalog.pg_depend d \
-                            JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
-                            WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                              AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid \
-                              AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') ORDER BY d.deptype DESC LIMIT 1) AS o ON true \
-         LEFT JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum AND a.attgenerated = '' \
-         LEFT JOIN LATERAL (SELECT t.text, pg_catalog.replace(pg_catalog.substring(t.text, \
-                '^nextval\\(\\(''((?:[[:alpha:]_][[:alnum:]_$]*|\"[^\"'']+\")(?:\\.(?:[[:alpha:]_][[:alnum:]_$]*|\"[^\"'']+\"))?)''::text\\)::regclass\\)$'), \
-                '''''', '''') AS named \
-                FROM pg_catalog.pg_get_expr(f.adbin, f.adrelid) AS t (text)) AS e ON true \
-         WHERE a.attrelid = $1::pg_catalog.regclass AND a.attname = $2::pg_catalog.name",
+                 ORDER BY n.oid = c.relnamespace DESC, n.nspname = 'public' DESC, s.oid LIMIT 1), ",
+            calls_a_function!("f.tree"),
+            " FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+             LEFT JOIN LATERAL (SELECT d.objid AS oid FROM pg_catalog.pg_depend d \
+                                JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+                                WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                                  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid \
+                                  AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') ORDER BY d.deptype DESC LIMIT 1) AS o ON true \
+             LEFT JOIN LATERAL (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS class, d.oid, d.adbin::text AS tree, \
+                                       pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS text \
+                                FROM pg_catalog.pg_attrdef d \
+                                WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' \
+                                UNION ALL \
+                                SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typdefaultbin::text, \
+                                       pg_catalog.pg_get_expr(t.typdefaultbin, 0::pg_catalog.oid) \
+                                FROM pg_catalog.pg_type t \
+                                WHERE t.oid = a.atttypid AND t.typtype = 'd' AND NOT a.atthasdef AND a.attidentity = '' \
+                                  AND t.typdefaultbin IS NOT NULL) AS f ON true \
+             LEFT JOIN LATERAL (SELECT f.text, pg_catalog.replace(pg_catalog.substring(f.text, \
+                    '^nextval\\(\\(''((?:[[:alpha:]_][[:alnum:]_$]*|\"[^\"'']+\")(?:\\.(?:[[:alpha:]_][[:alnum:]_$]*|\"[^\"'']+\"))?)''::text\\)::regclass\\)$'), \
+                    '''''', '''') AS named) AS e ON true \
+             WHERE a.attrelid = $1::pg_catalog.regclass AND a.attname = $2::pg_catalog.name"
+        ),
         &[relation.to_owned().into(), column.to_owned().into()],
         |row| {
-            Ok((
-                row.get::<bool>(1)?.unwrap_or(false),
-                row.get::<pg_sys::Oid>(2)?,
-                row.get::<pg_sys::Oid>(3)?,
-                row.get::<String>(4)?,
-                row.get::<bool>(5)?.unwrap_or(false),
-                row.get::<pg_sys::Oid>(6)?,
-            ))
+            Ok(Feed {
+                is_identity: row.get::<bool>(1)?.unwrap_or(false),
+                owned: row.get::<pg_sys::Oid>(2)?,
+                used: row.get::<pg_sys::Oid>(3)?,
+                default: row.get::<String>(4)?,
+                is_plain: row.get::<bool>(5)?.unwrap_or(false),
+                named: row.get::<pg_sys::Oid>(6)?,
+                calls_a_function: row.get::<bool>(7)?.unwrap_or(false),
+            })
         },
     )?;
-    let Some((is_identity, owned, used, default, is_plain, named)) = found.into_iter().next() else {
-        return Ok(Behind::Nothing);
-    };
-    let owned = owned.map_or(Behind::Nothing, Behind::Sequence);
-    Ok(match (default, used.filter(|_| is_plain).or(named)) {
-        _ if is_identity => owned,
+    let Some(feed) = found.into_iter().next() else { return Ok(Behind::Nothing) };
+    let owned = feed.owned.map_or(Behind::Nothing, Behind::Sequence);
+    Ok(match (feed.default, feed.used.filter(|_| feed.is_plain).or(feed.named)) {
+        _ if feed.is_identity => owned,
         (_, Some(oid)) => Behind::Sequence(oid),
-        (Some(default), None) if used.is_some() || default.contains("nextval(") => Behind::Default(default),
+        (Some(default), None) if feed.used.is_some() || default.contains("nextval(") => {
+            Behind::Default(default)
+        }
+        (Some(default), None) if feed.calls_a_function => Behind::Function(default),
         // Nobody draws from it yet; whoever does by hand shall get free keys.
         _ => owned,
     })
+}
+
+/// What the catalogue says of a column's default.
+struct Feed {
+    is_identity: bool,
+    /// The sequence that belongs to the column.
+    owned: Option<pg_sys::Oid>,
+    /// One that the default depends on.
+    used: Option<pg_sys::Oid>,
+    default: Option<String>,
+    /// The default is `nextval()` of that one and nothing else.
+    is_plain: bool,
+    /// The sequence of a `nextval()` that finds it by its name each time.
+    named: Option<pg_sys::Oid>,
+    calls_a_function: bool,
 }
 
 /// The smallest and the greatest key that a column of a plan can hold.
@@ -110,7 +155,12 @@ impl Sequence {
                     pg_catalog.pg_has_role(c.relowner, 'USAGE'), \
                     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_depend d \
                      WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid \
-                       AND d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass) \
+                       AND d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass) + \
+                    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_depend d \
+                     JOIN pg_catalog.pg_attribute a ON a.atttypid = d.objid AND NOT a.attisdropped AND NOT a.atthasdef \
+                     JOIN pg_catalog.pg_class u ON u.oid = a.attrelid AND u.relkind IN ('r', 'p') \
+                     WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid \
+                       AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass) \
              FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid WHERE c.oid = $1",
             &[oid.into()],
             |row| {
@@ -218,8 +268,16 @@ impl Sequence {
         self.bounds.increment > 0
     }
 
+    /// Whether it gives keys again that are in use when it has come to its end.
+    pub fn begins_anew(&self, used: &Used) -> bool {
+        self.bounds.begins_anew(used)
+    }
+
     /// The statements that let it go on past any key, where there are such.
-    pub fn remedy(&self, table: &TablePlan, column: &str, used: &Used) -> Option<String> {
+    pub fn remedy(&self, table: &TablePlan, column: &str, used: &Used, end: End) -> Option<String> {
+        if end == End::BeginsAnew {
+            return Some(format!("ALTER SEQUENCE {} NO CYCLE;", self.name));
+        }
         let (least, most) = used.range?;
         let end = if self.counts_up() { most } else { least };
         end.checked_add(self.bounds.increment)?;
@@ -234,13 +292,26 @@ impl Sequence {
     }
 }
 
-/// The message of a sequence that has no value past the keys.
-pub fn exhausted(column: &str, sequence: &str, next: Option<i64>) -> String {
-    let end = match next {
-        Some(next) => format!("gives {next} next, which may be in use or does not fit"),
-        None => "has no value left".to_owned(),
+/// The message of a sequence that has no value past the keys, or will have none one day.
+pub fn exhausted(column: &str, sequence: &str, next: Option<i64>, end: End) -> String {
+    let end = match (end, next) {
+        (End::BeginsAnew, _) => {
+            return format!(
+                "sequence {sequence} begins anew when it has come to its end (CYCLE), with keys that column \"{column}\" has by then"
+            );
+        }
+        (End::Exhausted, Some(next)) => format!("gives {next} next, which may be in use or does not fit"),
+        (End::Exhausted, None) => "has no value left".to_owned(),
     };
     format!("sequence {sequence} cannot go on past the keys of column \"{column}\": it {end}")
+}
+
+/// The message of a key whose default may give anything.
+pub fn unknown(column: &str, table: &TablePlan, default: &str) -> String {
+    format!(
+        "whether the default {default} of key column \"{column}\" of {} gives keys that are in use cannot be known: a sequence that it draws from is not moved past the keys",
+        table.target
+    )
 }
 
 /// The keys that the source has in the column behind which a sequence is: in every row, whatever is filtered, set aside or left out, and

@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
+use super::sequence::calls_a_function;
 use super::standing::{self, Standing};
 use super::{compat, guc, spi};
 
@@ -240,6 +241,7 @@ fn is_deletable(relation: pg_sys::Oid) -> Result<bool> {
 
 fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
     spi::rows(
+        concat!(
         "WITH RECURSIVE base AS ( \
              SELECT a.attnum, a.atttypid AS typid, a.atttypmod AS typmod, a.attnotnull AS is_not_null \
              FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped \
@@ -248,17 +250,27 @@ fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
              FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typid WHERE t.typtype = 'd') \
          SELECT a.attname::text, b.typid, b.typmod, b.is_not_null, \
                 CASE WHEN b.typid <> a.atttypid THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END, \
-                a.atthasdef OR a.attidentity <> '', a.attidentity::text, a.attgenerated::text, \
+                a.atthasdef OR a.attidentity <> '' OR f.tree IS NOT NULL, a.attidentity::text, a.attgenerated::text, \
                 pg_catalog.format_type(b.typid, b.typmod), t.typtype::text, t.typname::text, \
                 pg_catalog.pg_get_serial_sequence(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), a.attname) IS NOT NULL \
-                  OR COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%', false) \
+                  OR COALESCE(f.text LIKE '%nextval(%', false) \
+                  OR t.typcategory IN ('N', 'S') AND EXISTS (SELECT FROM pg_catalog.pg_index i \
+                         WHERE i.indrelid = a.attrelid AND i.indisunique AND a.attnum = ANY (i.indkey::int2[])) AND ",
+            calls_a_function!("f.tree"),
+            " \
          FROM base b \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_type t ON t.oid = b.typid \
-         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
-         WHERE t.typtype <> 'd' ORDER BY a.attnum",
+         LEFT JOIN LATERAL (SELECT d.adbin::text AS tree, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS text FROM pg_catalog.pg_attrdef d \
+                            WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum \
+                            UNION ALL \
+                            SELECT y.typdefaultbin::text, pg_catalog.pg_get_expr(y.typdefaultbin, 0::pg_catalog.oid) FROM pg_catalog.pg_type y \
+                            WHERE y.oid = a.atttypid AND y.typtype = 'd' AND NOT a.atthasdef AND a.attidentity = '' \
+                              AND y.typdefaultbin IS NOT NULL) AS f ON true \
+         WHERE t.typtype <> 'd' ORDER BY a.attnum"
+        ),
         &[relation.into()],
         |row| {
             let type_oid = row.get::<pg_sys::Oid>(2)?.unwrap_or(pg_sys::InvalidOid);

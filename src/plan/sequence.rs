@@ -27,6 +27,12 @@ impl Bounds {
         let past = last.checked_add(self.increment).filter(|next| (self.least..=self.most).contains(next));
         past.or_else(|| self.cycles.then_some(if self.increment > 0 { self.least } else { self.most }))
     }
+
+    /// Whether it comes back to keys in use when it has been through all of its values.
+    #[must_use]
+    pub fn begins_anew(&self, used: &Used) -> bool {
+        self.cycles && used.range.is_some_and(|(least, most)| least <= self.most && most >= self.least)
+    }
 }
 
 /// The smallest and the greatest key in use; `None` where there is none.
@@ -61,8 +67,17 @@ pub struct Position {
     pub is_called: bool,
     /// What `nextval()` gives then; `None` where it fails.
     pub next: Option<i64>,
+    /// What comes of it sooner or later, if it is not what anybody wants.
+    pub end: Option<End>,
+}
+
+/// How a sequence comes to no good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
     /// There is no value past the keys: `nextval()` fails, begins anew where keys may be in use, or gives what the column cannot hold.
-    pub is_exhausted: bool,
+    Exhausted,
+    /// There are values past the keys, but after the last one it begins anew at its other end (CYCLE), where keys are in use.
+    BeginsAnew,
 }
 
 /// The position right after the keys in use: after the greatest where the sequence counts up, before the smallest where it counts
@@ -75,13 +90,18 @@ pub fn position(bounds: &Bounds, used: &Used) -> Position {
     let is_reached = |key: i64| if counts_up { key >= least } else { key <= most };
     let extreme = used.range.map(|(smallest, greatest)| if counts_up { greatest } else { smallest });
     let Some(key) = extreme.filter(|key| is_reached(*key)) else {
-        return Position { value: start, is_called: false, next: Some(start), is_exhausted: !is_held(start) };
+        let end = (!is_held(start)).then_some(End::Exhausted);
+        return Position { value: start, is_called: false, next: Some(start), end };
     };
     // A key beyond the end counts as the end: setval() takes nothing else.
     let value = key.clamp(least, most);
     let past = value.checked_add(increment).filter(|next| (least..=most).contains(next));
-    let is_exhausted = past.is_none_or(|next| !is_held(next));
-    Position { value, is_called: true, next: bounds.after(value, true), is_exhausted }
+    let end = if past.is_none_or(|next| !is_held(next)) {
+        Some(End::Exhausted)
+    } else {
+        bounds.begins_anew(used).then_some(End::BeginsAnew)
+    };
+    Position { value, is_called: true, next: bounds.after(value, true), end }
 }
 
 /// The smallest and the greatest value of an integer type of so many bytes.
@@ -148,7 +168,10 @@ mod tests {
                     prop_assert_eq!(drawn.map(|(n, _)| n), place.next);
                     let is_held = |key: i64| (holds.0..=holds.1).contains(&key);
                     let is_good = drawn.is_some_and(|(n, is_anew)| !is_anew && is_held(n));
-                    prop_assert_eq!(!is_good, place.is_exhausted);
+                    prop_assert_eq!(!is_good, place.end == Some(End::Exhausted));
+                }
+                if drawn.is_some_and(|(next, is_anew)| is_anew && keys.contains(&next)) {
+                    prop_assert!(place.end.is_some(), "a key is given again in silence, {place:?}");
                 }
                 // A sequence that begins anew has given every value that it could.
                 let Some((next, false)) = drawn else { break };

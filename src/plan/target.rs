@@ -163,6 +163,7 @@ pub struct TargetColumn {
     pub is_identity_always: bool,
     /// `GENERATED ALWAYS AS (...) STORED`: cannot be written.
     pub is_generated: bool,
-    /// A sequence is behind it: serial, identity, or a default that calls `nextval()`.
+    /// A sequence is behind it: serial, identity, or a default that calls `nextval()`. Of a key also where the default calls somebody's function,
+    /// which may draw from one.
     pub has_sequence: bool,
 }

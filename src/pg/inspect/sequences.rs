@@ -26,11 +26,11 @@ pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {
             let (least, most) = (1, holds.1);
             let bounds = Bounds { start: 1, least, most, increment: 1, cycles: false, holds };
             let place = position(&bounds, &used);
-            if place.is_exhausted {
+            if let Some(end) = place.end {
                 let name = format!("of column {}", quote(&of.column));
                 out.push(warn(
                     "sequence_exhausted",
-                    sequence::exhausted(&of.column, &name, place.next),
+                    sequence::exhausted(&of.column, &name, place.next, end),
                     None,
                 ));
             }
@@ -45,12 +45,17 @@ pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {
                 );
                 out.push(warn("target_required_column", message, None));
             }
+            Behind::Function(default) => {
+                let message = sequence::unknown(&of.column, plan, &default);
+                out.push(warn("target_required_column", message, None));
+            }
             Behind::Sequence(oid) => {
                 let Some(sequence) = Sequence::read(oid, plan, &of.column)? else { continue };
                 let place = sequence.place(used, sequence.columns <= 1, false);
-                if place.is_exhausted {
-                    let message = sequence::exhausted(&of.column, &sequence.name, place.next);
-                    out.push(warn("sequence_exhausted", message, sequence.remedy(plan, &of.column, &used)));
+                if let Some(end) = place.end {
+                    let message = sequence::exhausted(&of.column, &sequence.name, place.next, end);
+                    let remedy = sequence.remedy(plan, &of.column, &used, end);
+                    out.push(warn("sequence_exhausted", message, remedy));
                 }
             }
         }

@@ -121,6 +121,10 @@ impl Import<'_> {
                     ));
                     continue;
                 }
+                Behind::Function(default) => {
+                    warnings.push(warn("sequence_missing", sequence::unknown(&of.column, plan, default)));
+                    continue;
+                }
             };
             let Some(sequence) = Sequence::read(oid, plan, &of.column)? else { continue };
             let mut used = Used::default();
@@ -137,8 +141,8 @@ impl Import<'_> {
                 sequence.put(position, plan.is_created)?;
             }
             next = next.or(position.next);
-            if position.is_exhausted {
-                let message = sequence::exhausted(&of.column, &sequence.name, position.next);
+            if let Some(end) = position.end {
+                let message = sequence::exhausted(&of.column, &sequence.name, position.next, end);
                 warnings.push(warn("sequence_exhausted", message));
             }
         }

@@ -426,7 +426,11 @@ fn sequence_check(
         Some(key) => next < key,
         None => true,
     };
+    let begins_anew = sequence.begins_anew(&used);
     let detail = match next {
+        Some(next) if is_past(next) && sequence.is_held(next) && begins_anew => format!(
+            "{name} feeds column {column}, and begins anew when it has come to its end (CYCLE), with keys that are in use"
+        ),
         Some(next) if is_past(next) && sequence.is_held(next) => format!("{name} feeds column {column}"),
         Some(next) if is_past(next) => {
             format!("{name} will give {next} next, which column {column} cannot hold")
@@ -443,7 +447,7 @@ fn sequence_check(
     Ok(Some(Check {
         source: extreme(in_source).map(|key| key.to_string()),
         target: next.map(|next| next.to_string()),
-        ok: next.is_some_and(|next| is_past(next) && sequence.is_held(next)),
+        ok: !begins_anew && next.is_some_and(|next| is_past(next) && sequence.is_held(next)),
         detail: Some(detail),
         ..subject.check("sequence")
     }))
