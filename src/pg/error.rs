@@ -4,6 +4,7 @@
 //! A PostgreSQL error that crosses a Rust frame loses its CONTEXT and its object names, so the place in the source is
 //! carried here, in DETAIL, by [`located`].
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
@@ -174,18 +175,18 @@ impl From<SourceError> for Error {
             }
             K::TooBig => (
                 C::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                "PostgreSQL stores values up to 1 GB; leave the column out with options.tables.<table>.columns.<column>.skip.",
+                "PostgreSQL stores values up to 1 GB; leave the column out with its option skip.",
             ),
             K::InvalidFilter => (
                 C::ERRCODE_INVALID_PARAMETER_VALUE,
-                "options.tables.<table>.where is a condition in SQLite's SQL over the columns of that table.",
+                "The option where of a table is a condition in SQLite's SQL over the columns of that table.",
             ),
             K::InvalidName => {
                 (C::ERRCODE_INVALID_NAME, "Leave the table out with options.exclude, or rename it in SQLite.")
             }
             K::NotAvailable => (
                 C::ERRCODE_UNDEFINED_FUNCTION,
-                "Leave the column that calls the function out with options.tables.<table>.columns.<column>.skip, or the table with options.exclude.",
+                "Leave the column that calls the function out with its option skip, or the table with options.exclude.",
             ),
             K::NotUnderstood => (
                 C::ERRCODE_BAD_COPY_FILE_FORMAT,
@@ -316,16 +317,19 @@ pub fn observed<R>(f: impl FnOnce() -> Result<R>, listener: impl FnOnce(&Told)) 
 
 /// What to do about an error of PostgreSQL's that has no hint of its own.
 pub fn next_step(code: PgSqlErrorCode) -> &'static str {
+    if SETS_ASIDE.get() && is_of_a_row(code) {
+        return "Repair the row in SQLite, or leave it out with the option where of its table.";
+    }
     use PgSqlErrorCode as C;
     match code {
         C::ERRCODE_UNIQUE_VIOLATION => {
             "Repair the source, or look at what the target holds already; with on_error => 'reject' a table that the import makes keeps the first row of each key."
         }
         C::ERRCODE_CHECK_VIOLATION => {
-            "Repair the row in SQLite, import with on_error => 'reject' to set such rows aside in aliaport.rejected_row, or leave them out with options.tables.<table>.where."
+            "Repair the row in SQLite, import with on_error => 'reject' to set such rows aside in aliaport.rejected_row, or leave them out with the option where of their table."
         }
         C::ERRCODE_EXCLUSION_VIOLATION | C::ERRCODE_NOT_NULL_VIOLATION => {
-            "Repair the row in SQLite, or leave it out with options.tables.<table>.where."
+            "Repair the row in SQLite, or leave it out with the option where of its table."
         }
         C::ERRCODE_INVALID_TEXT_REPRESENTATION
         | C::ERRCODE_INVALID_DATETIME_FORMAT
@@ -345,6 +349,36 @@ pub fn next_step(code: PgSqlErrorCode) -> &'static str {
         }
         _ => "Nothing was imported; with dry_run => true the import can be tried without effect.",
     }
+}
+
+thread_local! {
+    /// The import that runs sets bad rows aside, so that no advice may be to do so.
+    static SETS_ASIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the steps of an import, which sets bad rows aside or does not.
+pub fn setting_aside<R>(sets_aside: bool, f: impl FnOnce() -> R) -> R {
+    /// Puts it back, also where `f` raises an error.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            SETS_ASIDE.set(self.0);
+        }
+    }
+    let _before = Before(SETS_ASIDE.replace(sets_aside));
+    f()
+}
+
+/// A row may be to blame, and not what it points at.
+fn is_of_a_row(code: PgSqlErrorCode) -> bool {
+    use PgSqlErrorCode as C;
+    matches!(
+        code,
+        C::ERRCODE_UNIQUE_VIOLATION
+            | C::ERRCODE_CHECK_VIOLATION
+            | C::ERRCODE_EXCLUSION_VIOLATION
+            | C::ERRCODE_NOT_NULL_VIOLATION
+    ) || sqlstate(code).starts_with("22")
 }
 
 /// Runs `f` and hands over what was raised in it.

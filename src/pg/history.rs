@@ -331,5 +331,5 @@ fn too_long(entry: &Entry) -> Error {
         entry.row_data.len(),
         entry.reason
     ))
-    .hint("Repair the row in SQLite, or leave it out with options.tables.<table>.where.")
+    .hint("Repair the row in SQLite, or leave it out with the option where of its table.")
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::convert::Zone;
+use aliaport_plan::convert::{Lossy, Zone};
 use aliaport_plan::plan::TablePlan;
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
@@ -69,8 +69,8 @@ impl Search<'_> {
             let Some((place, _)) = marked.last() else { break };
             last = Some(*place);
             left -= marked.len();
-            let mut each = |kind: u32, key, row| {
-                unwanted.kind(kind as usize).map_or(Ok(()), |k| each(entry(k, key, row)))
+            let mut each = |kind: u32, original: Original| {
+                unwanted.kind(kind as usize).map_or(Ok(()), |k| each(self.entry(k, original)))
             };
             self.look_up(self.sent(marked)?, &refusals, &too_wide, &mut each)?;
         }
@@ -104,7 +104,7 @@ impl Search<'_> {
         mut sent: Vec<Sent>,
         refusals: &Arc<Refusals>,
         too_wide: &Arc<HashSet<u64>>,
-        each: &mut impl FnMut(u32, serde_json::Value, serde_json::Value) -> Result<()>,
+        each: &mut impl FnMut(u32, Original) -> Result<()>,
     ) -> Result<()> {
         let mut converter = RowConverter::new(self.plan, self.zone, self.on_error, true)
             .with_refusals(Arc::clone(refusals))
@@ -127,7 +127,8 @@ impl Search<'_> {
                         first.found += 1;
                     }
                     found += 1;
-                    each(kind, converter.key_json(&row), converter.row_json(&row))?;
+                    let (key, row) = (converter.key_json(&row), converter.row_json(&row));
+                    each(kind, Original { key, row, lossy: converter.row_lossy().to_vec() })?;
                 }
             }
             // What does not convert was set aside by the load already.
@@ -141,21 +142,37 @@ impl Search<'_> {
             let first = sent.partition_point(|s| s.digest < rest.digest);
             let is_found = sent.get(first).is_some_and(|s| index - first < s.found as usize);
             if !is_found {
-                each(rest.kind, serde_json::json!({}), serde_json::json!({}))?;
+                let nothing = || serde_json::json!({});
+                each(rest.kind, Original { key: nothing(), row: nothing(), lossy: Vec::new() })?;
             }
         }
         Ok(())
     }
+
+    fn entry(&self, kind: &Kind, original: Original) -> SetAside {
+        let Original { key, row, mut lossy } = original;
+        if !kind.clear.is_empty() {
+            // The rest of the row stays.
+            let is_cleared =
+                |c: &usize| self.plan.columns.get(*c).is_some_and(|c| kind.clear.contains(&c.target));
+            lossy.retain(|(column, _)| is_cleared(column));
+        }
+        SetAside {
+            source_key: key,
+            column: Some(kind.column.clone()),
+            storage_class: None,
+            sqlstate: kind.sqlstate.to_owned(),
+            reason: kind.reason.clone(),
+            is_rejected: kind.clear.is_empty(),
+            row_data: row,
+            lossy,
+        }
+    }
 }
 
-fn entry(kind: &Kind, source_key: serde_json::Value, row_data: serde_json::Value) -> SetAside {
-    SetAside {
-        source_key,
-        column: Some(kind.column.clone()),
-        storage_class: None,
-        sqlstate: kind.sqlstate.to_owned(),
-        reason: kind.reason.clone(),
-        is_rejected: kind.clear.is_empty(),
-        row_data,
-    }
+/// A row of the source: its key and its values, and what was lost of them on their way.
+struct Original {
+    key: serde_json::Value,
+    row: serde_json::Value,
+    lossy: Vec<(usize, Lossy)>,
 }

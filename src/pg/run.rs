@@ -164,13 +164,15 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
             row.warnings.push(finding.clone());
         }
     }
+    let sets_aside = request.on_error != OnError::Abort;
     if request.dry_run {
         // Inside the subtransaction that the caller undoes, so what was raised may be looked at.
-        if let Err(error) = error::attempt(|| import.steps()) {
+        let steps = || error::setting_aside(sets_aside, || import.steps());
+        if let Err(error) = error::attempt(steps) {
             return import.ended(error);
         }
     } else {
-        import.steps()?;
+        error::setting_aside(sets_aside, || import.steps())?;
     }
     import.complete()
 }

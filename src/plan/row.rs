@@ -118,6 +118,8 @@ pub struct SetAside {
     pub is_rejected: bool,
     /// Every column's original value.
     pub row_data: serde_json::Value,
+    /// What was counted of it when it was converted, and has not landed after all: column and kind.
+    pub lossy: Vec<(usize, Lossy)>,
 }
 
 /// A bad value that ends the import.
@@ -166,6 +168,8 @@ pub struct RowConverter {
     notes: Option<Notes>,
     digest: TableDigest,
     lossy: Vec<(usize, Lossy, u64)>,
+    /// The same of the row at hand, which may not land.
+    row_lossy: Vec<(usize, Lossy)>,
     set_aside: Vec<SetAside>,
 }
 
@@ -204,6 +208,7 @@ impl RowConverter {
             notes: None,
             digest: TableDigest::default(),
             lossy: Vec::new(),
+            row_lossy: Vec::new(),
             set_aside: Vec::new(),
         }
     }
@@ -215,7 +220,7 @@ impl RowConverter {
         self
     }
 
-    /// Rows that are known to be too wide for a page are set aside.
+    /// Rows that are known to be too wide for a page are bad.
     #[must_use]
     pub fn with_too_wide(mut self, rows: Arc<HashSet<u64>>) -> Self {
         self.too_wide = rows;
@@ -269,6 +274,7 @@ impl RowConverter {
     pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
         sink.begin_row();
         self.number += 1;
+        self.row_lossy.clear();
         self.scratch.has_valid_texts = row.has_valid_texts();
         for (column, lane) in self.lanes.iter().enumerate() {
             let value = row.value(column);
@@ -316,7 +322,7 @@ impl RowConverter {
                             hasher.sent(column, value, &counts, converted.lossy.is_some());
                         }
                         if let Some(lossy) = converted.lossy {
-                            count(&mut self.lossy, column, lossy, 1);
+                            self.row_lossy.push((column, lossy));
                             if let Some(notes) = &mut self.notes {
                                 notes.excused.insert((self.number, column));
                             }
@@ -349,6 +355,9 @@ impl RowConverter {
             sink.cell(column, &Cell::Null);
         }
         if !self.too_wide.is_empty() && self.too_wide.contains(&self.number) {
+            if self.on_error == OnError::Abort {
+                return Err(self.about.too_wide_error(row));
+            }
             self.set_aside.push(self.about.too_wide(row));
             if let Some(hasher) = &mut self.hasher {
                 hasher.abandon_row();
@@ -359,6 +368,9 @@ impl RowConverter {
             return Ok(Fate::SetAside);
         }
         sink.end_row();
+        for (column, lossy) in &self.row_lossy {
+            count(&mut self.lossy, *column, *lossy, 1);
+        }
         if let Some(hasher) = &mut self.hasher {
             hasher.end_row(&mut self.digest);
         }
@@ -374,6 +386,12 @@ impl RowConverter {
     /// Values that landed but are not the same: column, what happened, how often.
     pub fn lossy(&self) -> impl Iterator<Item = (&ColumnPlan, Lossy, u64)> {
         self.lossy.iter().map(|(column, lossy, n)| (&self.about.columns[*column], *lossy, *n))
+    }
+
+    /// What the last row that was kept has lost: column and kind.
+    #[must_use]
+    pub fn row_lossy(&self) -> &[(usize, Lossy)] {
+        &self.row_lossy
     }
 
     /// Takes what was set aside since the last call.

@@ -226,7 +226,7 @@ impl Content {
                     subject.plan.source
                 ),
                 suggestion: Some(
-                    "-- leave columns out with options.tables.<table>.columns.<column>.skip, or import with on_error => 'reject' to set the rows aside"
+                    "-- leave columns out with their option skip, or import with on_error => 'reject' to set the rows aside"
                         .to_owned(),
                 ),
             });

@@ -12,18 +12,18 @@ use pgrx::prelude::*;
 use super::Heap;
 use crate::pg::error::{Result, unexpected};
 use crate::pg::original::Search;
-use crate::pg::row::{Fate, OnError, Refusals, RowConverter};
+use crate::pg::row::{Fate, Refusals, RowConverter};
 use crate::pg::subxact::{self, Outcome};
 use crate::pg::{interrupt, spi};
 
 /// The copy.
 const COPY: &str = "pg_temp.aliaport_import_wide";
 
-/// The numbers, from 1, of the rows of a scan that are too wide. Under `abort` PostgreSQL's own error says it.
+/// The numbers, from 1, of the rows of a scan that are too wide.
 pub fn find(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64>> {
     let mut found = HashSet::new();
     let attributes = search.plan.columns.len();
-    if search.on_error == OnError::Abort || !Width::is_possible(attributes) {
+    if !Width::is_possible(attributes) {
         return Ok(found);
     }
     subxact::within(Outcome::Undo, || {

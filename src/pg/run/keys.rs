@@ -53,7 +53,7 @@ impl Import<'_> {
         if step.unique.is_some() {
             return Err(Error::new(error.code(), error.message())
                 .detail(format!("In SQLite table \"{}\" {row} has too long a key for {}.", table.source, step.object))
-                .hint("Shorten the value in SQLite, leave the row out with options.tables.<table>.where, or leave indexes out with options.indexes = false."));
+                .hint("Shorten the value in SQLite, leave the row out with the option where of its table, or leave indexes out with options.indexes = false."));
         }
         let message = format!(
             "index {} of table \"{}\" is not carried over: {} (for {row})",

@@ -3,6 +3,8 @@
 //! Policies touch the rows of this run, never those that a table had before: such rows are only where this run put them, in a
 //! stage or in a table that was empty.
 
+use std::collections::BTreeMap;
+
 use aliaport_plan::build::Mode;
 use aliaport_plan::name::{quote, quote_list};
 use aliaport_plan::option::Orphans;
@@ -29,7 +31,13 @@ impl<'a> Import<'a> {
             None => (plan.target.clone(), relation),
         };
         let run = self.run;
-        self.originals(index, &unwanted, None, |entry| run.set_aside(&plan.source, [entry]))?;
+        let mut lost = BTreeMap::new();
+        self.originals(index, &unwanted, None, |entry| {
+            for of in &entry.lossy {
+                *lost.entry(*of).or_insert(0u64) += 1;
+            }
+            run.set_aside(&plan.source, [entry])
+        })?;
         // The foreign keys of an existing table would refuse the row, or take its children with it without a record.
         let deleted = if from == relation && !plan.is_created {
             self.on_table(plan, relation, Touch::Write, || unwanted.apply(&rows))?
@@ -42,6 +50,11 @@ impl<'a> Import<'a> {
             row.imported_rows -= deleted;
             row.rejected_rows += deleted;
             row.target_rows -= deleted;
+            for ((column, lossy), count) in lost {
+                if let Some(column) = plan.columns.get(column) {
+                    row.forget_lossy(&column.source, lossy, count);
+                }
+            }
         }
         Ok(deleted)
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aliaport_plan::convert::Lossy;
 use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{About, Finding, Severity};
 use aliaport_plan::plan::{Action, QualifiedName, TablePlan};
@@ -137,6 +138,17 @@ impl TableRow {
                 statement: None,
             });
         }
+    }
+
+    /// Takes back what was counted of values that have not landed after all.
+    pub(super) fn forget_lossy(&mut self, column: &str, lossy: Lossy, count: u64) {
+        self.lossy = self.lossy.saturating_sub(count);
+        for warning in &mut self.warnings {
+            if warning.code == lossy.code() && warning.column.as_deref() == Some(column) {
+                warning.count = warning.count.map(|counted| counted.saturating_sub(count));
+            }
+        }
+        self.warnings.retain(|w| w.code != lossy.code() || w.count != Some(0));
     }
 
     /// What is said of drift, by code and message.

@@ -6,7 +6,7 @@
 
 use super::outcome::Outcome;
 use super::{Import, signed};
-use crate::pg::error::{Error, Result};
+use crate::pg::error::{Error, Result, unexpected};
 use crate::pg::{orphan, spi, subxact};
 
 impl Import<'_> {
@@ -37,18 +37,39 @@ impl Import<'_> {
         self.staged.remove(&index);
         let Some(row) = self.rows.get_mut(index) else { return Ok(()) };
         row.failure = Some(error.to_json());
-        let table = self.plan.tables.get(index);
-        if row.source_rows == 0
-            && !self.source.has_ended()
-            && let Some(table) = table.filter(|t| t.filter.is_none())
-        {
-            row.source_rows = signed(self.source.count_rows(&table.source)?);
-        }
+        self.count_unread(index);
+        let Some(row) = self.rows.get_mut(index) else { return Ok(()) };
         // Nothing of it would land, and nothing that was begun is a result.
-        (row.imported_rows, row.rejected_rows, row.sequence_next) = (0, 0, None);
+        (row.imported_rows, row.rejected_rows, row.lossy, row.sequence_next) = (0, 0, 0, None);
         (row.inserted, row.updated, row.deleted, row.unchanged) = (None, None, None, None);
         row.content_match = row.content_match.filter(|is_equal| !is_equal);
         Ok(())
+    }
+
+    /// Counts the rows of the source that a table was to get, where they were not read. One that cannot even be counted has its error already.
+    fn count_unread(&mut self, index: usize) {
+        if self.rows.get(index).is_some_and(|row| row.path.is_none())
+            && !self.source.has_ended()
+            && let Ok(rows) = self.count_source(index)
+            && let Some(row) = self.rows.get_mut(index)
+        {
+            row.source_rows = rows;
+        }
+    }
+
+    fn count_source(&self, index: usize) -> Result<i64> {
+        let unknown = || unexpected("table number in a step");
+        let plan = self.plan.tables.get(index).ok_or_else(unknown)?;
+        let table = self.catalogue.tables.iter().find(|t| t.name == plan.source).ok_or_else(unknown)?;
+        if plan.filter.is_none() {
+            return Ok(signed(self.source.count_rows(&table.name)?));
+        }
+        let mut rows = self.source.rows_where(table, &[], plan.filter.as_deref())?;
+        let mut count = 0;
+        while rows.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// What a dry run says of an error that no one table is to blame for. Nothing may be asked of the server here: an error of PostgreSQL
@@ -58,6 +79,7 @@ impl Import<'_> {
         let Some(row) = self.rows.get_mut(index) else { return Err(error) };
         row.failure = Some(error.to_json());
         self.failed.insert(index);
+        (0..self.rows.len()).for_each(|index| self.count_unread(index));
         Ok(self.outcome())
     }
 

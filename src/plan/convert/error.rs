@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::name::quote_literal;
 use crate::value::{StorageClass, Value};
 
 /// How many characters of a value messages show (the rule of PostgreSQL's `copyfrom.c`).
@@ -296,64 +297,44 @@ impl ValueError {
         }
     }
 
-    /// What to do next, as whole sentences.
+    /// What to do next about a value of this column of a SQLite table, as whole sentences.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self, table: &str, column: &str) -> String {
+        let option = |name: &str, value: &str| option(table, column, name, value);
+        let or = "or set on_error to reject or null.";
         match &*self.kind {
-            ValueErrorKind::TooLong { .. } => {
-                "Map the column with options.tables.\"<table>\".columns.\"<column>\".type = \"text\", or set \
-                 on_error to reject or null."
-            }
-            ValueErrorKind::NumericOverflow { .. } | ValueErrorKind::NumericFormat { .. } => {
-                "Map the column to a wider numeric with options.tables.\"<table>\".columns.\"<column>\".type, or \
-                 set on_error to reject or null."
-            }
-            ValueErrorKind::Range { .. } | ValueErrorKind::Fraction { .. } => {
-                "Map the column to a wider type, such as bigint, numeric or double precision, with \
-                 options.tables.\"<table>\".columns.\"<column>\".type, or set on_error to reject or null."
-            }
-            ValueErrorKind::Encoding { .. } => {
-                "Repair the text in the source, map the column with \
-                 options.tables.\"<table>\".columns.\"<column>\".type = \"bytea\", or set on_error to reject or null."
-            }
-            ValueErrorKind::Class { class: StorageClass::Blob, .. } => {
-                "Map the column with options.tables.\"<table>\".columns.\"<column>\".type = \"bytea\", or set \
-                 on_error to reject or null."
-            }
             ValueErrorKind::Class {
                 class: StorageClass::Integer | StorageClass::Real,
                 is_datetime: true,
                 ..
-            } => {
-                "Name the unit of the numbers with options.tables.\"<table>\".columns.\"<column>\".number: unix_s, unix_ms \
-                 or unix_us; or set on_error to reject or null."
-            }
-            ValueErrorKind::DateTimeRange { .. } => {
-                "If the number is not Unix time in the unit that its size suggests, name the unit with \
-                 options.tables.\"<table>\".columns.\"<column>\".number, else set on_error to reject or null."
-            }
+            } => format!(
+                "Name the unit of the numbers, unix_s, unix_ms, unix_us or another, for instance with {}; {or}",
+                option("number", "unix_ms")
+            ),
+            ValueErrorKind::DateTimeRange { .. } => format!(
+                "If the number is not Unix time in the unit that its size suggests, name the unit, for instance with {}; {or}",
+                option("number", "unix_ms")
+            ),
             ValueErrorKind::Label { .. } => {
-                "Add the label with ALTER TYPE ... ADD VALUE, repair the source, or set on_error to reject or null."
+                format!("Add the label with ALTER TYPE ... ADD VALUE, repair the source, {or}")
             }
             ValueErrorKind::IntervalSign { .. } => {
-                "Write a sign before every field in the source, or set on_error to reject or null."
+                format!("Write a sign before every field in the source, {or}")
             }
-            ValueErrorKind::Syntax { .. }
-            | ValueErrorKind::Class { .. }
-            | ValueErrorKind::Malformed { .. }
-            | ValueErrorKind::DateTimeSyntax { .. }
-            | ValueErrorKind::DateTimeField { .. }
-            | ValueErrorKind::Offset { .. }
-            | ValueErrorKind::Json { .. }
-            | ValueErrorKind::JsonNul
-            | ValueErrorKind::JsonDepth
-            | ValueErrorKind::Refused { .. }
-            | ValueErrorKind::JsonSize { .. } => {
-                "Repair the source, map the column with options.tables.\"<table>\".columns.\"<column>\".type = \
-                 \"text\", or set on_error to reject or null."
-            }
+            _ => match self.better_type() {
+                Some(better) => {
+                    format!("Repair the source, map the column with {}, {or}", option("type", better))
+                }
+                None => format!("Repair the source, {or}"),
+            },
         }
     }
+}
+
+/// An option of a column, as the argument of a call of ours.
+fn option(table: &str, column: &str, name: &str, value: &str) -> String {
+    let options = serde_json::json!({ "tables": { table: { "columns": { column: { name: value } } } } });
+    format!("options => {}", quote_literal(&options.to_string()))
 }
 
 impl fmt::Display for ValueError {

@@ -42,6 +42,7 @@ impl About {
             reason,
             is_rejected,
             row_data: self.row_json(row),
+            lossy: Vec::new(),
         }
     }
 
@@ -52,10 +53,23 @@ impl About {
             source_key: self.key_json(row),
             column: None,
             storage_class: None,
-            sqlstate: "54000".to_owned(),
-            reason: format!("row is too big: more than {} bytes stay in the page", crate::width::WIDEST),
+            sqlstate: TOO_WIDE.to_owned(),
+            reason: too_wide(),
             is_rejected: true,
             row_data: self.row_json(row),
+            lossy: Vec::new(),
+        }
+    }
+
+    /// The same as the error that it is under [`super::OnError::Abort`].
+    #[cold]
+    pub(super) fn too_wide_error(&self, row: &Row<'_>) -> RowError {
+        RowError {
+            sqlstate: TOO_WIDE,
+            message: too_wide(),
+            detail: format!("SQLite table \"{}\", {}.", self.table, self.place(row)),
+            hint: "Leave columns out with the option skip, or import with on_error => 'reject' to set the row aside in aliaport.rejected_row."
+                .to_owned(),
         }
     }
 
@@ -89,7 +103,7 @@ impl About {
     /// What to do about a value. The type of a column that is there is changed by a statement, not by an option.
     fn remedy(&self, column: usize, error: &ValueError) -> String {
         let (Some(target), Some(better)) = (&self.existing, error.better_type()) else {
-            return error.hint().to_owned();
+            return error.hint(&self.table, &self.columns[column].source);
         };
         let name = quote(&self.columns[column].target);
         let using = match better {
@@ -170,6 +184,13 @@ impl About {
             self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
         serde_json::Value::Object(entries.collect())
     }
+}
+
+/// The code of a row that no page holds.
+const TOO_WIDE: &str = "54000";
+
+fn too_wide() -> String {
+    format!("row is too big: more than {} bytes stay in the page", crate::width::WIDEST)
 }
 
 fn quoted(value: &Value<'_>) -> String {
