@@ -74,15 +74,16 @@ pub fn statement(plan: &Plan, missing: &Missing, refers: &Refers) -> Result<Opti
     if matches!(subxact::within(Outcome::Undo, is_broken), Ok(false)) {
         return Ok(Some(statement.clone()));
     }
-    let is_partitioned = spi::one::<bool>(
-        "SELECT relkind = 'p' AND pg_catalog.current_setting('server_version_num')::int < 180000 FROM pg_catalog.pg_class WHERE oid = $1",
-        &[child.into()],
-    )?;
-    Ok(Some(match is_partitioned {
-        // PostgreSQL 17 and older have no such key there that is NOT VALID.
-        Some(true) => format!("-- {statement} -- which needs the rows without a parent repaired first"),
-        _ => format!("{statement} NOT VALID"),
+    Ok(Some(match takes_keys_not_valid(child)? {
+        false => format!("-- {statement} -- which needs the rows without a parent repaired first"),
+        true => format!("{statement} NOT VALID"),
     }))
+}
+
+/// Whether a relation may have a foreign key that is NOT VALID: a partitioned one only from PostgreSQL 18 on.
+fn takes_keys_not_valid(relation: pg_sys::Oid) -> Result<bool> {
+    let is_partitioned = "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1";
+    Ok(cfg!(feature = "pg18") || spi::one::<bool>(is_partitioned, &[relation.into()])? != Some(true))
 }
 
 /// What is said instead of the DROP TABLE of a table that others depend on, if they do.

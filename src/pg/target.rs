@@ -143,8 +143,7 @@ pub fn type_of_caller(name: &str) -> Result<Option<(String, Shape)>> {
         return Ok(None);
     }
     let (oid, typmod) = compat::parse_type(name)?;
-    let is_pseudo = "SELECT typtype = 'p' FROM pg_catalog.pg_type WHERE oid = $1";
-    if spi::one::<bool>(is_pseudo, &[oid.into()])? == Some(true) {
+    if is_pseudo_type(oid)? {
         return Err(Error::new(
             PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
             format!("type \"{name}\" is a pseudo-type, which no column can have"),
@@ -158,6 +157,11 @@ pub fn type_of_caller(name: &str) -> Result<Option<(String, Shape)>> {
         spi::one::<String>("SELECT pg_catalog.format_type($1, $2)", &[oid.into(), typmod.into()])?
     };
     Ok(Some((printed.unwrap_or_default(), shape(oid, typmod, DEEPEST)?)))
+}
+
+fn is_pseudo_type(oid: pg_sys::Oid) -> Result<bool> {
+    Ok(spi::one::<bool>("SELECT typtype = 'p' FROM pg_catalog.pg_type WHERE oid = $1", &[oid.into()])?
+        == Some(true))
 }
 
 fn quote_as_needed(name: &str) -> Result<String> {
