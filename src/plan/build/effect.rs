@@ -26,18 +26,10 @@ pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options
         return Err(without_match("include", pattern, "the import has no tables from it", catalogue));
     }
     let gone = || past.filled.iter().map(|t| t.source.as_str());
-    let included = || tables().chain(others()).filter(|name| options.is_included(name));
-    if let Some(pattern) = options.unmatched_excludes(|| Box::new(included().chain(gone()))).first() {
-        return Err(match tables().any(|name| same(name, pattern)) {
-            true => error(
-                pattern,
-                format!(
-                    "option \"exclude\" has \"{pattern}\" without an effect, because \"include\" does not name it"
-                ),
-                "Remove it from one of the two options.".to_owned(),
-            ),
-            false => without_match("exclude", pattern, "nothing is left out by it", catalogue),
-        });
+    // A table that `include` does not name may be excluded too: a list of what is never imported is kept beside changing lists of what is.
+    let known = || tables().chain(others()).chain(gone());
+    if let Some(pattern) = options.unmatched_excludes(|| Box::new(known())).first() {
+        return Err(without_match("exclude", pattern, "nothing is left out by it", catalogue));
     }
     for (name, asked) in &options.tables {
         if options.includes(name) {

@@ -157,13 +157,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         &["sync_delete"],
         OptionKind::Flag,
         "true",
-        "Mode sync deletes rows whose key has vanished from the source.",
+        "Mode sync deletes rows whose key has vanished from the source; false is refused in the other modes.",
     ),
     spec(
         &["force"],
         OptionKind::Flag,
         "false",
-        "Import again although the source has not changed since the last run.",
+        "Modes replace and sync import again although the source has not changed since the last run; true is refused in the other modes.",
     ),
 ];
 
