@@ -29,6 +29,24 @@ macro_rules! calls_a_function {
 }
 pub(super) use calls_a_function;
 
+/// The FROM item `f` of a column's default, for an attribute `a`: its class and OID in pg_depend, its tree and its text. The default is the
+/// column's own, else that of its domain; what a generated column computes is none.
+macro_rules! column_default {
+    () => {
+        "LEFT JOIN LATERAL (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS class, d.oid, d.adbin::text AS tree, \
+                                   pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS text \
+                            FROM pg_catalog.pg_attrdef d \
+                            WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' \
+                            UNION ALL \
+                            SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, y.oid, y.typdefaultbin::text, \
+                                   pg_catalog.pg_get_expr(y.typdefaultbin, 0::pg_catalog.oid) \
+                            FROM pg_catalog.pg_type y \
+                            WHERE y.oid = a.atttypid AND y.typtype = 'd' AND NOT a.atthasdef AND a.attidentity = '' \
+                              AND y.typdefaultbin IS NOT NULL) AS f ON true"
+    };
+}
+pub(super) use column_default;
+
 /// What gives a column its values where a row brings none.
 pub enum Behind {
     /// No sequence.
@@ -59,7 +77,6 @@ pub struct Sequence {
 
 /// What feeds a column of a relation.
 pub fn behind(relation: &str, column: &str) -> Result<Behind> {
-    // The default is the column's, else that of its domain.
     let found = spi::rows_often(
         concat!(
             "SELECT a.attidentity <> '', o.oid, \
@@ -78,18 +95,9 @@ pub fn behind(relation: &str, column: &str) -> Result<Behind> {
                                 JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
                                 WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
                                   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid \
-                                  AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') ORDER BY d.deptype DESC LIMIT 1) AS o ON true \
-             LEFT JOIN LATERAL (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS class, d.oid, d.adbin::text AS tree, \
-                                       pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS text \
-                                FROM pg_catalog.pg_attrdef d \
-                                WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' \
-                                UNION ALL \
-                                SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, t.typdefaultbin::text, \
-                                       pg_catalog.pg_get_expr(t.typdefaultbin, 0::pg_catalog.oid) \
-                                FROM pg_catalog.pg_type t \
-                                WHERE t.oid = a.atttypid AND t.typtype = 'd' AND NOT a.atthasdef AND a.attidentity = '' \
-                                  AND t.typdefaultbin IS NOT NULL) AS f ON true \
-             LEFT JOIN LATERAL (SELECT f.text, pg_catalog.replace(pg_catalog.substring(f.text, \
+                                  AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') ORDER BY d.deptype DESC LIMIT 1) AS o ON true ",
+            column_default!(),
+            " LEFT JOIN LATERAL (SELECT f.text, pg_catalog.replace(pg_catalog.substring(f.text, \
                     '^nextval\\(\\(''((?:[[:alpha:]_][[:alnum:]_$]*|\"[^\"'']+\")(?:\\.(?:[[:alpha:]_][[:alnum:]_$]*|\"[^\"'']+\"))?)''::text\\)::regclass\\)$'), \
                     '''''', '''') AS named) AS e ON true \
              WHERE a.attrelid = $1::pg_catalog.regclass AND a.attname = $2::pg_catalog.name"

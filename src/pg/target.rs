@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
-use super::sequence::calls_a_function;
+use super::sequence::{calls_a_function, column_default};
 use super::standing::{self, Standing};
 use super::{compat, guc, spi};
 
@@ -266,14 +266,9 @@ fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
          JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum \
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         JOIN pg_catalog.pg_type t ON t.oid = b.typid \
-         LEFT JOIN LATERAL (SELECT d.adbin::text AS tree, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS text FROM pg_catalog.pg_attrdef d \
-                            WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum \
-                            UNION ALL \
-                            SELECT y.typdefaultbin::text, pg_catalog.pg_get_expr(y.typdefaultbin, 0::pg_catalog.oid) FROM pg_catalog.pg_type y \
-                            WHERE y.oid = a.atttypid AND y.typtype = 'd' AND NOT a.atthasdef AND a.attidentity = '' \
-                              AND y.typdefaultbin IS NOT NULL) AS f ON true \
-         WHERE t.typtype <> 'd' ORDER BY a.attnum"
+         JOIN pg_catalog.pg_type t ON t.oid = b.typid ",
+            column_default!(),
+            " WHERE t.typtype <> 'd' ORDER BY a.attnum"
         ),
         &[relation.into()],
         |row| {

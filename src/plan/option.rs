@@ -320,10 +320,6 @@ impl Options {
 
     /// Leaves a column out, whatever else is asked for it.
     pub fn leave_out(&mut self, table: &str, column: &str) {
-        fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, name: &str) -> &'m mut V {
-            let known = map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
-            map.entry(known.unwrap_or_else(|| name.to_owned())).or_default()
-        }
         let left_out = entry(&mut entry(&mut self.tables, table).columns, column);
         *left_out = ColumnOption { skip: true, ..ColumnOption::default() };
         // What is asked for its foreign keys has no object any more.
@@ -351,14 +347,11 @@ impl Options {
     /// characters in it.
     #[must_use]
     pub fn includes(&self, table: &str) -> bool {
-        let is_excluded = self.exclude.iter().any(|name| name.eq_ignore_ascii_case(table));
-        self.is_included(table) && !is_excluded && !self.exclude_set.is_match(table)
-    }
-
-    /// Whether include lets a table through, whatever exclude says.
-    pub(crate) fn is_included(&self, table: &str) -> bool {
-        let is_named = self.include.iter().any(|name| name.eq_ignore_ascii_case(table));
-        self.include.is_empty() || is_named || self.include_set.is_match(table)
+        let matches = |names: &[String], set: &GlobSet| {
+            names.iter().any(|name| name.eq_ignore_ascii_case(table)) || set.is_match(table)
+        };
+        (self.include.is_empty() || matches(&self.include, &self.include_set))
+            && !matches(&self.exclude, &self.exclude_set)
     }
 
     /// Globs of `include` that match none of these names.
@@ -581,6 +574,12 @@ fn search(value: &Value, shown: &str) -> Result<SearchOption, OptionError> {
         columns,
         config: value.get("config").map_or_else(|| "simple".to_owned(), |v| word(v).to_owned()),
     })
+}
+
+/// The entry of a name, which compares as SQLite compares names; made where there is none.
+pub(crate) fn entry<'m, T: Default>(map: &'m mut BTreeMap<String, T>, name: &str) -> &'m mut T {
+    let key = map.keys().find(|k| k.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
+    map.entry(key).or_default()
 }
 
 #[cfg(test)]

@@ -313,13 +313,13 @@ impl RowConverter {
             let bad = match converted {
                 Ok(converted) => {
                     if !(lane.is_not_null && matches!(converted.cell, Cell::Null)) {
+                        let is_input = matches!(converted.cell, Cell::Input(_));
+                        if !is_input && let Some(hasher) = &mut self.hasher {
+                            hasher.sent(column, value, &converted.cell, converted.lossy.is_some());
+                        }
                         sink.cell(column, &converted.cell);
-                        if let Some(hasher) = &mut self.hasher {
-                            let counts = match converted.cell {
-                                Cell::Input(_) => Cell::Varlena(sink.written(column)),
-                                cell => cell,
-                            };
-                            hasher.sent(column, value, &counts, converted.lossy.is_some());
+                        if is_input {
+                            written(&mut self.hasher, sink, column, value, converted.lossy.is_some());
                         }
                         if let Some(lossy) = converted.lossy {
                             self.row_lossy.push((column, lossy));
@@ -419,6 +419,20 @@ fn plain(hasher: &mut Option<RowHasher>, sink: &mut impl CellSink, column: usize
         hasher.read_back(column, cell);
     }
     sink.cell(column, cell);
+}
+
+/// Hashes the text that an input function has read, by what the output function writes of it.
+#[inline(never)] // off the path of types that have a converter
+fn written(
+    hasher: &mut Option<RowHasher>,
+    sink: &mut impl CellSink,
+    column: usize,
+    value: Value<'_>,
+    is_lossy: bool,
+) {
+    if let Some(hasher) = hasher {
+        hasher.sent(column, value, &Cell::Varlena(sink.written(column)), is_lossy);
+    }
 }
 
 fn count(counts: &mut Vec<(usize, Lossy, u64)>, column: usize, lossy: Lossy, n: u64) {

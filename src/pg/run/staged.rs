@@ -150,7 +150,7 @@ impl Import<'_> {
             // PostgreSQL checks the keys row by row then; those that can wait for the rows of a cycle wait.
             self.let_wait(relation)?;
         }
-        if is_quiet {
+        if is_quiet && !plan.is_created {
             // Nobody enables another trigger for replicas meanwhile. The table itself has been locked from the beginning.
             target::partitions(relation)?.into_iter().for_each(compat::lock_against_writers);
         }

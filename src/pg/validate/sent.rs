@@ -1,6 +1,6 @@
 //! A source row as an import would send it: converted, hashed as `aliaport_plan::digest` says, and never a reason to stop.
 
-use aliaport_plan::convert::{Converter, Scratch, Zone, shown};
+use aliaport_plan::convert::{Converted, Converter, Scratch, ValueError, Zone, shown};
 use aliaport_plan::digest::{RowHasher, TableDigest};
 use aliaport_plan::name::quote;
 use aliaport_plan::pg_type::PgType;
@@ -41,16 +41,22 @@ struct InputSide<'a> {
 }
 
 impl InputSide<'_> {
-    /// What counts of a value that a converter has looked at, in the row with this number, from 0; `None` where the type refuses it.
-    fn counts<'c>(&'c mut self, number: u64, column: usize, cell: Cell<'c>) -> Option<Cell<'c>> {
-        match cell {
-            Cell::Input(_) if self.refusals.contains_key(&(number + 1, column)) => None,
-            Cell::Input(_) if self.not_compared.get(column).is_some_and(Option::is_some) => {
-                Some(NOT_COMPARED)
-            }
-            Cell::Input(text) => Some(Cell::Varlena(self.echo.of(column, text))),
-            cell => Some(cell),
-        }
+    /// What counts of a value in a column of the row with this number, from 0, once its converter has looked at it; `None` where
+    /// the converter or the type refuses it.
+    fn counts<'c>(
+        &'c mut self,
+        number: u64,
+        column: usize,
+        converted: std::result::Result<Converted<'c>, ValueError>,
+    ) -> Option<Converted<'c>> {
+        let Converted { cell, lossy } = converted.ok()?;
+        let cell = match cell {
+            Cell::Input(_) if self.refusals.contains_key(&(number + 1, column)) => return None,
+            Cell::Input(_) if self.not_compared.get(column).is_some_and(Option::is_some) => NOT_COMPARED,
+            Cell::Input(text) => Cell::Varlena(self.echo.of(column, text)),
+            cell => cell,
+        };
+        Some(Converted { cell, lossy })
     }
 }
 
@@ -102,9 +108,8 @@ impl<'a> Sender<'a> {
         for (place, &column) in self.key.iter().enumerate() {
             let Some(converter) = self.converters.get_mut(column) else { continue };
             let value = row.value(column);
-            let converted = converter.convert(value, &mut self.scratch).ok();
-            match converted.and_then(|c| Some((self.input.counts(number, column, c.cell)?, c.lossy))) {
-                Some((cell, lossy)) => self.key_hasher.sent(place, value, &cell, lossy.is_some()),
+            match self.input.counts(number, column, converter.convert(value, &mut self.scratch)) {
+                Some(sent) => self.key_hasher.sent(place, value, &sent.cell, sent.lossy.is_some()),
                 None => self.key_hasher.sent(place, Value::Null, &Cell::Null, false),
             }
         }
@@ -122,10 +127,8 @@ impl<'a> Sender<'a> {
         let mut is_storable = true;
         for (column, converter) in self.converters.iter_mut().enumerate() {
             let value = if nulled.contains(&column) { Value::Null } else { row.value(column) };
-            let converted = converter.convert(value, &mut self.scratch).ok();
-            let Some((cell, lossy)) =
-                converted.and_then(|c| Some((self.input.counts(number, column, c.cell)?, c.lossy)))
-            else {
+            let converted = converter.convert(value, &mut self.scratch);
+            let Some(Converted { cell, lossy }) = self.input.counts(number, column, converted) else {
                 is_storable = false;
                 self.row_hasher.sent(column, Value::Null, &Cell::Null, false);
                 continue;
@@ -156,12 +159,12 @@ impl<'a> Sender<'a> {
         columns
             .map(|(column, ((converter, hasher), plan))| {
                 let value = if nulled.contains(&column) { Value::Null } else { row.value(column) };
-                let converted = converter.convert(value, scratch).ok()?;
-                let cell = input.counts(number, column, converted.cell)?;
+                let Converted { cell, lossy } =
+                    input.counts(number, column, converter.convert(value, scratch))?;
                 if matches!(cell, Cell::Null) && plan.is_not_null {
                     return None;
                 }
-                hasher.sent(0, value, &cell, converted.lossy.is_some());
+                hasher.sent(0, value, &cell, lossy.is_some());
                 Some(end_row(hasher))
             })
             .collect()

@@ -3,12 +3,12 @@
 //! [`build`] stops at the first kind of error, as an import must. An audit shows everything in one call, so each error is
 //! noted, its cause taken out of what is planned, and the plan made again.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use crate::build::{Mode, PlanError, PlanErrorKind, Request, build};
 use crate::catalogue::{Catalogue, Table};
 use crate::finding::Finding;
-use crate::option::{Options, TableOption};
+use crate::option::{Options, TableOption, entry};
 use crate::plan::Plan;
 use crate::profile::Profiles;
 use crate::target::{Target, TargetRelation};
@@ -190,12 +190,6 @@ fn columns_of_keys(table: &Table) -> BTreeSet<usize> {
     let indexed = table.indexes.iter().flat_map(|i| i.terms.iter().filter_map(|t| t.column));
     let referencing = table.foreign_keys.iter().flat_map(|k| k.columns.iter().copied());
     table.primary_key.iter().copied().chain(indexed).chain(referencing).collect()
-}
-
-/// The entry of a name, which compares as SQLite compares names; made where there is none.
-fn entry<'m, T: Default>(map: &'m mut BTreeMap<String, T>, name: &str) -> &'m mut T {
-    let key = map.keys().find(|k| k.eq_ignore_ascii_case(name)).cloned().unwrap_or_else(|| name.to_owned());
-    map.entry(key).or_default()
 }
 
 #[cfg(test)]

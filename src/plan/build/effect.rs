@@ -20,13 +20,14 @@ use crate::name::quote;
 /// What needs the source alone: globs that no table has, and options of tables and foreign keys that are not imported.
 pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options) -> Result<(), PlanError> {
     let tables = || catalogue.tables.iter().map(|t| t.name.as_str());
-    // What an earlier run filled may be left out for good by the name that it had.
     let others = || catalogue.others.iter().map(|o| o.name.as_str());
     if let Some(pattern) = options.unmatched_includes(|| Box::new(tables())).first() {
         return Err(without_match("include", pattern, "the import has no tables from it", catalogue));
     }
+    // What an earlier run filled may be left out for good by the name that it had.
     let gone = || past.filled.iter().map(|t| t.source.as_str());
-    // A table that `include` does not name may be excluded too: a list of what is never imported is kept beside changing lists of what is.
+    // A table that `include` does not name may be excluded too: a list of what is never imported is kept
+    // beside changing lists of what is.
     let known = || tables().chain(others()).chain(gone());
     if let Some(pattern) = options.unmatched_excludes(|| Box::new(known())).first() {
         return Err(without_match("exclude", pattern, "nothing is left out by it", catalogue));

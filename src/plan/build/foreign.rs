@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::catalogue::{Catalogue, ForeignKey, Table};
+use crate::ddl::{self, ForeignKeyDefinition};
 use crate::finding::{About, NotReferring};
 use crate::grammar::{Deferrable, ForeignKeySql};
 use crate::mapping::Reason;
@@ -31,6 +32,24 @@ pub(super) struct ForeignDraft {
     pub deferrable: &'static str,
     /// Its name is given later, when the keys have theirs.
     pub plan: ForeignKeyPlan,
+}
+
+impl ForeignDraft {
+    /// The statement that adds it to a table under this name.
+    pub fn add(&self, table: &QualifiedName, name: &str) -> String {
+        ddl::add_foreign_key(
+            table,
+            &ForeignKeyDefinition {
+                name,
+                columns: &self.plan.columns,
+                parent: &self.plan.parent,
+                parent_columns: &self.plan.parent_columns,
+                on_update: &self.on_update,
+                on_delete: &self.on_delete,
+                deferrable: self.deferrable,
+            },
+        )
+    }
 }
 
 /// Columns of a table, as a set: positions in the catalogue in ascending order.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::ddl::{self, ForeignKeyDefinition};
+use crate::ddl;
 use crate::finding::Finding;
 use crate::name::{Names, join_columns, quote, spell};
 use crate::option::Options;
@@ -70,24 +70,9 @@ pub(super) fn other_action(
         let (_, structure) = target.past.structures.iter().find(|(name, _)| *name == draft.target)?;
         let same: Vec<_> = structure.foreign_keys.iter().filter(|k| is_to_same(k, key)).collect();
         let there = same.first().filter(|_| same.iter().all(|k| k.on_delete != key.on_delete))?;
-        let statement = ddl::instead_of(&draft.target, &there.name, &add(draft, key, &there.name));
+        let statement = ddl::instead_of(&draft.target, &there.name, &key.add(&draft.target, &there.name));
         Some((key.plan.label.clone(), there.on_delete.clone(), statement))
     })
-}
-
-fn add(draft: &Draft<'_>, key: &ForeignDraft, name: &str) -> String {
-    ddl::add_foreign_key(
-        &draft.target,
-        &ForeignKeyDefinition {
-            name,
-            columns: &key.plan.columns,
-            parent: &key.plan.parent,
-            parent_columns: &key.plan.parent_columns,
-            on_update: &key.on_update,
-            on_delete: &key.on_delete,
-            deferrable: key.deferrable,
-        },
-    )
 }
 
 /// Foreign keys that a table lacks or has otherwise. Those that the target has and the source does not know go to `elsewhere`.
@@ -180,7 +165,7 @@ impl OfKey<'_, '_> {
                 quote(&old.name),
                 draft.target
             );
-            let statement = ddl::instead_of(&draft.target, &old.name, &add(draft, key, &old.name));
+            let statement = ddl::instead_of(&draft.target, &old.name, &key.add(&draft.target, &old.name));
             return Some(self.finding(message, statement, None));
         }
         let referenced: BTreeSet<String> = key.plan.parent_columns.iter().cloned().collect();
@@ -195,9 +180,10 @@ impl OfKey<'_, '_> {
                 draft.target,
                 old.parent
             );
-            let statement = ddl::instead_of(&draft.target, &old.name, &add(draft, key, &old.name));
+            let add = key.add(&draft.target, &old.name);
+            let statement = ddl::instead_of(&draft.target, &old.name, &add);
             let drop = ddl::drop_constraint(&draft.target, &old.name);
-            let before = format!("{drop};\n-- after the import: {}", add(draft, key, &old.name));
+            let before = format!("{drop};\n-- after the import: {add}");
             return Some(self.finding(message, statement, is_new.then_some(before)));
         }
         let mut names = Names::new();
@@ -212,7 +198,7 @@ impl OfKey<'_, '_> {
             }
         };
         let message = format!("foreign key {label} is missing on {}", draft.target);
-        let statement = add(draft, key, &name);
+        let statement = key.add(&draft.target, &name);
         let before = is_new.then(|| format!("-- after the import: {statement}"));
         Some(self.finding(message, statement, before))
     }

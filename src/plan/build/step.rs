@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::ddl::{self, ForeignKeyDefinition};
+use crate::ddl;
 use crate::name::quote;
 use crate::order::LoadOrder;
 use crate::plan::{Action, SequencePlan, Step};
@@ -101,18 +101,7 @@ impl Parts<'_, '_> {
         made.sort_by_key(|k| place_of[k.child]);
         for key in made {
             let Some(draft) = drafts.get(key.child) else { continue };
-            let sql = ddl::add_foreign_key(
-                &draft.target,
-                &ForeignKeyDefinition {
-                    name: &key.plan.name,
-                    columns: &key.plan.columns,
-                    parent: &key.plan.parent,
-                    parent_columns: &key.plan.parent_columns,
-                    on_update: &key.on_update,
-                    on_delete: &key.on_delete,
-                    deferrable: key.deferrable,
-                },
-            );
+            let sql = key.add(&draft.target, &key.plan.name);
             let place = Some(place_of[key.child]);
             steps.push(step(
                 Action::AddForeignKey,
