@@ -8,7 +8,9 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
 
-/// More files than that are kept only where their inodes are known to be locked.
+use crate::lock;
+
+/// More files than that are kept only where they are known to be locked.
 const MOST: usize = 16;
 
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
@@ -29,27 +31,32 @@ pub(crate) fn take(device: u64, inode: u64) -> Option<File> {
 /// Closes a file, now or when that harms nobody. It holds no lock of ours any more.
 pub(crate) fn close(file: File) {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    match locked_inodes() {
-        Some(inodes) if inodes.is_empty() => kept.clear(),
-        inodes => {
-            if let Ok(metadata) = file.metadata() {
-                kept.push(Kept { device: metadata.dev(), inode: metadata.ino(), file });
-            }
-            // The numbers in the list of locks are the kernel's own, which those of `stat` need not be on every file system.
-            let inodes = inodes.unwrap_or_default();
-            let mut superfluous = kept.len().saturating_sub(MOST);
-            kept.retain(|k| {
-                let goes = superfluous > 0 && !inodes.contains(&k.inode);
-                superfluous -= usize::from(goes);
-                !goes
-            });
-        }
+    if let Ok(metadata) = file.metadata() {
+        kept.push(Kept { device: metadata.dev(), inode: metadata.ino(), file });
     }
+    let mut listed = None;
+    let mut superfluous = kept.len().saturating_sub(MOST);
+    kept.retain(|k| {
+        lock::process_holds(&k.file).unwrap_or_else(|| {
+            let stays = match listed.get_or_insert_with(locked_inodes) {
+                // The numbers in the list are the kernel's own, which those of `stat` need not be on every file system.
+                Some(inodes) => inodes.contains(&k.inode) || !inodes.is_empty() && superfluous == 0,
+                None => superfluous == 0,
+            };
+            superfluous -= usize::from(!stays && superfluous > 0);
+            stays
+        })
+    });
 }
 
+/// How often the list of locks is read.
+const READINGS: usize = 8;
+
 /// The inodes on which this process has POSIX locks; `None` where the kernel does not tell.
+///
+/// The kernel hands out its list in pieces and finds its place again by counting, so a lock that another process gives back meanwhile hides
+/// the one behind it. What any of several readings shows counts.
 fn locked_inodes() -> Option<Vec<u64>> {
-    let list = std::fs::read_to_string("/proc/locks").ok()?;
     let own = std::process::id().to_string();
     // 1: POSIX  ADVISORY  READ 1234 fe:00:5515495 0 EOF
     let inode = |line: &str| {
@@ -58,5 +65,9 @@ fn locked_inodes() -> Option<Vec<u64>> {
         let is_own = *words.get(at + 3)? == own;
         is_own.then(|| words.get(at + 4).and_then(|w| w.rsplit(':').next()?.parse().ok()).unwrap_or(0))
     };
-    Some(list.lines().filter_map(inode).collect())
+    let mut inodes = Vec::new();
+    for _ in 0..READINGS {
+        inodes.extend(std::fs::read_to_string("/proc/locks").ok()?.lines().filter_map(inode));
+    }
+    Some(inodes)
 }

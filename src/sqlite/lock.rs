@@ -69,6 +69,33 @@ fn holder(file: &File, kind: c_int, range: Range) -> io::Result<Option<Holder>> 
     }))
 }
 
+/// Locks of others that are looked behind.
+const MOST_OTHERS: usize = 64;
+
+/// Whether this process has POSIX locks anywhere in a file; `None` where the kernel does not tell, because locks of others, of which it names
+/// one for each place, may stand before them.
+pub(crate) fn process_holds(file: &File) -> Option<bool> {
+    let mut places = vec![(0, i64::MAX)];
+    let mut others = 0;
+    while let Some((start, end)) = places.pop() {
+        let mut lock = request(libc::F_WRLCK, Range { start, length: end - start });
+        call(file, libc::F_OFD_GETLK, &mut lock).ok()?;
+        if c_int::from(lock.l_type) == libc::F_UNLCK {
+            continue;
+        }
+        if u32::try_from(lock.l_pid) == Ok(std::process::id()) {
+            return Some(true);
+        }
+        others += 1;
+        if others > MOST_OTHERS {
+            return None;
+        }
+        let after = if lock.l_len == 0 { end } else { lock.l_start.saturating_add(lock.l_len) };
+        places.extend([(start, lock.l_start), (after, end)].into_iter().filter(|(start, end)| start < end));
+    }
+    (others == 0).then_some(false)
+}
+
 fn request(kind: c_int, range: Range) -> libc::flock {
     // SAFETY: plain data. The process number must be 0 in a request of this family.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
