@@ -141,8 +141,8 @@ lint: tree $(PGRX_HOME)/config.toml ## rustfmt and clippy, warnings are errors
 	PGRX_PG_CONFIG_PATH="$(TWIN)" cargo clippy --quiet --workspace --all-targets $(FEATURES),pg_test -- -D warnings
 
 .PHONY: check-pure
-check-pure: deps ## the two inner crates, which need no PostgreSQL
-	@cargo test --quiet -p aliaport_plan -p aliaport_sqlite
+check-pure: deps ## the inner crates, which need no PostgreSQL
+	@cargo test --quiet -p aliaport_rows -p aliaport_plan -p aliaport_report -p aliaport_sqlite
 
 .PHONY: instructions
 instructions: ## the hot path takes no more instructions than benches/instructions.txt says (valgrind; no clock)

@@ -6,18 +6,18 @@
 
 use std::time::Instant;
 
-use aliaport_plan::build::{Mode, Request, build};
-use aliaport_plan::convert::Zone;
-use aliaport_plan::digest;
-use aliaport_plan::inspect::Inspector;
 use aliaport_plan::option::Options;
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
+use aliaport_plan::planner::{Mode, Request, plan};
 use aliaport_plan::profile::Profiles;
-use aliaport_plan::row::{Former, OnError, RowConverter};
-use aliaport_plan::rows::Rows;
 use aliaport_plan::target::Target;
-use aliaport_plan::tuple::{Images, Layout, Writer};
+use aliaport_rows::batch::Rows;
+use aliaport_rows::convert::Zone;
+use aliaport_rows::digest;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::prove::Inspector;
+use aliaport_rows::row::{Former, OnError, RowConverter};
+use aliaport_rows::tuple::{Images, Layout, Writer};
 use aliaport_sqlite::{ExclusiveReader, OpenOptions, Source, fixture};
 
 /// Twenty columns as an ORM stores them, and five of numbers.
@@ -63,7 +63,7 @@ fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, Strin
     let positions: Vec<usize> = (0..plan.columns.len()).collect();
     let zone = Zone::default();
     let mut converter =
-        RowConverter::new(plan, &zone, OnError::Abort, true).with_inspector(&attributes, &positions);
+        RowConverter::new(&plan.shape(), &zone, OnError::Abort, true).with_inspector(&attributes, &positions);
     let mut inspector = Inspector::new(converter.about(), &attributes, &positions, &zone);
     let mut former = Former::new(Writer::new(Layout::new(attributes)), positions);
     let (mut count, mut bytes) = (0, 0);
@@ -104,7 +104,7 @@ fn main() {
     let catalogue = source.catalogue().expect("a catalogue");
     let target = Target { schema: "public".to_owned(), ..Target::default() };
     let request = Request { mode: Mode::Create, options: &Options::default() };
-    let plan = build(&catalogue, &Profiles::new(), &target, &request).expect("a plan");
+    let plan = plan(&catalogue, &Profiles::new(), &target, &request).expect("a plan");
     let only = std::env::args().nth(2);
     for table in plan.tables.iter().filter(|table| only.as_ref().is_none_or(|name| *name == table.source)) {
         let declared =

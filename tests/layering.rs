@@ -123,29 +123,41 @@ fn lines_below(folder: &str, words: &[&str]) -> Vec<String> {
     sources(folder).iter().flat_map(|path| lines_with(path, words)).collect()
 }
 
+/// The inner rooms, and which of the others each may name.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("src/rows", &[]),
+    ("src/plan", &["aliaport_rows"]),
+    ("src/report", &["aliaport_rows", "aliaport_plan"]),
+    ("src/sqlite", &["aliaport_rows", "aliaport_plan"]),
+];
+
 #[test]
-fn each_room_knows_only_the_one_before_it() {
-    let outside = ["rusqlite", "libsqlite3-sys", "pgrx", "pgrx-tests", "pgrx-pg-sys"];
-    let mut wrong = dependencies_named("src/plan/Cargo.toml", &outside);
-    wrong.extend(dependencies_named("src/plan/Cargo.toml", &["aliaport_sqlite"]));
-    wrong.extend(dependencies_named("src/sqlite/Cargo.toml", &outside[2..]));
-    wrong.extend(dependencies_named("Cargo.toml", &outside[..2]));
-    wrong.extend(lines_below("src/plan", &["rusqlite", "pgrx", "pg_sys", "aliaport_sqlite"]));
-    wrong.extend(lines_below("src/sqlite", &["pgrx", "pg_sys"]));
-    wrong.extend(lines_with(Path::new("src/lib.rs"), &["rusqlite"]));
-    wrong.extend(lines_below("src/pg", &["rusqlite"]));
-    assert!(
-        wrong.is_empty(),
-        "plan names no database, sqlite no PostgreSQL, the extension no rusqlite; but:\n{}",
-        wrong.join("\n")
-    );
+fn each_room_knows_only_those_below_it() {
+    const SQLITE: [&str; 2] = ["rusqlite", "libsqlite3-sys"];
+    const SERVER: [&str; 4] = ["pgrx", "pgrx-tests", "pgrx-pg-sys", "pg_sys"];
+    let rooms = ["aliaport_rows", "aliaport_plan", "aliaport_report", "aliaport_sqlite"];
+    let mut wrong = Vec::new();
+    for (folder, may) in ROOMS {
+        let own = folder.replace("src/", "aliaport_");
+        let mut others: Vec<&str> = rooms.into_iter().filter(|r| *r != own && !may.contains(r)).collect();
+        others.extend(SERVER);
+        if *folder != "src/sqlite" {
+            others.extend(SQLITE);
+        }
+        wrong.extend(dependencies_named(&format!("{folder}/Cargo.toml"), &others));
+        wrong.extend(lines_below(folder, &others));
+    }
+    wrong.extend(dependencies_named("Cargo.toml", &SQLITE));
+    wrong.extend(lines_below("src/pg", &SQLITE));
+    wrong.extend(lines_with(Path::new("src/lib.rs"), &SQLITE));
+    assert!(wrong.is_empty(), "a room names what is not below it:\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn plan_reads_no_file_no_clock_and_no_environment() {
+fn what_is_decided_and_told_reads_no_file_no_clock_and_no_environment() {
     let outside = ["std::fs", "std::env", "std::process", "std::net", "std::time"];
     let mut wrong = Vec::new();
-    for path in sources("src/plan") {
+    for path in ["src/rows", "src/plan", "src/report"].into_iter().flat_map(sources) {
         let text = read(&root().join(&path));
         // Tests come last in a file, or are a file of their own; they may read what they like.
         let lines = text.lines().zip(1..).take_while(|(line, _)| *line != "#[cfg(test)]");
@@ -157,7 +169,11 @@ fn plan_reads_no_file_no_clock_and_no_environment() {
             );
         }
     }
-    assert!(wrong.is_empty(), "what plan decides depends on its arguments only; but:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "what these rooms give depends on their arguments only; but:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -10,9 +10,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aliaport_plan::name::quote;
 use aliaport_plan::option::Orphans;
-use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
+use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
 
 use super::error::{Result, unexpected};
 use super::orphan::{self, View};

@@ -3,8 +3,9 @@
 //! `on_error => 'reject'` sets such rows aside. They are found set-wise, by the conditions that PostgreSQL itself prints, where the load
 //! has put them: in their table, or in the stage from which they will be inserted.
 
-use aliaport_plan::name::quote;
-use aliaport_plan::plan::{QualifiedName, TablePlan};
+use aliaport_plan::plan::TablePlan;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;
 
 use super::error::Result;

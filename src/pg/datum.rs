@@ -1,8 +1,8 @@
 //! Cells to datums and back, and the memory that by-reference datums of one batch live in.
 #![allow(unsafe_code)] // reads and writes PostgreSQL's datum representation
 
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::Cell;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::Cell;
 use pgrx::pg_sys;
 
 /// Memory for the by-reference datums of one batch of rows. Chunks are never moved or shrunk while a batch is in use.

@@ -10,7 +10,8 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 
-use aliaport_plan::name::{clip, quote, quote_literal};
+use aliaport_plan::name::clip;
+use aliaport_rows::identifier::{quote, quote_literal};
 
 use super::error::{Error, Result};
 use super::spi;

@@ -10,8 +10,8 @@ use std::panic::AssertUnwindSafe;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
 
-use aliaport_plan::build::PlanError;
 use aliaport_plan::option::OptionError;
+use aliaport_plan::planner::PlanError;
 use aliaport_sqlite::{SourceError, SourceErrorKind};
 
 /// An error that will be raised as a PostgreSQL ERROR. Boxed, because it travels through every `Result`.

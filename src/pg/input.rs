@@ -1,9 +1,9 @@
 //! A type's own input function, for types that have no converter here.
 #![allow(unsafe_code)] // calls a function through PostgreSQL's function manager
 
-use aliaport_plan::convert::shown;
-use aliaport_plan::plan::ColumnPlan;
-use aliaport_plan::value::Value;
+use aliaport_rows::column::ColumnPlan;
+use aliaport_rows::convert::shown;
+use aliaport_rows::value::Value;
 use pgrx::pg_sys;
 
 use super::error;

@@ -18,13 +18,13 @@ mod server;
 pub use server::wrong_encoding;
 
 use aliaport_plan::audit::{self, Obstacle, interface_code};
-use aliaport_plan::build::{self, Mode};
 use aliaport_plan::catalogue::{Catalogue, Table};
-use aliaport_plan::convert::{Converter, Zone};
 use aliaport_plan::finding::{Finding, Severity};
 use aliaport_plan::plan::TablePlan;
+use aliaport_plan::planner::{self, Mode};
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
+use aliaport_rows::convert::{Converter, Zone};
 use aliaport_sqlite::Uncomputable;
 
 use super::error::{Result, unexpected};
@@ -78,12 +78,12 @@ pub fn inspect(
     options: &serde_json::Value,
 ) -> Result<Vec<Observation>> {
     let mut opened = planning::open(path, options)?;
-    build::check_options(mode, &opened.options)?;
+    planner::check_options(mode, &opened.options)?;
     let mut out = integrity::observe(&opened.source)?;
     out.extend(leave_uncomputable_out(&mut opened)?);
     let mut profiles = Profiles::new();
     for table in &opened.catalogue.tables {
-        if build::needs_profile(table, &opened.options) {
+        if planner::needs_profile(table, &opened.options) {
             profiles.insert(table.name.clone(), opened.source.profile(table)?);
         }
     }
@@ -172,7 +172,7 @@ impl<'a> Subject<'a> {
             table: &self.plan.source,
             column: &column.source,
             target: &self.plan.target,
-            attribute: aliaport_plan::name::quote(&column.target),
+            attribute: aliaport_rows::identifier::quote(&column.target),
             pg_type: &column.pg_type,
             is_created: self.plan.is_created,
             is_not_null: column.is_not_null || declared.is_not_null,

@@ -18,10 +18,10 @@ use std::cell::Cell as Shared;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use aliaport_plan::convert::Zone;
-use aliaport_plan::digest::TableDigest;
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
+use aliaport_rows::convert::Zone;
+use aliaport_rows::digest::TableDigest;
+use aliaport_rows::pg_type::PgType;
 use aliaport_sqlite::ExclusiveReader;
 use pgrx::pg_sys;
 
@@ -56,7 +56,7 @@ pub struct Policy<'a> {
 
 impl Policy<'_> {
     fn converter(&self, plan: &TablePlan) -> RowConverter {
-        RowConverter::new(plan, self.zone, self.on_error, self.with_digest)
+        RowConverter::new(&plan.shape(), self.zone, self.on_error, self.with_digest)
             .with_refusals(Arc::clone(&self.refusals))
             .with_too_wide(Arc::clone(&self.too_wide))
     }

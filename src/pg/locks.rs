@@ -6,8 +6,8 @@
 #![allow(unsafe_code)] // reads one of the server's numbers
 
 use aliaport_plan::finding::{Finding, Severity};
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::{Action, Plan, TablePlan};
+use aliaport_rows::pg_type::PgType;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};

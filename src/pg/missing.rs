@@ -1,7 +1,8 @@
 //! What of the drift that a plan suspects is so, and do the statements that are told of it run as they stand?
 
 use aliaport_plan::ddl;
-use aliaport_plan::plan::{Missing, Plan, QualifiedName, Refers};
+use aliaport_plan::plan::{Missing, Plan, Refers};
+use aliaport_rows::identifier::QualifiedName;
 use pgrx::pg_sys;
 use serde_json::Value as Json;
 

@@ -54,7 +54,7 @@ mod unwanted;
 mod validate;
 
 // The one subject of this room that knows nothing of PostgreSQL, and so lives where it can be tested without.
-use aliaport_plan::row;
+use aliaport_rows::row;
 
 #[cfg(feature = "pg_test")]
 mod tests;

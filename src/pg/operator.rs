@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 
-use aliaport_plan::plan::QualifiedName;
+use aliaport_rows::identifier::QualifiedName;
 use pgrx::pg_sys;
 
 use super::error::Result;

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::convert::{Lossy, Zone};
 use aliaport_plan::plan::TablePlan;
+use aliaport_rows::convert::{Lossy, Zone};
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 
@@ -106,7 +106,7 @@ impl Search<'_> {
         too_wide: &Arc<HashSet<u64>>,
         each: &mut impl FnMut(u32, Original) -> Result<()>,
     ) -> Result<()> {
-        let mut converter = RowConverter::new(self.plan, self.zone, self.on_error, true)
+        let mut converter = RowConverter::new(&self.plan.shape(), self.zone, self.on_error, true)
             .with_refusals(Arc::clone(refusals))
             .with_too_wide(Arc::clone(too_wide));
         let mut echo = Echo::new(self.relation, self.plan)?;

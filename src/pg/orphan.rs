@@ -1,9 +1,10 @@
 //! Rows that point at a missing parent: counted and named set-wise after the load, where values are compared as PostgreSQL's constraints
 //! will compare them. What the policies make of them is in [`super::cascade`].
 
-use aliaport_plan::name::quote as quoted;
 use aliaport_plan::option::Orphans;
-use aliaport_plan::plan::{Elsewhere, ForeignKeyPlan, QualifiedName, TablePlan};
+use aliaport_plan::plan::{Elsewhere, ForeignKeyPlan, TablePlan};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote as quoted;
 use pgrx::prelude::*;
 
 use super::error::{Error, Result};
@@ -146,7 +147,7 @@ fn examples(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<Vec<S
     let shown = if own.is_empty() {
         points_at
     } else {
-        let names = aliaport_plan::name::quote_literal(&format!("{} = ", own.join(", ")));
+        let names = aliaport_rows::identifier::quote_literal(&format!("{} = ", own.join(", ")));
         format!("pg_catalog.concat({names}, {}, ' points at ', {points_at})", text(&own))
     };
     let sql = format!(

@@ -5,10 +5,10 @@
 //! ([`super::settings`]).
 #![allow(unsafe_code)] // calls a function through PostgreSQL's function manager, in memory contexts of its own
 
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::row::CellSink;
-use aliaport_plan::value::Cell;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::row::CellSink;
+use aliaport_rows::value::Cell;
 use pgrx::pg_sys;
 
 use super::error::Result;

@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 
-use aliaport_plan::build::Mode;
-use aliaport_plan::plan::{Plan, QualifiedName};
+use aliaport_plan::plan::Plan;
+use aliaport_plan::planner::Mode;
 use aliaport_plan::target::{
     FilledColumn, FilledTable, Past, Structure, Target, TargetForeignKey, TargetIndex, TargetTerm,
 };
+use aliaport_rows::identifier::QualifiedName;
 use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use aliaport_plan::build::{self, Mode, Request};
 use aliaport_plan::catalogue::Catalogue;
 use aliaport_plan::name::{MAX_BYTES, clip, spell};
 use aliaport_plan::option::{Options, nearest};
 use aliaport_plan::plan::{Action, Plan};
+use aliaport_plan::planner::{self, Mode, Request};
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
 use aliaport_sqlite::{OpenOptions, Source, Uncomputable};
@@ -130,15 +130,15 @@ pub fn target(catalogue: &Catalogue, options: &Options, schema: &str, mode: Mode
 /// Opens the file at `path` (checked first) and plans its import into `schema`.
 pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -> Result<Planned> {
     let Opened { source, catalogue, options } = open(path, options)?;
-    build::check_options(mode, &options)?;
+    planner::check_options(mode, &options)?;
     let mut profiles = Profiles::new();
     for table in &catalogue.tables {
-        if build::needs_profile(table, &options) {
+        if planner::needs_profile(table, &options) {
             profiles.insert(table.name.clone(), source.profile(table)?);
         }
     }
     let target = target(&catalogue, &options, schema, mode)?;
-    let mut plan = build::build(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
+    let mut plan = planner::plan(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
     refuse_uncomputable(&source, &catalogue, &plan)?;
     check_filters(&source, &catalogue, &plan)?;
     missing::settle(&mut plan)?;

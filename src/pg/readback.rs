@@ -8,12 +8,12 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 
-use aliaport_plan::digest::{RowHasher, TableDigest};
-use aliaport_plan::name::quote_list;
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::tuple::deform::{Deformer, PAGE_LOWER, Stored, pointer_at, tuple_span};
-use aliaport_plan::value::Cell;
+use aliaport_rows::digest::{RowHasher, TableDigest};
+use aliaport_rows::identifier::quote_list;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::tuple::deform::{Deformer, PAGE_LOWER, Stored, pointer_at, tuple_span};
+use aliaport_rows::value::Cell;
 use pgrx::pg_sys;
 
 use super::datum;

@@ -19,10 +19,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use aliaport_plan::digest::TableDigest;
-use aliaport_plan::inspect::{Inspector, Notes};
-use aliaport_plan::rows::Rows;
-use aliaport_plan::tuple::Images;
+use aliaport_rows::batch::Rows;
+use aliaport_rows::digest::TableDigest;
+use aliaport_rows::prove::{Inspector, Notes};
+use aliaport_rows::tuple::Images;
 use aliaport_sqlite::{ExclusiveReader, SourceError};
 use pgrx::prelude::PgSqlErrorCode;
 

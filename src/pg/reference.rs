@@ -1,7 +1,7 @@
 //! The foreign keys that PostgreSQL enforces on tables of an import, between them and towards tables outside of it, checked
 //! set-wise after the last row is written: what the triggers would have checked row by row.
 
-use aliaport_plan::name::quote;
+use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 

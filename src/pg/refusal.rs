@@ -5,11 +5,11 @@
 //! values is read in a subtransaction, which is undone; a batch that fails is halved until the culprits stand alone.
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::convert::{Converter, Scratch, ValueError, Zone};
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::row::Refusals;
-use aliaport_plan::value::Cell;
+use aliaport_rows::convert::{Converter, Scratch, ValueError, Zone};
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::row::Refusals;
+use aliaport_rows::value::Cell;
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // reads a relation's tuple descriptor
 
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::tuple::Attribute;
+use aliaport_rows::tuple::Attribute;
 use pgrx::pg_sys;
 
 use super::error::{Result, unexpected};

@@ -1,6 +1,6 @@
-//! The report of a run: reads the history and the catalogue with the caller's own rights, `aliaport_plan::report` writes it.
+//! The report of a run: reads the history and the catalogue with the caller's own rights, `aliaport_report` writes it.
 
-use aliaport_plan::report::{
+use aliaport_report::{
     ForeignKey, Format, Noted, RejectedGroup, Report, Run, Sample, Table, Warning, values_of,
 };
 use pgrx::JsonB;

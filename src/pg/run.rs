@@ -15,12 +15,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use aliaport_plan::build::Mode;
 use aliaport_plan::catalogue::{Catalogue, Table};
-use aliaport_plan::convert::Zone;
 use aliaport_plan::option::{Options, Orphans};
 use aliaport_plan::plan::{Action, Plan, SequencePlan, Step, TablePlan};
+use aliaport_plan::planner::Mode;
 use aliaport_plan::sequence::Used;
+use aliaport_rows::convert::Zone;
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 

@@ -5,9 +5,9 @@
 //! owner may do that. For anybody else it is moved forwards only.
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::{SequencePlan, TablePlan};
 use aliaport_plan::sequence::{Bounds, End, Position, Used, type_range};
+use aliaport_rows::pg_type::PgType;
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -289,7 +289,7 @@ impl Sequence {
         let (least, most) = used.range?;
         let end = if self.counts_up() { most } else { least };
         end.checked_add(self.bounds.increment)?;
-        let quoted = aliaport_plan::name::quote(column);
+        let quoted = aliaport_rows::identifier::quote(column);
         let retype = if self.bounds.holds == type_range(8) {
             String::new()
         } else {
@@ -343,7 +343,7 @@ pub fn used_in_source(
 
 /// The keys that the target has in that column.
 pub fn used_in_target(plan: &TablePlan, sequence: &SequencePlan) -> Result<Used> {
-    let column = aliaport_plan::name::quote(&sequence.column);
+    let column = aliaport_rows::identifier::quote(&sequence.column);
     // Of a numeric column what a sequence can come to.
     let sql = format!(
         "SELECT pg_catalog.min({column})::pg_catalog.int8, pg_catalog.max({column})::pg_catalog.int8 FROM {} \

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 
-use aliaport_plan::convert::Zone;
+use aliaport_rows::convert::Zone;
 use pgrx::pg_sys;
 
 use super::error::Result;

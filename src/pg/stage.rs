@@ -5,8 +5,9 @@
 //! already, missing parents, and in mode sync what differs. Then one statement a table moves them, so that everything that an
 //! INSERT does happens: defaults, domains, partition routing, row security, indexes, triggers.
 
-use aliaport_plan::name::quote;
-use aliaport_plan::plan::{QualifiedName, TablePlan};
+use aliaport_plan::plan::TablePlan;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 

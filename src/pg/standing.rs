@@ -6,7 +6,7 @@
 //! extensions is believed as well, because a setting may have switched their hooks off.
 #![allow(unsafe_code)] // looks at the nodes of a plan
 
-use aliaport_plan::plan::QualifiedName;
+use aliaport_rows::identifier::QualifiedName;
 use pgrx::pg_sys;
 
 use super::error::{Result, unexpected};

@@ -11,8 +11,9 @@
 //! A row that takes on another value under a unique or exclusion constraint is deleted and inserted again, because an UPDATE
 //! would meet the row that gives up that value later in the same statement (two rows that swap a unique value).
 
-use aliaport_plan::name::quote;
-use aliaport_plan::plan::{QualifiedName, TablePlan};
+use aliaport_plan::plan::TablePlan;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
 
 use super::error::Result;
 use super::stage::Stage;

@@ -1,9 +1,10 @@
 //! What the target schema holds already, read from PostgreSQL's catalogue.
 
-use aliaport_plan::name::quote;
-use aliaport_plan::pg_type::{PgType, Shape};
-use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
+use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::target::{EmptyBy, Past, Target, TargetColumn, TargetRelation};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
+use aliaport_rows::pg_type::{PgType, Shape};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -63,7 +64,7 @@ pub fn require_schema(name: &str) -> Result<()> {
         "SELECT pg_catalog.has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1",
         &[name.to_owned().into()],
     )?;
-    let quoted = aliaport_plan::name::quote(name);
+    let quoted = aliaport_rows::identifier::quote(name);
     match has_usage {
         Some(true) => Ok(()),
         Some(false) => Err(Error::new(
@@ -84,7 +85,7 @@ pub fn require_schema(name: &str) -> Result<()> {
 /// The role that imports, as a GRANT names it.
 pub fn caller() -> Result<String> {
     let name = spi::one::<String>("SELECT CURRENT_USER::text", &[])?.unwrap_or_default();
-    Ok(aliaport_plan::name::quote(&name))
+    Ok(aliaport_rows::identifier::quote(&name))
 }
 
 /// The OID of a relation by its exact name.

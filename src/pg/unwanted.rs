@@ -1,8 +1,8 @@
 //! The rows of one table that are not wanted as they are: where they are and what is the matter with them, in a temporary table, so that
 //! any number of them takes no memory of the backend.
 
-use aliaport_plan::name::quote;
-use aliaport_plan::plan::QualifiedName;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
 
 use super::error::{Result, unexpected};
 use super::{memory, readback, spi};

@@ -14,9 +14,9 @@ mod sent;
 mod subject;
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::convert::Zone;
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
+use aliaport_rows::convert::Zone;
 
 use self::against::Against;
 use self::aside::LastRun;
@@ -152,7 +152,7 @@ fn skipped(against: &Against, schema: &str, source: &str, reason: &str) -> Resul
     };
     let table = match relation {
         Some(relation) => regclass(&relation)?,
-        None => aliaport_plan::name::quote(source),
+        None => aliaport_rows::identifier::quote(source),
     };
     Ok(Check {
         table,

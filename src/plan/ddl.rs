@@ -6,9 +6,9 @@
 
 use std::fmt::Write as _;
 
-use crate::name::{quote, quote_list};
-use crate::pg_type::PgType;
-use crate::plan::QualifiedName;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::{quote, quote_list};
+use aliaport_rows::pg_type::PgType;
 
 /// Where a column's value comes from when none is given.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ mod translate;
 use std::fmt;
 
 use crate::grammar::{self, CheckSql, Expr, TableSql};
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 use translate::Translator;
 
 /// The columns that an expression can name.

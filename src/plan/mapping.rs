@@ -5,8 +5,8 @@
 use crate::catalogue::Table;
 use crate::decl::{Affinity, DeclType};
 use crate::option::{IntegerWidth, Options};
-use crate::pg_type::{PgType, Shape};
 use crate::profile::ColumnProfile;
+use aliaport_rows::pg_type::{PgType, Shape};
 
 /// The longest varchar and char that PostgreSQL takes, in characters (`MaxAttrSize`).
 /// <https://www.postgresql.org/docs/current/datatype-character.html>

@@ -1,7 +1,7 @@
 //! What may a caller ask for, and what did this one ask for?
 //!
 //! [`OPTIONS`] is the only place that knows the keys: the check, the hints, the nearest match and the manual all read it.
-//! Whether a table or a column that an option names exists is for [`crate::build`] to say, which has the catalogue.
+//! Whether a table or a column that an option names exists is for [`crate::planner`] to say, which has the catalogue.
 
 mod nearest;
 mod spec;
@@ -12,10 +12,10 @@ use std::fmt;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::Value;
 
-use crate::convert::{NumberUnit, UuidBytes, Zone};
 use crate::mapping::named_type;
 use crate::name::parse_qualified;
-use crate::pg_type::{PgType, Shape};
+use aliaport_rows::convert::{NumberUnit, UuidBytes, Zone};
+use aliaport_rows::pg_type::{PgType, Shape};
 
 pub use nearest::nearest;
 pub(crate) use spec::shorten;

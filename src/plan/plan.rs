@@ -1,19 +1,10 @@
-//! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::build`] makes it.
+//! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::planner`] makes it.
 
 use crate::catalogue::Table;
-use crate::convert::{NumberUnit, Rules, UuidBytes, Zone};
 use crate::finding::Finding;
 use crate::option::Orphans;
-use crate::pg_type::PgType;
-
-/// A schema-qualified PostgreSQL name, unquoted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct QualifiedName {
-    /// The schema.
-    pub schema: String,
-    /// The relation.
-    pub name: String,
-}
+use aliaport_rows::column::{ColumnPlan, Shape};
+use aliaport_rows::identifier::QualifiedName;
 
 /// Everything an import will do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -115,6 +106,17 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
+    /// What its rows' converter has to know.
+    #[must_use]
+    pub fn shape(&self) -> Shape<'_> {
+        Shape {
+            source: &self.source,
+            columns: &self.columns,
+            key: &self.source_key,
+            existing: (!self.is_created).then_some(&self.target),
+        }
+    }
+
     /// Where the plan's columns are among those of the source's table, in the plan's order; `None` where it lacks one.
     #[must_use]
     pub fn source_columns(&self, table: &Table) -> Option<Vec<usize>> {
@@ -142,33 +144,6 @@ impl TablePlan {
         let filter = self.filter.as_deref().unwrap_or_default();
         let mut words = filter.split(|c: char| !(c.is_alphanumeric() || c == '_'));
         !words.any(|word| ASKING.iter().any(|name| name.eq_ignore_ascii_case(word)))
-    }
-}
-
-/// What happens to one column.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ColumnPlan {
-    /// The SQLite column's name.
-    pub source: String,
-    /// The declared type as written in SQLite.
-    pub declared_type: String,
-    /// The PostgreSQL attribute's name.
-    pub target: String,
-    /// The type that values are converted to.
-    pub pg_type: PgType,
-    /// A NULL here is a bad value (23502): NOT NULL or part of the primary key.
-    pub is_not_null: bool,
-    /// What a number in a date or time column counts.
-    pub number: NumberUnit,
-    /// In which order the bytes of a uuid stand in a blob.
-    pub uuid: UuidBytes,
-}
-
-impl ColumnPlan {
-    /// The rules by which its values are converted, in a time zone.
-    #[must_use]
-    pub fn rules(&self, zone: &Zone) -> Rules {
-        Rules { zone: zone.clone(), number: self.number, uuid: self.uuid }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the target schema already holds, as plain data: read from PostgreSQL's catalogue by `src/pg/target.rs`.
 
-use crate::pg_type::PgType;
-use crate::plan::QualifiedName;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::pg_type::PgType;
 
 /// The target schema as it is before the run.
 #[derive(Clone, Debug, Default, PartialEq)]

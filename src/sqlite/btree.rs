@@ -4,8 +4,8 @@
 //! SQLite makes few checks on the way to a row, and what it takes for damage depends on them. What is accepted here is less: only what
 //! SQLite accepts whatever columns it is asked for in whatever order, and reads as it is read here. All else is [`Odd`], for SQLite itself to judge.
 
-use aliaport_plan::rows::Full;
-use aliaport_plan::value::Value;
+use aliaport_rows::batch::Full;
+use aliaport_rows::value::Value;
 
 /// Bytes that are not what is expected here, damaged or only unusual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use aliaport_plan::catalogue::{
     Catalogue, Column, ForeignKey, Generated, Index, IndexOrigin, IndexTerm, OtherKind, OtherObject, Table,
 };
-use aliaport_plan::value::Value;
+use aliaport_rows::value::Value;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::rows::{Statement, quoted};

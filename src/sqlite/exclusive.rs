@@ -2,8 +2,8 @@
 #![allow(unsafe_code)] // says what the compiler cannot see: nobody else uses the connection meanwhile
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::rows::{Full, Rows};
-use aliaport_plan::value::Row;
+use aliaport_rows::batch::{Full, Rows};
+use aliaport_rows::value::Row;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::pages::{Given, Next, PageScan};

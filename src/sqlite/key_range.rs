@@ -1,7 +1,7 @@
 //! The smallest and the greatest whole number of a column, over every row of the table: what a sequence has to go past.
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::value::Value;
+use aliaport_rows::value::Value;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::rows::{Statement, quoted};

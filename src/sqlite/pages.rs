@@ -14,8 +14,8 @@ use std::ptr;
 
 use aliaport_plan::catalogue::{Generated, Table};
 use aliaport_plan::decl::{Affinity, affinity};
-use aliaport_plan::rows::Rows;
-use aliaport_plan::value::Value;
+use aliaport_rows::batch::Rows;
+use aliaport_rows::value::Value;
 use rusqlite::ffi;
 
 use crate::btree::{self, Format, Leaf, Odd, Page, Reading, Wanted};

@@ -2,7 +2,7 @@
 
 use aliaport_plan::catalogue::{Generated, Table};
 use aliaport_plan::profile::{ColumnProfile, TableProfile};
-use aliaport_plan::value::Value;
+use aliaport_rows::value::Value;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::source::Source;

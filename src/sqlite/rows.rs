@@ -7,7 +7,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 
 use aliaport_plan::catalogue::{IndexOrigin, Table};
-use aliaport_plan::value::{Row, Value};
+use aliaport_rows::value::{Row, Value};
 use rusqlite::ffi;
 
 use crate::error::{SourceError, SourceErrorKind};

@@ -6,11 +6,11 @@
 use aliaport_plan::audit::{
     self, Classes, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,
 };
-use aliaport_plan::convert::{Converter, Lossy, Scratch, ValueError};
 use aliaport_plan::finding::Severity;
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::{Cell, Row, StorageClass, Value};
-use aliaport_plan::width::{WIDEST, Width};
+use aliaport_rows::convert::{Converter, Lossy, Scratch, ValueError};
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::{Cell, Row, StorageClass, Value};
+use aliaport_rows::width::{WIDEST, Width};
 use serde_json::Value as Json;
 
 use super::input::{InputCheck, Refused};

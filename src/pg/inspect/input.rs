@@ -3,8 +3,8 @@
 //! An error of such a function has to be caught in a subtransaction, so values are tried many at a time, and one by one only
 //! where one of them is bad.
 
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::Cell;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::Cell;
 use pgrx::prelude::*;
 use serde_json::Value as Json;
 

@@ -1,8 +1,8 @@
 //! What `sample` shows of a row: its rowid, its key, and the value in question.
 
-use aliaport_plan::convert::shown;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::value::{Row, Value};
+use aliaport_rows::convert::shown;
+use aliaport_rows::value::{Row, Value};
 use serde_json::{Map, Value as Json, json};
 
 use crate::pg::row::value_json;

@@ -1,8 +1,8 @@
 //! Will the sequences of the target have keys left?
 
 use aliaport_plan::finding::Severity;
-use aliaport_plan::name::quote;
 use aliaport_plan::sequence::{Bounds, position};
+use aliaport_rows::identifier::quote;
 
 use super::{Observation, Subject};
 use crate::pg::error::Result;

@@ -2,8 +2,8 @@
 
 use aliaport_plan::audit::{ALPHABET, Audited};
 use aliaport_plan::finding::Severity;
-use aliaport_plan::name::{quote, quote_literal};
-use aliaport_plan::pg_type::PgType;
+use aliaport_rows::identifier::{quote, quote_literal};
+use aliaport_rows::pg_type::PgType;
 use serde_json::json;
 
 use super::content::Content;

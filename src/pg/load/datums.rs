@@ -4,7 +4,7 @@
 use std::cell::Cell as Shared;
 
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::value::Cell;
+use aliaport_rows::value::Cell;
 use aliaport_sqlite::ExclusiveReader;
 use pgrx::pg_sys;
 

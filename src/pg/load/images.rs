@@ -3,11 +3,12 @@
 
 use std::cell::Cell as Shared;
 
-use aliaport_plan::inspect::Inspector;
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::tuple::{self, Writer};
-use aliaport_plan::value::Cell;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::prove::Inspector;
+use aliaport_rows::tuple;
+use aliaport_rows::tuple::Writer;
+use aliaport_rows::value::Cell;
 use aliaport_sqlite::ExclusiveReader;
 use pgrx::pg_sys;
 

@@ -1,10 +1,10 @@
 //! Keys and sequences, added after the rows are there.
 
 use aliaport_plan::finding::Finding;
-use aliaport_plan::name::{quote, quote_literal};
 use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{SequencePlan, Step, TablePlan};
 use aliaport_plan::sequence::Used;
+use aliaport_rows::identifier::{quote, quote_literal};
 use pgrx::prelude::*;
 
 use super::Import;

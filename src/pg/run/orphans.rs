@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use aliaport_plan::build::Mode;
-use aliaport_plan::name::{quote, quote_list};
 use aliaport_plan::option::Orphans;
-use aliaport_plan::plan::{ForeignKeyPlan, QualifiedName, TablePlan};
+use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
+use aliaport_plan::planner::Mode;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::{quote, quote_list};
 
 use super::{Import, Subject};
 use crate::pg::cascade::Cascade;

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aliaport_plan::convert::Lossy;
-use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{About, Finding, Severity};
-use aliaport_plan::plan::{Action, QualifiedName, TablePlan};
+use aliaport_plan::plan::{Action, TablePlan};
+use aliaport_rows::convert::Lossy;
+use aliaport_rows::digest::TableDigest;
+use aliaport_rows::identifier::QualifiedName;
 use serde_json::json;
 
 /// What an earlier run said of a table that is as that run left it.

@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use aliaport_plan::build::Mode;
-use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::Finding;
-use aliaport_plan::name::quote;
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::{Action, Step, TablePlan};
+use aliaport_plan::planner::Mode;
+use aliaport_rows::digest::TableDigest;
+use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 

@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use aliaport_plan::build::Mode;
-use aliaport_plan::convert::shown;
-use aliaport_plan::digest::TableDigest;
 use aliaport_plan::finding::{About, Finding, Severity};
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::value::Value;
+use aliaport_plan::planner::Mode;
+use aliaport_rows::convert::shown;
+use aliaport_rows::digest::TableDigest;
+use aliaport_rows::value::Value;
 use pgrx::prelude::*;
 
 use super::outcome::TableRow;

@@ -7,10 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use aliaport_plan::build::Mode;
-use aliaport_plan::digest::TableDigest;
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
+use aliaport_plan::planner::Mode;
+use aliaport_rows::digest::TableDigest;
 use pgrx::JsonB;
 use pgrx::pg_sys;
 use serde_json::{Value as Json, json};

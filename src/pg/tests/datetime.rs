@@ -2,9 +2,9 @@
 //! PostgreSQL says, to the microsecond, and is refused with PostgreSQL's code; any text at all that the converter reads,
 //! PostgreSQL reads alike.
 
-use aliaport_plan::convert::{Rules, Zone};
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::Value;
+use aliaport_rows::convert::{Rules, Zone};
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::Value;
 use pgrx::prelude::*;
 use proptest::prelude::*;
 use proptest::sample::select;

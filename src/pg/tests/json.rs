@@ -1,8 +1,8 @@
 //! `json` and `jsonb`: the verdicts of PostgreSQL's parser, and for `jsonb` the bytes that `jsonb_in` stores.
 
-use aliaport_plan::convert::Rules;
-use aliaport_plan::convert::json::MAX_DEPTH;
-use aliaport_plan::pg_type::PgType;
+use aliaport_rows::convert::Rules;
+use aliaport_rows::convert::json::MAX_DEPTH;
+use aliaport_rows::pg_type::PgType;
 use pgrx::prelude::*;
 use proptest::prelude::*;
 

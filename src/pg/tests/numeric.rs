@@ -1,8 +1,8 @@
 //! `numeric`: the bytes are those that PostgreSQL stores, from texts, integers and doubles.
 
-use aliaport_plan::convert::Rules;
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::Value;
+use aliaport_rows::convert::Rules;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::Value;
 use pgrx::prelude::*;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aliaport_plan::convert::{NumberUnit, UuidBytes, Zone};
-use aliaport_plan::digest::TableDigest;
-use aliaport_plan::plan::{ColumnPlan, QualifiedName, TablePlan};
+use aliaport_plan::plan::TablePlan;
+use aliaport_rows::column::ColumnPlan;
+use aliaport_rows::convert::{NumberUnit, UuidBytes, Zone};
+use aliaport_rows::digest::TableDigest;
+use aliaport_rows::identifier::QualifiedName;
 use aliaport_sqlite::{OpenOptions, Source, fixture};
 use pgrx::pg_sys;
 use pgrx::prelude::*;

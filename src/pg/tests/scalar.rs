@@ -1,8 +1,8 @@
 //! `boolean`, the integers, the floating-point types, `uuid`, the character types and enums.
 
-use aliaport_plan::convert::Rules;
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::Value;
+use aliaport_rows::convert::Rules;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::Value;
 use pgrx::prelude::*;
 use proptest::prelude::*;
 

@@ -2,9 +2,9 @@
 //! shows a value.
 #![allow(unsafe_code)] // calls functions of types through PostgreSQL's function manager
 
-use aliaport_plan::convert::{Converter, Rules, Scratch};
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::{Cell, Value};
+use aliaport_rows::convert::{Converter, Rules, Scratch};
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::{Cell, Value};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 

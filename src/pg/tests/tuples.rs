@@ -1,8 +1,8 @@
 //! Tuple images: for any table layout and any row, the writer's bytes are those of `heap_form_tuple`.
 #![allow(unsafe_code)] // makes tuple descriptors and forms tuples
 
-use aliaport_plan::tuple::{Layout, Writer};
-use aliaport_plan::value::Cell;
+use aliaport_rows::tuple::{Layout, Writer};
+use aliaport_rows::value::Cell;
 use pgrx::pg_sys::{self, BuiltinOid};
 use pgrx::prelude::*;
 use proptest::prelude::*;

@@ -7,13 +7,14 @@
 
 use std::collections::HashSet;
 
-use aliaport_plan::build::{self, Mode, PlanErrorKind, Request};
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::finding::{About, Finding};
 use aliaport_plan::option::{Options, TableOption};
-use aliaport_plan::plan::{Plan, QualifiedName};
+use aliaport_plan::plan::Plan;
+use aliaport_plan::planner::{self, Mode, PlanErrorKind, Request};
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
+use aliaport_rows::identifier::QualifiedName;
 
 use super::super::error::{Result, unexpected};
 use super::super::planning::{self, Opened};
@@ -48,7 +49,7 @@ pub fn open(path: &str, schema: &str, options: &serde_json::Value) -> Result<Aga
     let plan = loop {
         // Types come from the target, so there is nothing to profile.
         let request = Request { mode: Mode::Append, options: &matching.options };
-        match build::build(&opened.catalogue, &Profiles::new(), &target, &request) {
+        match planner::plan(&opened.catalogue, &Profiles::new(), &target, &request) {
             Ok(plan) => {
                 if !matching.has_renamed_tables(&plan, &target) {
                     break plan;
@@ -71,7 +72,7 @@ pub fn open(path: &str, schema: &str, options: &serde_json::Value) -> Result<Aga
 fn fresh(opened: &Opened, target: &Target) -> Plan {
     let empty = Target { relations: Vec::new(), ..target.clone() };
     let request = Request { mode: Mode::Create, options: &opened.options };
-    build::build(&opened.catalogue, &Profiles::new(), &empty, &request).unwrap_or_default()
+    planner::plan(&opened.catalogue, &Profiles::new(), &empty, &request).unwrap_or_default()
 }
 
 /// Options that grow until every table and column has found its counterpart, or is known to have none.

@@ -2,9 +2,9 @@
 //!
 //! It is a second witness: content is compared by code of this extension on both sides.
 
-use aliaport_plan::name::quote;
-use aliaport_plan::plan::ColumnPlan;
-use aliaport_plan::range;
+use aliaport_rows::column::ColumnPlan;
+use aliaport_rows::identifier::quote;
+use aliaport_rows::range;
 
 use super::super::error::Result;
 use super::super::spi;

@@ -1,6 +1,6 @@
 //! What the import left out or cleared on purpose, as `aliaport.rejected_row` has it: no difference, but said.
 
-use aliaport_plan::value::Row;
+use aliaport_rows::value::Row;
 use std::collections::HashMap;
 
 use aliaport_plan::plan::TablePlan;

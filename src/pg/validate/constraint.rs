@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use aliaport_plan::catalogue::{ForeignKey, Index, IndexOrigin};
 use aliaport_plan::finding::{About, Finding, NotReferring};
-use aliaport_plan::name::{clip, quote, quote_list, spell};
+use aliaport_plan::name::{clip, spell};
 use aliaport_plan::option::Options;
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::{ForeignKeyPlan, SequencePlan};
+use aliaport_rows::identifier::{quote, quote_list};
+use aliaport_rows::pg_type::PgType;
 use aliaport_sqlite::KeyEnd;
 use pgrx::pg_sys;
 

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use aliaport_plan::convert::Zone;
-use aliaport_plan::difference::{Differences, Sums, Suspects};
-use aliaport_plan::digest::{RowHasher, TableDigest};
-use aliaport_plan::name::quote;
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::{Cell, Row};
+use aliaport_rows::convert::Zone;
+use aliaport_rows::difference::{Differences, Sums, Suspects};
+use aliaport_rows::digest::{RowHasher, TableDigest};
+use aliaport_rows::identifier::quote;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::{Cell, Row};
 use aliaport_sqlite::Source;
 
 use super::super::error::Result;

@@ -1,13 +1,14 @@
-//! A source row as an import would send it: converted, hashed as `aliaport_plan::digest` says, and never a reason to stop.
+//! A source row as an import would send it: converted, hashed as `aliaport_rows::digest` says, and never a reason to stop.
 
-use aliaport_plan::convert::{Converted, Converter, Scratch, ValueError, Zone, shown};
-use aliaport_plan::digest::{RowHasher, TableDigest};
-use aliaport_plan::name::quote;
-use aliaport_plan::pg_type::PgType;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::range::{self, Range};
-use aliaport_plan::row::Refusals;
-use aliaport_plan::value::{Cell, Row, Value};
+use aliaport_rows::convert::{Converted, Converter, Scratch, ValueError, Zone, shown};
+use aliaport_rows::digest::{RowHasher, TableDigest};
+use aliaport_rows::identifier::quote;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::range;
+use aliaport_rows::range::Range;
+use aliaport_rows::row::Refusals;
+use aliaport_rows::value::{Cell, Row, Value};
 use aliaport_sqlite::Source;
 
 use super::super::error::Result;

@@ -1,8 +1,9 @@
 //! One table on both sides: what is needed to read it and to tell its rows apart.
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::plan::{ColumnPlan, TablePlan};
+use aliaport_plan::plan::TablePlan;
+use aliaport_rows::column::ColumnPlan;
+use aliaport_rows::pg_type::PgType;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 

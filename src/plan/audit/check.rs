@@ -40,9 +40,9 @@ pub fn carried_checks(table: &Table, plan: &TablePlan) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::{Mode, Request, build};
     use crate::catalogue::{Catalogue, Column};
     use crate::option::Options;
+    use crate::planner::{Mode, Request, plan};
     use crate::profile::Profiles;
     use crate::target::Target;
 
@@ -65,7 +65,7 @@ mod tests {
         let options = Options::default();
         let request = Request { mode: Mode::Create, options: &options };
         let target = Target { schema: "s".to_owned(), server_version: 150_000, ..Target::default() };
-        let mut plan = build(&catalogue, &Profiles::new(), &target, &request).unwrap();
+        let mut plan = plan(&catalogue, &Profiles::new(), &target, &request).unwrap();
         let made = carried_checks(&catalogue.tables[0], &plan.tables[0]);
         assert_eq!(made, [Check { text: "a >\n 0".to_owned(), column: Some("a".to_owned()) }]);
         plan.tables[0].is_created = false;

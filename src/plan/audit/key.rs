@@ -10,13 +10,13 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::catalogue::{IndexOrigin, Table};
-use crate::convert::Lossy;
-use crate::convert::numeric::{Decoded, decode};
 use crate::option::{NoCase, Options};
-use crate::pg_type::PgType;
 use crate::plan::TablePlan;
 use crate::target::TargetRelation;
-use crate::value::{Cell, StorageClass};
+use aliaport_rows::convert::Lossy;
+use aliaport_rows::convert::numeric::{Decoded, decode};
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::{Cell, StorageClass};
 
 /// A key that is unique in the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -326,9 +326,10 @@ impl Repeated {
 mod tests {
     use super::*;
     use crate::catalogue::{Column, Index, IndexTerm};
-    use crate::convert::{Converter, Rules, Scratch};
-    use crate::plan::{ColumnPlan, QualifiedName};
-    use crate::value::Value;
+    use aliaport_rows::column::ColumnPlan;
+    use aliaport_rows::convert::{Converter, Rules, Scratch};
+    use aliaport_rows::identifier::QualifiedName;
+    use aliaport_rows::value::Value;
 
     fn hash(pg_type: &PgType, value: Value, fold: Fold) -> u64 {
         let converter = Converter::new(pg_type, &Rules::default());
@@ -388,8 +389,8 @@ mod tests {
             target: name.to_lowercase(),
             pg_type: pg_type.clone(),
             is_not_null: false,
-            number: crate::convert::NumberUnit::default(),
-            uuid: crate::convert::UuidBytes::default(),
+            number: aliaport_rows::convert::NumberUnit::default(),
+            uuid: aliaport_rows::convert::UuidBytes::default(),
         };
         TablePlan {
             source: "t".to_owned(),

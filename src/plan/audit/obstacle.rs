@@ -1,15 +1,15 @@
 //! What would keep a plan from being made, all of it, and what is the plan without it?
 //!
-//! [`build`] stops at the first kind of error, as an import must. An audit shows everything in one call, so each error is
+//! [`plan`](crate::planner::plan) stops at the first kind of error, as an import must. An audit shows everything in one call, so each error is
 //! noted, its cause taken out of what is planned, and the plan made again.
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::build::{Mode, PlanError, PlanErrorKind, Request, build};
 use crate::catalogue::{Catalogue, Table};
 use crate::finding::Finding;
 use crate::option::{Options, TableOption, entry};
 use crate::plan::Plan;
+use crate::planner::{Mode, PlanError, PlanErrorKind, Request, plan};
 use crate::profile::Profiles;
 use crate::target::{Target, TargetRelation};
 
@@ -58,7 +58,7 @@ pub fn plan_despite(
     let mut seen: HashSet<String> = HashSet::new();
     loop {
         let request = Request { mode: attempt.mode, options: &attempt.options };
-        let error = match build(catalogue, profiles, &attempt.target, &request) {
+        let error = match plan(catalogue, profiles, &attempt.target, &request) {
             Ok(mut plan) => {
                 // What was left out to go on is an obstacle, and no decision of the caller's.
                 let is_decided = |f: &Finding| {
@@ -196,8 +196,8 @@ fn columns_of_keys(table: &Table) -> BTreeSet<usize> {
 mod tests {
     use super::*;
     use crate::catalogue::Column;
-    use crate::pg_type::PgType;
     use crate::target::TargetColumn;
+    use aliaport_rows::pg_type::PgType;
 
     fn table(name: &str, columns: &[&str]) -> Table {
         let columns = columns

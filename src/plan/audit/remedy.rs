@@ -5,12 +5,12 @@
 use serde_json::{Value as Json, json};
 
 use crate::catalogue::{Catalogue, Table};
-use crate::convert::Lossy;
 use crate::finding::{About, Finding, NotReferring, Severity};
-use crate::name::quote_literal;
-use crate::pg_type::PgType;
-use crate::plan::QualifiedName;
-use crate::value::StorageClass;
+use aliaport_rows::convert::Lossy;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote_literal;
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::StorageClass;
 
 /// Where a bad value is, and where it was to go.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Under which code is a value reported, and how much does it matter?
 
-use crate::convert::{Lossy, ValueError, ValueErrorKind as Kind};
 use crate::finding::Severity;
-use crate::pg_type::PgType;
+use aliaport_rows::convert::{Lossy, ValueError, ValueErrorKind as Kind};
+use aliaport_rows::pg_type::PgType;
 
 /// The codes of `aliaport_inspect`. Programs compare them, so none is added without need.
 pub const CODES: [&str; 31] = [
@@ -131,8 +131,8 @@ pub fn lossy_message(lossy: Lossy) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::{Converter, Rules, Scratch};
-    use crate::value::Value;
+    use aliaport_rows::convert::{Converter, Rules, Scratch};
+    use aliaport_rows::value::Value;
 
     fn code(pg_type: &PgType, value: Value) -> &'static str {
         let converter = Converter::new(pg_type, &Rules::default());

@@ -2,7 +2,7 @@
 
 use super::NotCarried;
 use super::term::{Kind, Term};
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 
 /// The expression in a form that PostgreSQL assigns to a column of a type, as SQLite's affinity would convert it.
 ///

@@ -10,7 +10,7 @@ use super::literal::{significant_digits, text_as_number};
 use super::term::{Affinity, CollationName, Comparable, Kind, Literal, Term, quoted};
 use super::translate::Translator;
 use crate::grammar::{BinaryOp, Expr, Quoting};
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 
 /// Integers up to here are exact in a double.
 const EXACT_IN_DOUBLE: i64 = 1 << 53;

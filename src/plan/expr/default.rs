@@ -5,7 +5,7 @@ use super::term::Kind;
 use super::translate::Translator;
 use super::{NotCarried, Scope, instant, literal};
 use crate::grammar::{BinaryOp, Expr, Quoting, UnaryOp};
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 
 /// A DEFAULT sees no columns.
 struct Nothing;

@@ -6,7 +6,7 @@ use super::instant;
 use super::term::{CollationName, Kind, Literal, Term};
 use super::translate::{Translator, bigint, choice, unified};
 use crate::grammar::{BinaryOp, Expr};
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 
 /// The most bytes that a DEFAULT draws with randomblob().
 const MOST_RANDOM_BYTES: i64 = 128;

@@ -6,7 +6,7 @@
 
 use super::NotCarried;
 use crate::grammar::{Expr, Quoting};
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 
 /// The current time in one of SQLite's forms.
 #[derive(Clone, Debug, PartialEq)]

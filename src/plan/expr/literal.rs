@@ -6,7 +6,7 @@
 use super::NotCarried;
 use super::instant;
 use super::term::{Literal, blob_literal, quoted};
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 
 /// Nothing to carry: the column's default is NULL with or without it.
 pub(super) type Default = Option<String>;

@@ -1,7 +1,7 @@
 //! A translated piece of an expression: its PostgreSQL text, and what has to be known to combine it with another.
 
 use super::NotCarried;
-use crate::pg_type::PgType;
+use aliaport_rows::pg_type::PgType;
 
 /// The longest translation of one expression, in bytes. Some forms repeat an operand, so that nesting them doubles.
 const LONGEST: usize = 200_000;

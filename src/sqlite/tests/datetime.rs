@@ -3,9 +3,9 @@
 
 use std::cell::RefCell;
 
-use aliaport_plan::convert::{Converter, Rules, Scratch};
-use aliaport_plan::pg_type::PgType;
-use aliaport_plan::value::{Cell, Value};
+use aliaport_rows::convert::{Converter, Rules, Scratch};
+use aliaport_rows::pg_type::PgType;
+use aliaport_rows::value::{Cell, Value};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use rusqlite::Connection;

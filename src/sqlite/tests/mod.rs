@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::value::Value;
+use aliaport_rows::value::Value;
 use rusqlite::Connection;
 use rusqlite::fallible_iterator::FallibleIterator;
 use tempfile::TempDir;

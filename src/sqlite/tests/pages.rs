@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use aliaport_plan::rows::Rows;
+use aliaport_rows::batch::Rows;
 use proptest::prelude::*;
 use proptest::sample::select;
 

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use crate::ddl;
-use crate::name::quote;
 use crate::order::LoadOrder;
 use crate::plan::{Action, SequencePlan, Step};
 use crate::target::EmptyBy;
+use aliaport_rows::identifier::quote;
 
 use super::Mode;
 use super::draft::{Draft, Role};

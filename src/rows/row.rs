@@ -5,11 +5,12 @@
 
 mod about;
 
+use crate::column::{ColumnPlan, Shape};
 use crate::convert::{Converter, Lossy, Plain, Scratch, ValueError, Zone};
 use crate::digest::{RowHasher, TableDigest};
-use crate::inspect::{self, Notes};
 use crate::pg_type::PgType;
-use crate::plan::{ColumnPlan, TablePlan};
+use crate::prove;
+use crate::prove::Notes;
 use crate::tuple::{Attribute, Writer};
 use crate::value::{Cell, Row, Value};
 use std::collections::{HashMap, HashSet};
@@ -174,10 +175,10 @@ pub struct RowConverter {
 }
 
 impl RowConverter {
-    /// A converter for the columns of `plan`, in its order.
+    /// A converter for the columns of `table`, in its order.
     #[must_use]
-    pub fn new(plan: &TablePlan, zone: &Zone, on_error: OnError, with_digest: bool) -> Self {
-        let lanes = plan
+    pub fn new(table: &Shape<'_>, zone: &Zone, on_error: OnError, with_digest: bool) -> Self {
+        let lanes = table
             .columns
             .iter()
             .map(|c| {
@@ -185,18 +186,18 @@ impl RowConverter {
                 Lane { plain: converter.plain(), converter, is_not_null: c.is_not_null }
             })
             .collect();
-        let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
-        let key = plan
-            .source_key
+        let types: Vec<&PgType> = table.columns.iter().map(|c| &c.pg_type).collect();
+        let key = table
+            .key
             .iter()
-            .filter_map(|name| plan.columns.iter().position(|c| &c.source == name))
+            .filter_map(|name| table.columns.iter().position(|c| &c.source == name))
             .collect();
         RowConverter {
             about: Arc::new(About {
-                table: plan.source.clone(),
-                columns: plan.columns.clone(),
+                table: table.source.to_owned(),
+                columns: table.columns.to_vec(),
                 key,
-                existing: (!plan.is_created).then(|| plan.target.clone()),
+                existing: table.existing.cloned(),
             }),
             lanes,
             on_error,
@@ -231,7 +232,7 @@ impl RowConverter {
     /// hashes them as well, where it can.
     #[must_use]
     pub fn with_inspector(mut self, attributes: &[Attribute], positions: &[usize]) -> Self {
-        if inspect::hashes_tuples(&self.about, attributes, positions) {
+        if prove::hashes_tuples(&self.about, attributes, positions) {
             self.hasher = None;
         }
         self.notes = Some(Notes::default());

@@ -8,9 +8,10 @@ use crate::finding::{About, NotReferring};
 use crate::grammar::{Deferrable, ForeignKeySql};
 use crate::mapping::Reason;
 use crate::option::Options;
-use crate::pg_type::PgType;
-use crate::plan::{ForeignKeyPlan, QualifiedName};
+use crate::plan::ForeignKeyPlan;
 use crate::target::{Target, TargetColumn, TargetRelation};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Draft, Relations, Role, is_table, is_text};
 use super::error::PlanError;

@@ -4,10 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::ddl;
 use crate::finding::Finding;
-use crate::name::{Names, join_columns, quote, spell};
+use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
-use crate::plan::{Elsewhere, QualifiedName, Refers};
+use crate::plan::{Elsewhere, Refers};
 use crate::target::{Structure, Target, TargetForeignKey};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
 
 use super::draft::Draft;
 use super::foreign::{Foreign, ForeignDraft};

@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::batch::Rows;
 use crate::convert::Zone;
 use crate::digest::{self, TableDigest, Witness};
 use crate::pg_type::PgType;
 use crate::row::{About, RowError};
-use crate::rows::Rows;
 use crate::tuple::deform::{Deformer, Stored};
 use crate::tuple::{Attribute, Images};
 use crate::value::Row;
@@ -120,8 +120,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::column::{ColumnPlan, Shape};
     use crate::convert::{NumberUnit, UuidBytes};
-    use crate::plan::{ColumnPlan, QualifiedName, TablePlan};
     use crate::row::{Fate, Former, OnError, RowConverter};
     use crate::tuple::{Layout, Writer};
     use crate::value::Value;
@@ -138,7 +138,7 @@ mod tests {
         PgType::Bytea,
     ];
 
-    fn plan() -> TablePlan {
+    fn columns() -> Vec<ColumnPlan> {
         let column = |(i, pg_type): (usize, &PgType)| ColumnPlan {
             source: format!("c{i}"),
             declared_type: String::new(),
@@ -148,19 +148,11 @@ mod tests {
             number: NumberUnit::Auto,
             uuid: UuidBytes::Unsaid,
         };
-        TablePlan {
-            source: "t".to_owned(),
-            target: QualifiedName { schema: "s".to_owned(), name: "t".to_owned() },
-            is_created: true,
-            columns: TYPES.iter().enumerate().map(column).collect(),
-            has_rowid: true,
-            source_key: Vec::new(),
-            sync_key: Vec::new(),
-            filter: None,
-            foreign_keys: Vec::new(),
-            sequences: Vec::new(),
-            findings: Vec::new(),
-        }
+        TYPES.iter().enumerate().map(column).collect()
+    }
+
+    fn shape(columns: &[ColumnPlan]) -> Shape<'_> {
+        Shape { source: "t", columns, key: &[], existing: None }
     }
 
     /// One row's values: what each column takes, NULL, or what none does.
@@ -216,7 +208,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
             bit in 0u8..8,
         ) {
-            let (plan, zone) = (plan(), Zone::utc());
+            let (columns, zone) = (columns(), Zone::utc());
             let types: Vec<&PgType> = TYPES.iter().collect();
             let attributes = digest::attributes(&types).unwrap();
             let positions: Vec<usize> = (0..TYPES.len()).collect();
@@ -226,7 +218,7 @@ mod tests {
                 let values: Vec<Value<'_>> = TYPES.iter().zip(texts).map(|(t, text)| value(t, text)).collect();
                 rows.push(&Row::new(&values, Some(rowid))).unwrap();
             }
-            let mut converter = RowConverter::new(&plan, &zone, on_error, true).with_inspector(&attributes, &positions);
+            let mut converter = RowConverter::new(&shape(&columns), &zone, on_error, true).with_inspector(&attributes, &positions);
             let mut former = Former::new(Writer::new(Layout::new(attributes.clone())), positions.clone());
             converter.go_to(rows.first());
             let mut kept = 0;
@@ -263,12 +255,12 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_said_with_its_row_and_column() {
-        let (plan, zone) = (plan(), Zone::utc());
+        let (columns, zone) = (columns(), Zone::utc());
         let types: Vec<&PgType> = TYPES.iter().collect();
         let attributes = digest::attributes(&types).unwrap();
         let positions: Vec<usize> = (0..TYPES.len()).collect();
-        let mut converter =
-            RowConverter::new(&plan, &zone, OnError::Abort, true).with_inspector(&attributes, &positions);
+        let mut converter = RowConverter::new(&shape(&columns), &zone, OnError::Abort, true)
+            .with_inspector(&attributes, &positions);
         let mut former = Former::new(Writer::new(Layout::new(attributes.clone())), positions.clone());
         let mut rows = Rows::default();
         rows.restart(1);

@@ -3,11 +3,11 @@
 //! An option that asks for what is there already is no mistake: an import that is repeated every night keeps its options.
 
 use crate::catalogue::{Catalogue, Table};
-use crate::convert::{NumberUnit, UuidBytes};
 use crate::finding::{About, Finding};
 use crate::option::{ColumnOption, Options, TableOption};
-use crate::pg_type::{PgType, Shape};
 use crate::target::{Past, Target, TargetColumn};
+use aliaport_rows::convert::{NumberUnit, UuidBytes};
+use aliaport_rows::pg_type::{PgType, Shape};
 
 use super::Mode;
 use super::draft::{Draft, DraftColumn, Role};
@@ -15,7 +15,7 @@ use super::error::{PlanError, PlanErrorKind};
 use super::foreign::Foreign;
 use super::refers;
 use super::request::same;
-use crate::name::quote;
+use aliaport_rows::identifier::quote;
 
 /// What needs the source alone: globs that no table has, and options of tables and foreign keys that are not imported.
 pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options) -> Result<(), PlanError> {

@@ -3,10 +3,11 @@
 use serde_json::{Map, json};
 
 use super::{RowError, SetAside};
+use crate::column::ColumnPlan;
 use crate::convert::{ValueError, shown};
-use crate::name::quote;
+use crate::identifier::QualifiedName;
+use crate::identifier::quote;
 use crate::pg_type::PgType;
-use crate::plan::{ColumnPlan, QualifiedName};
 use crate::value::{Row, Value};
 
 /// What messages say of a table's rows.

@@ -7,11 +7,12 @@ use crate::catalogue::Generated;
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
 use crate::finding::About;
-use crate::name::{Names, join_columns, quote, quote_literal, spell};
+use crate::name::{Names, join_columns, spell};
 use crate::option::{Options, SearchOption};
-use crate::pg_type::PgType;
-use crate::plan::QualifiedName;
 use crate::target::Target;
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::{quote, quote_literal};
+use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, MAX_COLUMNS, Role, is_text, shown, too_many_columns};
 use super::error::{PlanError, PlanErrorKind};

@@ -11,10 +11,12 @@ use crate::ddl::{self, IndexDefinition};
 use crate::expr;
 use crate::finding::About;
 use crate::grammar::{self, IndexSql};
-use crate::name::{Change, Names, join_columns, quote, spell};
+use crate::name::{Change, Names, join_columns, spell};
 use crate::option::{NoCase, Options};
-use crate::pg_type::PgType;
-use crate::plan::{Action, QualifiedName, Step, UniqueTerms};
+use crate::plan::{Action, Step, UniqueTerms};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
+use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, is_text, shown};
 use super::foreign::{ColumnSet, Foreign, MAX_KEY_COLUMNS, column_set};

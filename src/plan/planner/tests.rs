@@ -1,9 +1,9 @@
 use super::*;
 use crate::catalogue::{Column, ForeignKey, Generated, Index, IndexOrigin, IndexTerm, OtherObject};
-use crate::pg_type::PgType;
 use crate::plan::Action;
 use crate::profile::{ColumnProfile, TableProfile};
 use crate::target::{EmptyBy, TargetColumn, TargetRelation};
+use aliaport_rows::pg_type::PgType;
 use serde_json::json;
 
 /// A table as `aliaport_sqlite` would read it from `sql`; columns as `name type`, with `!` for NOT NULL.
@@ -105,7 +105,7 @@ fn plan_with(
     options: serde_json::Value,
 ) -> Result<Plan, PlanError> {
     let options = Options::parse(&options).unwrap();
-    build(catalogue, &Profiles::new(), target, &Request { mode, options: &options })
+    plan(catalogue, &Profiles::new(), target, &Request { mode, options: &options })
 }
 
 fn plan_of(tables: Vec<Table>, options: serde_json::Value) -> Plan {
@@ -293,7 +293,7 @@ fn options_change_what_they_name() {
     assert_eq!(plan.tables[2].foreign_keys[0].orphans, Some(crate::option::Orphans::Reject));
     assert_eq!(plan.tables[0].filter.as_deref(), Some("Id > 0"));
     let created_at = plan.tables[1].columns.iter().find(|c| c.target == "created_at").unwrap();
-    assert_eq!(created_at.number, crate::convert::NumberUnit::UnixMillis);
+    assert_eq!(created_at.number, aliaport_rows::convert::NumberUnit::UnixMillis);
 
     let without =
         plan_with(&marina(), &empty_target(), Mode::Create, json!({"foreign_key_constraints": false}))
@@ -544,7 +544,7 @@ fn what_a_column_holds_decides_where_nothing_is_declared() {
     let profile = TableProfile { rows: 2, columns: vec![column(2, 0), column(1, 1)] };
     let profiles = Profiles::from([("t".to_owned(), profile)]);
     let request = Request { mode: Mode::Create, options: &Options::default() };
-    let plan = build(&source, &profiles, &empty_target(), &request).unwrap();
+    let plan = plan(&source, &profiles, &empty_target(), &request).unwrap();
     assert_eq!(sql_of(&plan, Action::CreateTable), ["CREATE TABLE public.t (\n    a bigint,\n    b text\n)"]);
     assert_eq!(
         findings(&plan),

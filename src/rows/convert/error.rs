@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::name::quote_literal;
+use crate::identifier::quote_literal;
 use crate::value::{StorageClass, Value};
 
 /// How many characters of a value messages show (the rule of PostgreSQL's `copyfrom.c`).

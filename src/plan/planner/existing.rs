@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use crate::catalogue::{Column, Generated, Table};
 use crate::finding::Finding;
-use crate::name::{quote, spell};
+use crate::name::spell;
 use crate::option::Options;
-use crate::pg_type::PgType;
-use crate::plan::QualifiedName;
 use crate::target::{FilledTable, Past, TargetColumn, TargetRelation};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
+use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Draft, Drafting, Role};
 use super::drift;

@@ -7,11 +7,13 @@ use crate::catalogue::Generated;
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
 use crate::finding::Finding;
-use crate::name::{Names, join_columns, quote, spell};
+use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
-use crate::pg_type::PgType;
-use crate::plan::{Elsewhere, Missing, Plan, QualifiedName, Refers};
+use crate::plan::{Elsewhere, Missing, Plan, Refers};
 use crate::target::{Structure, Target, TargetIndex};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
+use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, Role};
 use super::foreign::Foreign;

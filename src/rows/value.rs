@@ -3,7 +3,7 @@
 //! Neither owns memory: a value borrows from SQLite's row, a cell borrows from the value or from the
 //! converter's scratch space, and both are consumed before the next row is read.
 
-use crate::rows::{Copied, Rows};
+use crate::batch::{Copied, Rows};
 
 /// One stored value with SQLite's storage class (<https://sqlite.org/datatype3.html>, section 2).
 ///

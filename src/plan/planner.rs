@@ -26,9 +26,10 @@ use crate::finding::{About, Finding};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::order::load_order;
-use crate::plan::{ColumnPlan, ForeignKeyPlan, Plan, TablePlan};
+use crate::plan::{ForeignKeyPlan, Plan, TablePlan};
 use crate::profile::Profiles;
 use crate::target::Target;
+use aliaport_rows::column::ColumnPlan;
 
 use draft::{Draft, Drafting, Relations, Role, shown};
 pub use effect::check_mode as check_options;
@@ -113,7 +114,7 @@ pub struct Request<'a> {
 }
 
 /// Whether a table's plan depends on what its columns hold: one of them has no or an unknown declared type. Only these
-/// tables need an entry in the [`Profiles`] that [`build`] takes, and only where the import includes and creates them.
+/// tables need an entry in the [`Profiles`] that [`plan`] takes, and only where the import includes and creates them.
 #[must_use]
 pub fn needs_profile(table: &Table, options: &Options) -> bool {
     options.includes(&table.name) && crate::mapping::needs_profile(table, options)
@@ -123,7 +124,7 @@ pub fn needs_profile(table: &Table, options: &Options) -> bool {
 ///
 /// # Errors
 /// See [`PlanErrorKind`]: options that name what does not exist, and targets that cannot take the rows.
-pub fn build(
+pub fn plan(
     catalogue: &Catalogue,
     profiles: &Profiles,
     target: &Target,

@@ -10,11 +10,13 @@ use crate::catalogue::{Catalogue, Generated};
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
 use crate::finding::Finding;
-use crate::name::{Names, quote, quote_literal, spell};
+use crate::name::{Names, spell};
 use crate::option::{Options, is_glob};
-use crate::pg_type::PgType;
-use crate::plan::{KeptColumn, Plan, QualifiedName};
+use crate::plan::{KeptColumn, Plan};
 use crate::target::{FilledTable, Target};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::{quote, quote_literal};
+use aliaport_rows::pg_type::PgType;
 
 use super::Mode;
 use super::draft::{Columns, Draft, Role};

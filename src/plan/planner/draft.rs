@@ -4,18 +4,19 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::catalogue::{Catalogue, Column, Generated, Table};
-use crate::convert::{NumberUnit, UuidBytes};
 use crate::decl::DeclType;
 use crate::expr::{self, Scope};
 use crate::finding::{About, Finding, Severity};
 use crate::grammar::{self, TableSql};
 use crate::mapping::{self, Facts, Reason};
-use crate::name::{Change, Names, quote, spell};
+use crate::name::{Change, Names, spell};
 use crate::option::{NoCase, Options, shorten};
-use crate::pg_type::PgType;
-use crate::plan::QualifiedName;
 use crate::profile::{Profiles, TableProfile};
 use crate::target::{Target, TargetRelation};
+use aliaport_rows::convert::{NumberUnit, UuidBytes};
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::quote;
+use aliaport_rows::pg_type::PgType;
 
 use super::error::{PlanError, PlanErrorKind};
 use super::home::{self, Home, Wish};

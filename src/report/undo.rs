@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::escape::is_hidden;
 use super::quantity::counted;
 use super::{Run, Table};
-use crate::name;
+use aliaport_rows::identifier::quote;
 
 /// How a run is undone.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -137,7 +137,7 @@ fn list(tables: &[&Table]) -> String {
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
 fn identifier(name: &str) -> String {
     if !name.chars().any(is_hidden) {
-        return name::quote(name);
+        return quote(name);
     }
     let mut out = "U&\"".to_owned();
     for c in name.chars() {

@@ -1,10 +1,10 @@
 //! Do the names in the options exist in the source? Everything here is SQLSTATE 22023.
 
 use crate::catalogue::{Catalogue, ForeignKey, OtherKind, Table};
-use crate::convert::UuidBytes;
 use crate::option::{Options, is_glob, nearest};
-use crate::pg_type::PgType;
 use crate::target::Past;
+use aliaport_rows::convert::UuidBytes;
+use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Draft, Role};
 use super::error::{PlanError, PlanErrorKind};
