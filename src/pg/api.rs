@@ -9,13 +9,15 @@ use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::encoding::{self, Argument};
-use super::error::{Error, Result};
-use super::inspect;
-use super::planning::{self, bad_argument};
-use super::row::OnError;
-use super::run::{self, Request};
-use super::{progress, report, settings, target, validate};
+use crate::pg::import::{self, Request};
+use crate::pg::planning::{self, bad_argument};
+use crate::pg::record::progress;
+use crate::pg::server::encoding::{self, Argument};
+use crate::pg::server::error::{Error, Result};
+use crate::pg::server::settings;
+use crate::pg::table::target;
+use crate::pg::{inspect, report, validate};
+use aliaport_rows::row::OnError;
 
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
@@ -60,7 +62,7 @@ fn aliaport_import(
             orphans: orphans_argument(orphans.read()?.unwrap_or("abort"))?,
             options: &options,
         };
-        let rows = settings::fixed(&options, || run::import(&request))?;
+        let rows = settings::fixed(&options, || import::import(&request))?;
         rows.into_iter()
             .map(|row| {
                 let status = row.status().to_owned();
@@ -318,7 +320,7 @@ fn required_path(path: Option<&str>) -> Result<&str> {
 }
 
 fn schema_argument(name: Option<&CStr>) -> Result<Option<&str>> {
-    name.map(CStr::to_str).transpose().map_err(super::error::unexpected)
+    name.map(CStr::to_str).transpose().map_err(crate::pg::server::error::unexpected)
 }
 
 fn on_error_argument(word: &str) -> Result<OnError> {
@@ -336,5 +338,5 @@ fn orphans_argument(word: &str) -> Result<Orphans> {
 
 fn interval(elapsed: std::time::Duration) -> Result<Interval> {
     let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
-    Interval::new(0, 0, micros).map_err(super::error::unexpected)
+    Interval::new(0, 0, micros).map_err(crate::pg::server::error::unexpected)
 }

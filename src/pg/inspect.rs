@@ -27,8 +27,9 @@ use aliaport_plan::target::Target;
 use aliaport_rows::convert::{Converter, Zone};
 use aliaport_sqlite::Uncomputable;
 
-use super::error::{Result, unexpected};
-use super::{missing, planning};
+use crate::pg::planning;
+use crate::pg::server::error::{Result, unexpected};
+use crate::pg::table::missing;
 
 /// One row of `aliaport_inspect`.
 #[derive(Clone, Debug)]

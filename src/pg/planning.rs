@@ -12,9 +12,11 @@ use aliaport_plan::target::Target;
 use aliaport_sqlite::{OpenOptions, Source, Uncomputable};
 use pgrx::prelude::*;
 
-use super::error::{Error, Result};
-use super::guard::Held;
-use super::{access, guc, interrupt, locks, missing, past, reader, spi, subxact, target};
+use crate::pg::heap::pipeline;
+use crate::pg::server::error::{Error, Result};
+use crate::pg::server::held::Held;
+use crate::pg::server::{access, guc, interrupt, locks, spi, subxact};
+use crate::pg::table::{missing, past, target};
 
 /// A source that is open, in its one snapshot, with the plan for it.
 pub struct Planned {
@@ -40,7 +42,7 @@ pub struct Opened {
 
 /// Opens the file at `path` (checked first).
 pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
-    reader::refuse_nested()?;
+    pipeline::refuse_nested()?;
     let location = access::source_path(path)?;
     let mut options = Options::parse(options)?;
     for (name, shape) in options.other_types() {

@@ -6,9 +6,10 @@ use aliaport_report::{
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
-use super::error::{Error, Result, unexpected};
-use super::planning::bad_argument;
-use super::{history, spi};
+use crate::pg::planning::bad_argument;
+use crate::pg::record::history;
+use crate::pg::server::error::{Error, Result, unexpected};
+use crate::pg::server::spi;
 
 /// Rejected rows shown for each reason.
 const SAMPLES: i32 = 5;

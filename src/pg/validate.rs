@@ -1,16 +1,16 @@
 //! The proof after an import, usable days later: compares a source with the tables that were made from it.
 //!
-//! [`against`] finds the table that each source table stands against and [`subject`] what is needed to read both, [`aside`] what
-//! the import set aside on purpose. [`content`] reads both sides once, by [`sent`] and `readback`, and a second time only where
+//! [`against`] finds the table that each source table stands against and [`subject`] what is needed to read both, [`excused`] what
+//! the import set aside on purpose. [`content`] reads both sides once, by [`as_sent`] and `readback`, and a second time only where
 //! they differ, to name the keys; [`aggregate`] asks the target what PostgreSQL itself sees in it; [`constraint`]
 //! looks at keys, foreign keys and sequences. Nothing is written.
 
 mod against;
 mod aggregate;
-mod aside;
+mod as_sent;
 mod constraint;
 mod content;
-mod sent;
+mod excused;
 mod subject;
 
 use aliaport_plan::catalogue::Table;
@@ -19,11 +19,11 @@ use aliaport_plan::plan::TablePlan;
 use aliaport_rows::convert::Zone;
 
 use self::against::Against;
-use self::aside::LastRun;
 use self::content::Compared;
+use self::excused::LastRun;
 use self::subject::Subject;
-use super::error::{Result, unexpected};
-use super::{interrupt, spi};
+use crate::pg::server::error::{Result, unexpected};
+use crate::pg::server::{interrupt, spi};
 
 /// One row of `aliaport_validate`.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ fn compare(
 ) -> Result<()> {
     let with_content = against.opened.options.verify == Verify::Content;
     if with_content {
-        let aside = aside::Aside::of(last_run, subject.plan)?;
+        let aside = excused::Aside::of(last_run, subject.plan)?;
         let compared = content::compare(&against.opened.source, subject, zone, &aside)?;
         let seen = aggregate::ask(subject, &compared.tally)?;
         checks.push(rows(subject, compared.source.rows + compared.rejected, seen.rows, &compared, last_run));
@@ -89,7 +89,7 @@ fn compare(
     } else {
         let source = count(against, subject.table, subject.plan)?;
         let target = subject.count()?;
-        let compared = Compared::of_rejected(aside::Aside::of(last_run, subject.plan)?.rejected());
+        let compared = Compared::of_rejected(excused::Aside::of(last_run, subject.plan)?.rejected());
         checks.push(rows(subject, source, target, &compared, last_run));
         constraints(against, subject, checks)?;
     }

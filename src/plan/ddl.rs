@@ -6,8 +6,7 @@
 
 use std::fmt::Write as _;
 
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::{quote, quote_list};
+use aliaport_rows::identifier::{QualifiedName, quote, quote_list};
 use aliaport_rows::pg_type::PgType;
 
 /// Where a column's value comes from when none is given.

@@ -1,4 +1,4 @@
-//! What the target schema already holds, as plain data: read from PostgreSQL's catalogue by `src/pg/target.rs`.
+//! What the target schema already holds, as plain data: read from PostgreSQL's catalogue by `src/pg/table/target.rs`.
 
 use aliaport_rows::identifier::QualifiedName;
 use aliaport_rows::pg_type::PgType;

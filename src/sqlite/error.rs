@@ -8,7 +8,7 @@ use rusqlite::ffi;
 
 use crate::lock::Holder;
 
-/// What went wrong. One kind is one SQLSTATE in `src/pg/error.rs`.
+/// What went wrong. One kind is one SQLSTATE in `src/pg/server/error.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceErrorKind {
     /// The first bytes are not SQLite's header; so it is with an encrypted file.

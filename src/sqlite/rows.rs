@@ -12,8 +12,7 @@ use rusqlite::ffi;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::source::Source;
-use crate::token;
-use crate::{catalogue, utf16};
+use crate::{catalogue, token, utf16};
 
 // SQLite's, as sqlite3.h declares them; rusqlite's bindings leave out all that is UTF-16.
 unsafe extern "C" {

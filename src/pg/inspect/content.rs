@@ -16,8 +16,8 @@ use serde_json::Value as Json;
 use super::input::{InputCheck, Refused};
 use super::sample::{Key, SAMPLES, value_of};
 use super::{Observation, Subject, counted};
-use crate::pg::error::Result;
-use crate::pg::interrupt;
+use crate::pg::server::error::Result;
+use crate::pg::server::interrupt;
 
 /// Rows between two looks at the interrupt flags.
 const ROWS_BETWEEN_CHECKS: u64 = 1000;

@@ -9,10 +9,11 @@ use pgrx::prelude::*;
 use serde_json::Value as Json;
 
 use super::Subject;
-use crate::pg::error::Result;
-use crate::pg::input::Input;
-use crate::pg::subxact::{self, Outcome};
-use crate::pg::{code, spi, target};
+use crate::pg::heap::input::Input;
+use crate::pg::server::error::Result;
+use crate::pg::server::spi;
+use crate::pg::server::subxact::{self, Outcome};
+use crate::pg::table::{code, target};
 
 /// Values tried together.
 const BATCH: usize = 1000;

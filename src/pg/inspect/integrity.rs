@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 
 use super::sample::{Key, SAMPLES, values_of};
 use super::{Observation, Subject, counted};
-use crate::pg::error::Result;
-use crate::pg::interrupt;
+use crate::pg::server::error::Result;
+use crate::pg::server::interrupt;
 
 /// Messages to ask for. SQLite has one a row for some kinds, so they are counted by kind.
 const MESSAGES: usize = 1000;

@@ -13,8 +13,8 @@ use serde_json::Value as Json;
 use super::content::Content;
 use super::sample::{Key, SAMPLES, values_of};
 use super::{Observation, Subject, counted, find};
-use crate::pg::error::Result;
-use crate::pg::interrupt;
+use crate::pg::server::error::Result;
+use crate::pg::server::interrupt;
 
 /// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of the hashes.
 const KEYS_A_PASS: u64 = 32 << 20;

@@ -5,7 +5,7 @@ use aliaport_rows::convert::shown;
 use aliaport_rows::value::{Row, Value};
 use serde_json::{Map, Value as Json, json};
 
-use crate::pg::row::value_json;
+use aliaport_rows::row::value_json;
 
 /// Entries of a sample.
 pub const SAMPLES: usize = 5;

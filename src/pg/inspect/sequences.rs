@@ -5,8 +5,8 @@ use aliaport_plan::sequence::{Bounds, position};
 use aliaport_rows::identifier::quote;
 
 use super::{Observation, Subject};
-use crate::pg::error::Result;
-use crate::pg::sequence::{self, Behind, Sequence};
+use crate::pg::server::error::Result;
+use crate::pg::table::sequence::{self, Behind, Sequence};
 
 /// Sequences that have no value past the keys of the source.
 pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {

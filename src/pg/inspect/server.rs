@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::content::Content;
 use super::{Observation, counted};
-use crate::pg::encoding::Unfit;
-use crate::pg::error::Result;
-use crate::pg::{locks, settings, spi};
+use crate::pg::server::encoding::Unfit;
+use crate::pg::server::error::Result;
+use crate::pg::server::{locks, settings, spi};
 
 /// Connections that one worker process of the application may open: SQLAlchemy's pool_size and max_overflow as the
 /// application plans them for PostgreSQL.

@@ -11,7 +11,7 @@ use proptest::sample::select;
 
 use super::server::{Case, Oracle, Stored, local_time};
 use super::texts::{for_all, like, one_of, spoiled};
-use crate::pg::spi;
+use crate::pg::server::spi;
 
 /// A text of a promised form.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::pg::error::{self, Error, Result};
-use crate::pg::guard::Held;
-use crate::pg::subxact::{Outcome, within};
-use crate::pg::{interrupt, spi};
+use crate::pg::server::error::{self, Error, Result};
+use crate::pg::server::held::Held;
+use crate::pg::server::subxact::{Outcome, within};
+use crate::pg::server::{interrupt, spi};
 
 /// Counts how often it is dropped.
 struct Counted(Rc<Cell<u32>>);

@@ -19,10 +19,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::texts::{for_all, like, one_of};
-use crate::pg::load::{self, Loaded, Policy};
-use crate::pg::row::{OnError, Refusals};
-use crate::pg::stage::Stage;
-use crate::pg::{compat, interrupt, readback, spi, target};
+use crate::pg::heap::load::{self, Loaded, Policy};
+use crate::pg::heap::readback;
+use crate::pg::server::{compat, interrupt, spi};
+use crate::pg::table::stage::Stage;
+use crate::pg::table::target;
+use aliaport_rows::row::{OnError, Refusals};
 
 /// The schema of the target tables, and their columns: one of every type that has a converter.
 const SCHEMA: &str = "round";
@@ -297,7 +299,7 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
     let mut set_aside = Vec::new();
     let zone = Zone::parse("Europe/Istanbul").unwrap();
     let loaded: Loaded = {
-        let mut keep = |entries: Vec<crate::pg::row::SetAside>| {
+        let mut keep = |entries: Vec<aliaport_rows::row::SetAside>| {
             set_aside.extend(entries.into_iter().map(|e| (e.source_key.to_string(), e.column, e.sqlstate)));
             Ok(())
         };

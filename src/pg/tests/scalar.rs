@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::server::{Oracle, float8out};
 use super::texts::{for_all, like, one_of, spoiled};
-use crate::pg::spi;
+use crate::pg::server::spi;
 
 /// Runs texts through a type; `is_deviation` says where PostgreSQL differs on purpose.
 fn agree(pg_type: PgType, cases: u32, texts: impl Strategy<Value = String>, is_deviation: fn(&str) -> bool) {

@@ -8,9 +8,9 @@ use aliaport_rows::value::{Cell, Value};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::pg::datum::{self, Arena};
-use crate::pg::input::Input;
-use crate::pg::{error, spi, subxact};
+use crate::pg::heap::datum::{self, Arena};
+use crate::pg::heap::input::Input;
+use crate::pg::server::{error, spi, subxact};
 
 /// A stored value, or the SQLSTATE of its refusal.
 pub type Verdict = Result<Stored, PgSqlErrorCode>;

@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use proptest::string::string_regex;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-use crate::pg::subxact::{Outcome, within};
+use crate::pg::server::subxact::{Outcome, within};
 
 /// Runs a property on so many generated inputs; panics with the smallest one for which it says what is wrong.
 pub fn for_all<S: Strategy>(cases: u32, inputs: S, check: impl FnMut(S::Value) -> Result<(), String>) {

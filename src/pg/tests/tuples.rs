@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::texts::for_all;
-use crate::pg::datum::{self, Arena};
-use crate::pg::{readback, relation};
+use crate::pg::heap::datum::{self, Arena};
+use crate::pg::heap::{readback, relation};
 
 /// Rows a layout.
 const ROWS: usize = 3;
@@ -133,7 +133,7 @@ fn compare(columns: &[Column]) -> Result<(), String> {
         let descriptor = pg_sys::CreateTemplateTupleDesc(columns.len() as i32);
         for (i, column) in columns.iter().enumerate() {
             pg_sys::TupleDescInitEntry(descriptor, (i + 1) as i16, c"v".as_ptr(), column.kind.value(), -1, 0);
-            let attribute = crate::pg::compat::attribute(descriptor, i);
+            let attribute = crate::pg::server::compat::attribute(descriptor, i);
             if column.is_plain && (*attribute).attlen == -1 {
                 (*attribute).attstorage = b'p' as _;
             }

@@ -16,8 +16,8 @@ use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
 use aliaport_rows::identifier::QualifiedName;
 
-use super::super::error::{Result, unexpected};
-use super::super::planning::{self, Opened};
+use crate::pg::planning::{self, Opened};
+use crate::pg::server::error::{Result, unexpected};
 
 /// A source and what it stands against.
 pub struct Against {

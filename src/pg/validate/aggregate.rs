@@ -6,11 +6,11 @@ use aliaport_rows::column::ColumnPlan;
 use aliaport_rows::identifier::quote;
 use aliaport_rows::range;
 
-use super::super::error::Result;
-use super::super::spi;
 use super::Check;
-use super::sent::Tally;
+use super::as_sent::Tally;
 use super::subject::Subject;
+use crate::pg::server::error::Result;
+use crate::pg::server::spi;
 
 /// Columns that one query asks for: a result may have 1664, and a column takes up to seven.
 const COLUMNS_A_QUERY: usize = 200;

@@ -12,12 +12,13 @@ use aliaport_rows::pg_type::PgType;
 use aliaport_sqlite::KeyEnd;
 use pgrx::pg_sys;
 
-use super::super::error::Result;
-use super::super::sequence::{self, Behind, Sequence};
-use super::super::{orphan, spi};
 use super::against::Against;
 use super::subject::Subject;
 use super::{Check, of};
+use crate::pg::server::error::Result;
+use crate::pg::server::spi;
+use crate::pg::table::orphan;
+use crate::pg::table::sequence::{self, Behind, Sequence};
 
 /// Bytes that PostgreSQL keeps of a name (`NAMEDATALEN` - 1).
 const MAX_NAME: usize = 63;

@@ -12,13 +12,13 @@ use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Row};
 use aliaport_sqlite::Source;
 
-use super::super::error::Result;
-use super::super::interrupt;
-use super::super::readback::{self, Sight, StoredRow};
-use super::aside::{Aside, LastRun};
-use super::sent::{NOT_COMPARED, Sender, Tally, end_row, key_types, key_values, key_words};
+use super::as_sent::{NOT_COMPARED, Sender, Tally, end_row, key_types, key_values, key_words};
+use super::excused::{Aside, LastRun};
 use super::subject::Subject;
 use super::{Check, joined, of};
+use crate::pg::heap::readback::{self, Sight, StoredRow};
+use crate::pg::server::error::Result;
+use crate::pg::server::interrupt;
 
 /// Keys that are named of each kind of difference.
 const NAMED: usize = 10;

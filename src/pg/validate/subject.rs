@@ -7,10 +7,12 @@ use aliaport_rows::pg_type::PgType;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::super::error::{Error, Result, unexpected};
-use super::super::{code, relation, spi, standing, target};
 use super::Check;
 use super::against::Against;
+use crate::pg::heap::{relation, standing};
+use crate::pg::server::error::{Error, Result, unexpected};
+use crate::pg::server::spi;
+use crate::pg::table::{code, target};
 
 /// A table that is there on both sides.
 pub struct Subject<'a> {

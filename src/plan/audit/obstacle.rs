@@ -1,6 +1,6 @@
 //! What would keep a plan from being made, all of it, and what is the plan without it?
 //!
-//! [`plan`](crate::planner::plan) stops at the first kind of error, as an import must. An audit shows everything in one call, so each error is
+//! [`plan`] stops at the first kind of error, as an import must. An audit shows everything in one call, so each error is
 //! noted, its cause taken out of what is planned, and the plan made again.
 
 use std::collections::{BTreeSet, HashSet};

@@ -7,8 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::catalogue::{Catalogue, Table};
 use crate::finding::{About, Finding, NotReferring, Severity};
 use aliaport_rows::convert::Lossy;
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::quote_literal;
+use aliaport_rows::identifier::{QualifiedName, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::StorageClass;
 

@@ -4,11 +4,10 @@
 //! A comparison is carried only where both sides end up in one family of values. Between families SQLite compares
 //! storage classes, which PostgreSQL has not.
 
-use super::NotCarried;
-use super::instant;
 use super::literal::{significant_digits, text_as_number};
 use super::term::{Affinity, CollationName, Comparable, Kind, Literal, Term, quoted};
 use super::translate::Translator;
+use super::{NotCarried, instant};
 use crate::grammar::{BinaryOp, Expr, Quoting};
 use aliaport_rows::pg_type::PgType;
 

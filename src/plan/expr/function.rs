@@ -1,10 +1,8 @@
 //! SQLite's scalar functions (<https://sqlite.org/lang_corefunc.html>) that `pg_catalog` has too, or can say.
 
-use super::NotCarried;
-use super::comparison;
-use super::instant;
 use super::term::{CollationName, Kind, Literal, Term};
 use super::translate::{Translator, bigint, choice, unified};
+use super::{NotCarried, comparison, instant};
 use crate::grammar::{BinaryOp, Expr};
 use aliaport_rows::pg_type::PgType;
 

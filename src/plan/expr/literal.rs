@@ -3,9 +3,8 @@
 //! SQLite applies the column's affinity to a default as to any value, so `DEFAULT '0'` of an integer column is the
 //! number. A default that would be no value of the PostgreSQL type is not carried over.
 
-use super::NotCarried;
-use super::instant;
 use super::term::{Literal, blob_literal, quoted};
+use super::{NotCarried, instant};
 use aliaport_rows::pg_type::PgType;
 
 /// Nothing to carry: the column's default is NULL with or without it.

@@ -1,10 +1,7 @@
 //! From SQLite's expression tree to a PostgreSQL [`Term`], operator by operator.
 
-use super::comparison;
-use super::function;
-use super::pattern;
 use super::term::{Affinity, Kind, Literal, Term};
-use super::{NotCarried, Scope};
+use super::{NotCarried, Scope, comparison, function, pattern};
 use crate::grammar::{BinaryOp, Expr, Quoting, UnaryOp};
 
 /// The longest chain of `||`, which PostgreSQL's parser makes as deep a tree as it is long.

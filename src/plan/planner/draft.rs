@@ -14,8 +14,7 @@ use crate::option::{NoCase, Options, shorten};
 use crate::profile::{Profiles, TableProfile};
 use crate::target::{Target, TargetRelation};
 use aliaport_rows::convert::{NumberUnit, UuidBytes};
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::quote;
+use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 
 use super::error::{PlanError, PlanErrorKind};

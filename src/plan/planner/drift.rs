@@ -14,15 +14,13 @@ use crate::name::{Names, spell};
 use crate::option::{Options, is_glob};
 use crate::plan::{KeptColumn, Plan};
 use crate::target::{FilledTable, Target};
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::{quote, quote_literal};
+use aliaport_rows::identifier::{QualifiedName, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 
-use super::Mode;
 use super::draft::{Columns, Draft, Role};
 use super::error::{PlanError, PlanErrorKind};
 use super::request::same;
-use super::table;
+use super::{Mode, table};
 
 /// Source columns that have no counterpart in their existing tables, as one error whose hint is the statements that add them.
 ///

@@ -9,12 +9,11 @@ use crate::target::{Past, Target, TargetColumn};
 use aliaport_rows::convert::{NumberUnit, UuidBytes};
 use aliaport_rows::pg_type::{PgType, Shape};
 
-use super::Mode;
 use super::draft::{Draft, DraftColumn, Role};
 use super::error::{PlanError, PlanErrorKind};
 use super::foreign::Foreign;
-use super::refers;
 use super::request::same;
+use super::{Mode, refers};
 use aliaport_rows::identifier::quote;
 
 /// What needs the source alone: globs that no table has, and options of tables and foreign keys that are not imported.

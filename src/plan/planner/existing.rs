@@ -7,8 +7,7 @@ use crate::finding::Finding;
 use crate::name::spell;
 use crate::option::Options;
 use crate::target::{FilledTable, Past, TargetColumn, TargetRelation};
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::quote;
+use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Draft, Drafting, Role};

@@ -14,8 +14,7 @@ use crate::grammar::{self, IndexSql};
 use crate::name::{Change, Names, join_columns, spell};
 use crate::option::{NoCase, Options};
 use crate::plan::{Action, Step, UniqueTerms};
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::quote;
+use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, is_text, shown};

@@ -11,8 +11,7 @@ use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::plan::{Elsewhere, Missing, Plan, Refers};
 use crate::target::{Structure, Target, TargetIndex};
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::quote;
+use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, Role};

@@ -8,8 +8,7 @@ use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::plan::{Elsewhere, Refers};
 use crate::target::{Structure, Target, TargetForeignKey};
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::quote;
+use aliaport_rows::identifier::{QualifiedName, quote};
 
 use super::draft::Draft;
 use super::foreign::{Foreign, ForeignDraft};

@@ -9,11 +9,10 @@ use crate::plan::{Action, SequencePlan, Step};
 use crate::target::EmptyBy;
 use aliaport_rows::identifier::quote;
 
-use super::Mode;
 use super::draft::{Draft, Role};
 use super::foreign::Foreign;
 use super::keys::KeyDraft;
-use super::table;
+use super::{Mode, table};
 
 /// What the steps are made of.
 pub(super) struct Parts<'p, 'a> {

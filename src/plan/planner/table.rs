@@ -10,8 +10,7 @@ use crate::finding::About;
 use crate::name::{Names, join_columns, spell};
 use crate::option::{Options, SearchOption};
 use crate::target::Target;
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::identifier::{quote, quote_literal};
+use aliaport_rows::identifier::{QualifiedName, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, MAX_COLUMNS, Role, is_text, shown, too_many_columns};

@@ -5,8 +5,7 @@ use serde_json::{Map, json};
 use super::{RowError, SetAside};
 use crate::column::ColumnPlan;
 use crate::convert::{ValueError, shown};
-use crate::identifier::QualifiedName;
-use crate::identifier::quote;
+use crate::identifier::{QualifiedName, quote};
 use crate::pg_type::PgType;
 use crate::value::{Row, Value};
 

@@ -1,0 +1,551 @@
+//! Tables that had something before the run, or that need what only an INSERT does: how they are taken hold of, emptied, and
+//! given the rows that wait in their stages.
+//!
+//! Within one run: keys that are there twice are found, then missing parents ([`super::orphans`]), both in the stages; then
+//! vanished rows go, children first; then rows are updated and inserted, parents first; then every foreign key that the target
+//! has is checked, and every table is read back.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use aliaport_plan::finding::Finding;
+use aliaport_plan::option::Verify;
+use aliaport_plan::plan::{Action, Step, TablePlan};
+use aliaport_plan::planner::Mode;
+use aliaport_rows::digest::TableDigest;
+use aliaport_rows::identifier::quote;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::orphans::staying;
+use super::table::rows_seen;
+use super::{Import, Subject, signed};
+use crate::pg::heap::{readback, standing};
+use crate::pg::server::error::{self, Error, Result, unexpected};
+use crate::pg::server::{compat, spi, subxact};
+use crate::pg::table::as_replica::{self, Touch};
+use crate::pg::table::stage::Stage;
+use crate::pg::table::sync::{self, Difference};
+use crate::pg::table::unique::{self, UniqueIndex};
+use crate::pg::table::unwanted::Unwanted;
+use crate::pg::table::{code, foreign_key, target};
+use aliaport_rows::row::OnError;
+
+/// A table whose rows wait.
+pub(super) struct Staged {
+    pub stage: Stage,
+    /// A policy deleted or changed rows in the stage, so that they are not what was sent any more.
+    pub is_changed: bool,
+}
+
+impl Staged {
+    pub fn new(stage: Stage) -> Self {
+        Staged { stage, is_changed: false }
+    }
+}
+
+impl Import<'_> {
+    /// Makes sure of the tables that are there: nobody else writes to them, and what their foreign keys were like is known.
+    pub(super) fn take_hold(&mut self) -> Result<()> {
+        let mode = self.request.mode;
+        let mut existing = Vec::new();
+        for index in 0..self.plan.tables.len() {
+            if self.plan.tables.get(index).is_some_and(|t| t.is_created) {
+                continue;
+            }
+            let Subject { plan, relation, .. } = self.subject(index)?;
+            existing.push(relation);
+            if mode == Mode::Create {
+                continue;
+            }
+            require_privileges(plan, relation, mode)?;
+            // Rows that come or go between the comparison and the writing would be lost, or would not be what was checked.
+            // Readers do not wait for this lock.
+            compat::lock_against_writers(relation);
+        }
+        self.references = foreign_key::find(&existing)?;
+        for reference in self.references.iter().filter(|r| !(r.is_of(&existing) && r.is_to(&existing))) {
+            if compat::has_old_snapshot() {
+                return Err(reference.refuse_old_snapshot());
+            }
+            // A parent outside of the import must stay until our rows that point at it can be seen. A child outside needs no
+            // lock: whoever inserts one locks its parent's row.
+            if !reference.is_to(&existing) {
+                compat::lock_against_changes(reference.parent());
+            }
+        }
+        if matches!(mode, Mode::Replace | Mode::Sync) && !self.truncates() {
+            for reference in self.references.iter().filter(|r| r.is_to(&existing)) {
+                reference.refuse_hidden()?;
+            }
+        }
+        for index in 0..self.plan.tables.len() {
+            if mode == Mode::Replace || self.plan.tables.get(index).is_some_and(|t| t.is_created) {
+                continue;
+            }
+            let relation = self.subject(index)?.relation;
+            let Some(row) = self.rows.get_mut(index) else { continue };
+            for (child, name, count) in self.references.iter().filter_map(|r| r.broken_before()) {
+                if child == relation {
+                    let message = format!(
+                        "rows that were there before the run break foreign key \"{name}\", which is NOT VALID; they were left as they are"
+                    );
+                    row.warn("orphan_rows", &message, count);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which user triggers do not fire although a statement like this one would fire them.
+    pub(super) fn tell_silent_triggers(&mut self) -> Result<()> {
+        if self.options.triggers {
+            return Ok(());
+        }
+        // pg_trigger.h: INSERT is 4, DELETE 8, UPDATE 16, TRUNCATE 32.
+        let kinds = match self.request.mode {
+            Mode::Create | Mode::Append => 4,
+            Mode::Replace if self.truncates() => 4 + 32,
+            Mode::Replace => 4 + 8,
+            Mode::Sync => 4 + 8 + 16,
+        };
+        for index in 0..self.plan.tables.len() {
+            if self.plan.tables.get(index).is_none_or(|t| t.is_created) {
+                continue;
+            }
+            let Subject { plan, relation, .. } = self.subject(index)?;
+            let names = target::firing_triggers(relation, kinds)?;
+            if names.is_empty() {
+                continue;
+            }
+            let count = u64::try_from(names.len()).ok();
+            let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
+            let message = format!(
+                "triggers of {} do not fire for the rows of this import (options.triggers is \"off\"): {}",
+                plan.target,
+                names.join(", ")
+            );
+            if let Some(row) = self.rows.get_mut(index) {
+                let finding = Finding::warning("triggers_off", &plan.source, message);
+                row.warnings.push(Finding { count, ..finding });
+            }
+        }
+        Ok(())
+    }
+
+    fn truncates(&self) -> bool {
+        self.plan.steps.iter().any(|s| s.action == Action::Truncate && s.table.is_none())
+    }
+
+    /// Runs statements on an existing table: without its triggers where the import stands in for them, else as anybody's, but
+    /// without user triggers unless options ask for them.
+    pub(super) fn on_table<R>(
+        &self,
+        plan: &TablePlan,
+        relation: pg_sys::Oid,
+        touch: Touch,
+        f: impl FnOnce() -> Result<R>,
+    ) -> Result<R> {
+        let triggers = self.options.triggers;
+        let is_quiet = as_replica::is_possible(relation, triggers, touch)?;
+        if !is_quiet && touch == Touch::Write {
+            // PostgreSQL checks the keys row by row then; those that can wait for the rows of a cycle wait.
+            self.let_wait(relation)?;
+        }
+        if is_quiet && !plan.is_created {
+            // Nobody enables another trigger for replicas meanwhile. The table itself has been locked from the beginning.
+            target::partitions(relation)?.into_iter().for_each(compat::lock_against_writers);
+        }
+        // They are enabled again as they were; an error undoes the disabling with everything else. A table that the import makes has none.
+        let has_none = triggers || plan.is_created;
+        let silenced = if has_none { Vec::new() } else { target::enabled_triggers(relation, is_quiet)? };
+        silenced.iter().try_for_each(|trigger| spi::run(&trigger.disable()))?;
+        let result = if is_quiet { as_replica::quietly(f)? } else { f()? };
+        silenced.iter().try_for_each(|trigger| spi::run(&trigger.enable()))?;
+        Ok(result)
+    }
+
+    /// Puts off the foreign keys of a table that can be put off, until [`Import::apply`] ends.
+    fn let_wait(&self, relation: pg_sys::Oid) -> Result<()> {
+        let keys: Vec<&str> = self.references.iter().filter_map(|r| r.waiting_of(relation)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.put_off.borrow_mut().extend(keys.iter().map(|key| (*key).to_owned()));
+        spi::run(&format!("SET CONSTRAINTS {} DEFERRED", keys.join(", ")))
+    }
+
+    /// Has the foreign keys checked that were put off.
+    fn wait_no_longer(&self) -> Result<()> {
+        let keys: Vec<String> = std::mem::take(&mut *self.put_off.borrow_mut()).into_iter().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        spi::run(&format!("SET CONSTRAINTS {} IMMEDIATE", keys.join(", ")))
+    }
+
+    /// The error of a foreign key that was checked before the rows were there that it needs, because code of the table `relation` keeps the
+    /// import from checking it in the end; any other error as it is.
+    fn order_error(&self, plan: &TablePlan, relation: pg_sys::Oid, error: Error) -> Result<Error> {
+        if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
+            return Ok(error);
+        }
+        let Some(code) = code::of_relation(relation)? else { return Ok(error) };
+        let waiting: Vec<pg_sys::Oid> = self.staged.values().map(|s| s.stage.target).collect();
+        let Some(key) = self.references.iter().find(|r| r.is_of(&[relation]) && r.is_to(&waiting)) else {
+            return Ok(error);
+        };
+        Ok(Error::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("table {} cannot be filled before the rows that its foreign keys point at", plan.target),
+        )
+        .detail(format!(
+            "PostgreSQL says: {}. Foreign keys are checked row by row here, because writing a row runs {code}, which is not PostgreSQL's own.",
+            error.message()
+        ))
+        .hint(format!(
+            "As the table's owner, run ALTER TABLE {} ALTER CONSTRAINT {} DEFERRABLE; and import again: the key is then checked at the end.",
+            plan.target,
+            quote(key.name())
+        )))
+    }
+
+    /// Mode replace: the old rows go.
+    pub(super) fn delete_all(&mut self, index: usize, step: &Step) -> Result<()> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let place = || format!("SQLite table \"{}\", statement: {}.", plan.source, step.sql);
+        let deleted = error::located(place, || {
+            self.on_table(plan, relation, Touch::Delete, || spi::count_for_caller(&step.sql))
+        })?;
+        compat::command_counter_increment();
+        if let Some(row) = self.rows.get_mut(index) {
+            row.deleted = Some(deleted);
+        }
+        if deleted > 0 {
+            self.shrunk.push(relation);
+        }
+        Ok(())
+    }
+
+    /// Sets aside rows in stages whose key is there already, where the policy says so; in mode sync a key that is there twice
+    /// in the source ends the import in any case, because the table can be equal to one of the two only.
+    pub(super) fn settle_duplicates(&mut self) -> Result<()> {
+        let indexes: Vec<usize> = self.staged.keys().copied().collect();
+        indexes.iter().try_for_each(|&i| self.tried(Some(i), |import| import.settle_duplicates_of(&[i])))
+    }
+
+    fn settle_duplicates_of(&mut self, indexes: &[usize]) -> Result<()> {
+        for &index in indexes {
+            let Subject { plan, relation, .. } = self.subject(index)?;
+            for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
+                let is_sync_key = self.request.mode == Mode::Sync && is_key(&demand, plan);
+                if self.request.on_error == OnError::Abort {
+                    if is_sync_key && let Some(unwanted) = self.in_the_way(index, plan, &demand)? {
+                        unwanted.drop()?;
+                        return Err(self.duplicate_error(index, None)?);
+                    }
+                    continue;
+                }
+                let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
+                let rejected = self.set_aside(index, unwanted)?;
+                if let Some(row) = self.rows.get_mut(index) {
+                    row.warn(
+                        "duplicate_key",
+                        "rows with a key that is there already were set aside",
+                        rejected,
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Staged rows whose key an earlier row of the stage, or a row that stays in the table, has already; none where none has.
+    fn in_the_way(&self, index: usize, plan: &TablePlan, demand: &UniqueIndex) -> Result<Option<Unwanted>> {
+        let Some(staged) = self.staged.get(&index) else { return Ok(None) };
+        let (table, relation) = (&staged.stage.table, staged.stage.target);
+        let rows = table.to_string();
+        let unwanted = demand.repeated(index, &rows)?;
+        let others = match self.request.mode {
+            Mode::Append => Some(standing::from(relation, &plan.target)?),
+            Mode::Sync if !self.options.sync_delete && !is_key(demand, plan) => {
+                Some(staying(plan, &standing::from(relation, &plan.target)?, table)?)
+            }
+            Mode::Create | Mode::Replace | Mode::Sync => None,
+        };
+        let place = || {
+            format!("SQLite table \"{}\", while its keys were looked for in {}.", plan.source, plan.target)
+        };
+        match others {
+            Some(others) => error::located(place, || demand.taken(unwanted, index, &rows, &others)),
+            None => Ok(unwanted),
+        }
+    }
+
+    /// The error of keys that are there already, naming rows; `cause` is PostgreSQL's own, which names the first key.
+    fn duplicate_error(&mut self, index: usize, cause: Option<Error>) -> Result<Error> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
+            let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
+            let count = unwanted.count()?;
+            let mut keys = Vec::new();
+            self.originals(index, &unwanted, Some(3), |entry| {
+                keys.push(entry.source_key.to_string());
+                Ok(())
+            })?;
+            let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
+            return Ok(Error::new(
+                PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
+                format!("duplicate key value violates unique constraint {}", demand.name),
+            )
+            .detail(format!(
+                "SQLite table \"{}\": {rows} a key ({}) that is in {} already or twice in the source, for instance {}.",
+                plan.source,
+                demand.unique.terms.join(", "),
+                plan.target,
+                keys.join("; ")
+            ))
+            .hint("Repair the source, look at what the target holds already, or import with on_error => 'reject' to set such rows aside."));
+        }
+        Ok(cause.unwrap_or_else(|| unexpected("absence of duplicate keys")))
+    }
+
+    /// Moves the rows that wait in stages into their tables, and checks what came of it.
+    pub(super) fn apply(&mut self) -> Result<()> {
+        let staged = self.staged.keys().copied().collect::<Vec<_>>();
+        let mut differences: BTreeMap<usize, Difference> = BTreeMap::new();
+        if self.request.mode == Mode::Sync {
+            for &index in &staged {
+                self.timed(index, |import| {
+                    let plan = import.subject(index)?.plan;
+                    let Some(staged) = import.staged.get(&index) else { return Ok(()) };
+                    let difference = sync::compare(&staged.stage, plan, index, import.options.sync_delete)?;
+                    differences.insert(index, difference);
+                    Ok(())
+                })?;
+            }
+            for &index in staged.iter().rev() {
+                let Some(difference) = differences.get(&index) else { continue };
+                self.timed(index, |import| import.delete(index, difference))?;
+            }
+        }
+        for &index in &staged {
+            self.timed(index, |import| import.write(index, differences.get(&index)))?;
+        }
+        self.wait_no_longer()?;
+        self.check_references()?;
+        self.current = None;
+        for (_, difference) in differences {
+            difference.drop()?;
+        }
+        for (_, staged) in std::mem::take(&mut self.staged) {
+            staged.stage.drop()?;
+        }
+        Ok(())
+    }
+
+    fn timed(&mut self, index: usize, f: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let begun = Instant::now();
+        self.current = Some(index);
+        self.tried(Some(index), f)?;
+        compat::command_counter_increment();
+        if let Some(row) = self.rows.get_mut(index) {
+            row.took(Action::Load, begun.elapsed());
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, index: usize, difference: &Difference) -> Result<()> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        if difference.only_target + difference.moved == 0 {
+            return Ok(());
+        }
+        let place = || {
+            format!("SQLite table \"{}\", while vanished rows of {} were deleted.", plan.source, plan.target)
+        };
+        let deleted =
+            error::located(place, || self.on_table(plan, relation, Touch::Delete, || difference.delete()))?;
+        self.shrunk.push(relation);
+        if let Some(row) = self.rows.get_mut(index) {
+            row.deleted = Some(deleted);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, index: usize, difference: Option<&Difference>) -> Result<()> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let verify = self.options.verify;
+        let Some(staged) = self.staged.get(&index) else { return Err(unexpected("absence of a stage")) };
+        // Only mode append finds rows that stay beside the run's.
+        let before = match (self.request.mode, verify) {
+            (Mode::Append, Verify::Content) => readback::digest(relation, plan)?,
+            _ => TableDigest::default(),
+        };
+        let others = if verify == Verify::Content { 0 } else { rows_seen(plan)? };
+        let sent = match (staged.is_changed, verify) {
+            (true, Verify::Content) => Some(readback::digest(staged.stage.relation, plan)?),
+            _ => self.rows.get(index).and_then(|r| r.digest),
+        };
+        let wait = self.rows.get(index).map_or(0, |r| r.imported_rows);
+        let place = || {
+            format!(
+                "SQLite table \"{}\", while its {wait} rows were written to {}.",
+                plan.source, plan.target
+            )
+        };
+        // What the catalogue says of the table is asked outside of the subtransaction, which does not see yet what the run has made.
+        let written = self.on_table(plan, relation, Touch::Write, || {
+            subxact::within(subxact::Outcome::Keep, || {
+                error::located(place, || match difference {
+                    Some(difference) if difference.is_none() => Ok((0, 0)),
+                    Some(difference) => difference.write(&staged.stage, &plan.target),
+                    None => Ok((staged.stage.insert_all(&plan.target)?, 0)),
+                })
+            })
+        });
+        let (inserted, updated) = match written {
+            Ok(counts) => counts,
+            Err(error) if error.code() == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                return Err(self.duplicate_error(index, Some(error))?);
+            }
+            Err(error) => return Err(self.order_error(plan, relation, error)?),
+        };
+        compat::command_counter_increment();
+        if inserted + updated > 0 {
+            self.written.push(relation);
+        }
+        if updated > 0 {
+            self.shrunk.push(relation);
+        }
+        if let (Some(row), Some(difference)) = (self.rows.get_mut(index), difference) {
+            row.unchanged =
+                Some(row.imported_rows - difference.only_source - difference.changed - difference.moved);
+            row.imported_rows = inserted + updated;
+            row.inserted = Some(inserted);
+            row.updated = Some(updated);
+            row.deleted = row.deleted.or(Some(0));
+        }
+        match (verify, sent) {
+            (Verify::Content, Some(sent)) if self.request.mode != Mode::Sync || self.options.sync_delete => {
+                let mut expected = before;
+                expected.merge(&sent);
+                let after = readback::digest(relation, plan)?;
+                self.verify(index, expected, after)
+            }
+            (Verify::Content, _) => self.verify_kept(index),
+            // Rows that were moved are written again.
+            _ => self.count(index, others + difference.map_or(0, |d| d.moved)),
+        }
+    }
+
+    /// The proof of a sync that keeps vanished rows: every row of the source is in the table as it was sent.
+    fn verify_kept(&mut self, index: usize) -> Result<()> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let stored = readback::digest(relation, plan)?;
+        let Some(staged) = self.staged.get(&index) else { return Ok(()) };
+        // Its number must not meet the first comparison's.
+        let again = sync::compare(&staged.stage, plan, index + self.plan.tables.len(), false)?;
+        let is_equal = again.is_none();
+        let missing = again.only_source + again.changed + again.moved;
+        again.drop()?;
+        if let Some(row) = self.rows.get_mut(index) {
+            row.target_rows = signed(stored.rows);
+            row.stored = Some(stored);
+            row.content_match = Some(is_equal);
+        }
+        if is_equal {
+            return Ok(());
+        }
+        Err(Error::new(
+            PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
+            format!("table {} differs from SQLite table \"{}\" after the load", plan.target, plan.source),
+        )
+        .detail(format!("{missing} rows of the source are not in it as they were sent."))
+        .hint("A trigger or rule of the target changes values: import with options.triggers = \"off\", or look at its triggers."))
+    }
+
+    /// Checks the foreign keys that the target had before, where this run wrote or deleted past PostgreSQL's own triggers.
+    fn check_references(&mut self) -> Result<()> {
+        let references = std::mem::take(&mut self.references);
+        let ends: Vec<pg_sys::Oid> = (0..self.plan.tables.len())
+            .map(|i| self.subject(i).map_or(pg_sys::InvalidOid, |s| s.relation))
+            .collect();
+        for reference in &references {
+            if !reference.is_of(&self.written) && !reference.is_to(&self.shrunk) {
+                continue;
+            }
+            // The table to name if it fails: the one that points, else the one that is pointed at from outside.
+            self.current = (ends.iter().position(|&oid| reference.is_of(&[oid])))
+                .or_else(|| ends.iter().position(|&oid| reference.is_to(&[oid])));
+            let is_emptied = self.request.mode == Mode::Replace && reference.is_of(&self.written);
+            // What a failed table would hold is not known.
+            if self
+                .failed
+                .iter()
+                .filter_map(|&i| ends.get(i))
+                .any(|&end| reference.is_of(&[end]) || reference.is_to(&[end]))
+            {
+                continue;
+            }
+            let current = self.current;
+            self.tried(current, |_| reference.check(is_emptied))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a unique index is the key by which mode sync tells rows apart.
+fn is_key(demand: &UniqueIndex, plan: &TablePlan) -> bool {
+    demand.unique.predicate.is_none()
+        && demand.columns.len() == plan.sync_key.len()
+        && demand.columns.iter().all(|c| plan.sync_key.contains(c))
+        && demand.unique.terms.iter().all(|t| plan.sync_key.iter().any(|k| quote(k) == *t))
+}
+
+/// What the mode does to a table, the caller must be allowed to do, before anybody waits for it.
+fn require_privileges(plan: &TablePlan, relation: pg_sys::Oid, mode: Mode) -> Result<()> {
+    let needed = match mode {
+        Mode::Create | Mode::Append => "pg_catalog.has_any_column_privilege(oid, 'INSERT')",
+        Mode::Replace => {
+            "pg_catalog.has_any_column_privilege(oid, 'INSERT') AND pg_catalog.has_table_privilege(oid, 'DELETE, TRUNCATE')"
+        }
+        Mode::Sync => {
+            "pg_catalog.has_table_privilege(oid, 'SELECT') AND pg_catalog.has_any_column_privilege(oid, 'INSERT') \
+             AND pg_catalog.has_any_column_privilege(oid, 'UPDATE') AND pg_catalog.has_table_privilege(oid, 'DELETE')"
+        }
+    };
+    let words = match mode {
+        Mode::Create | Mode::Append => "INSERT",
+        Mode::Replace => "INSERT, and DELETE or TRUNCATE",
+        Mode::Sync => "SELECT, INSERT, UPDATE and DELETE",
+    };
+    let (allowed, is_hidden) = spi::rows(
+        &format!(
+            "SELECT {needed}, pg_catalog.row_security_active(oid) FROM pg_catalog.pg_class WHERE oid = $1"
+        ),
+        &[relation.into()],
+        |row| Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(true))),
+    )?
+    .first()
+    .copied()
+    .unwrap_or((false, true));
+    if !allowed {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for table {}", plan.target.name),
+        )
+        .detail(format!("Mode {} needs {words} on {}.", mode.as_str(), plan.target))
+        .hint("Ask the owner of the table to grant the caller what is missing."));
+    }
+    if mode == Mode::Sync && is_hidden {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("table {} cannot be compared by this role", plan.target),
+        )
+        .detail(
+            "Row-level security hides rows of it from the caller, so what they should become is not known.",
+        )
+        .hint("Import as the owner of the table or as a role with BYPASSRLS."));
+    }
+    Ok(())
+}

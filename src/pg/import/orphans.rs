@@ -1,0 +1,218 @@
+//! Rows that a policy does not want: they are recorded with their original values, then deleted or changed.
+//!
+//! Policies touch the rows of this run, never those that a table had before: such rows are only where this run put them, in a
+//! stage or in a table that was empty.
+
+use std::collections::BTreeMap;
+
+use aliaport_plan::option::Orphans;
+use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
+use aliaport_plan::planner::Mode;
+use aliaport_rows::identifier::{QualifiedName, quote, quote_list};
+
+use super::{Import, Subject};
+use crate::pg::heap::standing;
+use crate::pg::record::progress::{self, Phase};
+use crate::pg::server::error::{Result, unexpected};
+use crate::pg::table::as_replica::Touch;
+use crate::pg::table::cascade::Cascade;
+use crate::pg::table::unwanted::Unwanted;
+use crate::pg::table::{orphan, source_row, sync, target};
+use aliaport_rows::row::SetAside;
+
+impl<'a> Import<'a> {
+    /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
+    pub(super) fn set_aside(&mut self, index: usize, unwanted: Unwanted) -> Result<i64> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let (rows, from) = match self.staged.get_mut(&index) {
+            Some(staged) => {
+                staged.is_changed = true;
+                (staged.stage.table.clone(), staged.stage.relation)
+            }
+            None => (plan.target.clone(), relation),
+        };
+        let run = self.run;
+        let mut lost = BTreeMap::new();
+        self.originals(index, &unwanted, None, |entry| {
+            for of in &entry.lossy {
+                *lost.entry(*of).or_insert(0u64) += 1;
+            }
+            run.set_aside(&plan.source, [entry])
+        })?;
+        // The foreign keys of an existing table would refuse the row, or take its children with it without a record.
+        let deleted = if from == relation && !plan.is_created {
+            self.on_table(plan, relation, Touch::Write, || unwanted.apply(&rows))?
+        } else {
+            unwanted.apply(&rows)?
+        };
+        unwanted.drop()?;
+        crate::pg::server::compat::command_counter_increment();
+        if let Some(row) = self.rows.get_mut(index) {
+            row.imported_rows -= deleted;
+            row.rejected_rows += deleted;
+            row.target_rows -= deleted;
+            for ((column, lossy), count) in lost {
+                if let Some(column) = plan.columns.get(column) {
+                    row.forget_lossy(&column.source, lossy, count);
+                }
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Looks up the originals of rows, or of the `first` of them.
+    pub(super) fn originals(
+        &self,
+        index: usize,
+        unwanted: &Unwanted,
+        first: Option<usize>,
+        each: impl FnMut(SetAside) -> Result<()>,
+    ) -> Result<()> {
+        let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let search = source_row::Search {
+            source: self.source,
+            table,
+            columns: &columns,
+            plan,
+            zone: &self.zone,
+            on_error: self.request.on_error,
+            relation: self.staged.get(&index).map_or(relation, |s| s.stage.relation),
+        };
+        search.set_aside(unwanted, first, each)
+    }
+
+    /// What the orphan checks look at: every table, or the one with this number.
+    pub(super) fn views(&self) -> Result<Vec<orphan::View<'a>>> {
+        (0..self.plan.tables.len()).map(|index| self.view(index)).collect()
+    }
+
+    pub(super) fn view(&self, index: usize) -> Result<orphan::View<'a>> {
+        let table = self.plan.tables.get(index).ok_or_else(|| unexpected("table number in a step"))?;
+        let rows = self.staged.get(&index).map_or(&table.target, |s| &s.stage.table).clone();
+        if self.failed.contains(&index) {
+            return Ok(orphan::View { table, rows, keys: Vec::new() });
+        }
+        // A column that the source does not have is not in a stage; what PostgreSQL puts there is checked in the end.
+        let is_here =
+            |key: &&ForeignKeyPlan| rows == table.target || key.columns.iter().all(|c| is_written(table, c));
+        let keys = table
+            .foreign_keys
+            .iter()
+            .filter(is_here)
+            .filter(|key| self.is_known(key) && !self.is_lost(key))
+            .map(|key| Ok((key, self.parent_of(key)?)))
+            .collect::<Result<_>>()?;
+        Ok(orphan::View { table, rows, keys })
+    }
+
+    fn staged_parent(&self, key: &ForeignKeyPlan) -> Option<(&'a TablePlan, &QualifiedName)> {
+        let index = self.plan.tables.iter().position(|t| t.target == key.parent)?;
+        Some((self.plan.tables.get(index)?, &self.staged.get(&index)?.stage.table))
+    }
+
+    /// Whether a dry run goes on without the referenced table, so that nobody knows which of its rows there would be.
+    pub(super) fn is_lost(&self, key: &ForeignKeyPlan) -> bool {
+        self.failed.iter().any(|&i| self.plan.tables.get(i).is_some_and(|t| t.target == key.parent))
+    }
+
+    /// Whether the referenced columns can be foretold: a stage has only those of the source.
+    fn is_known(&self, key: &ForeignKeyPlan) -> bool {
+        self.staged_parent(key)
+            .is_none_or(|(parent, _)| key.parent_columns.iter().all(|c| is_written(parent, c)))
+    }
+
+    /// The rows that a key may point at when the run has ended, as a FROM item.
+    pub(super) fn parent_of(&self, key: &ForeignKeyPlan) -> Result<String> {
+        let Some((parent, stage)) = self.staged_parent(key) else { return self.as_from_item(&key.parent) };
+        let columns = quote_list(key.parent_columns.iter().map(String::as_str));
+        Ok(match self.request.mode {
+            Mode::Append => {
+                format!(
+                    "(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})",
+                    self.as_from_item(&parent.target)?
+                )
+            }
+            Mode::Sync if !self.options.sync_delete => {
+                format!(
+                    "(SELECT {columns} FROM {} UNION ALL SELECT {columns} FROM {stage})",
+                    staying(parent, &self.as_from_item(&parent.target)?, stage)?
+                )
+            }
+            // In mode create the table was empty, in mode replace it is by now.
+            Mode::Create | Mode::Replace | Mode::Sync => stage.to_string(),
+        })
+    }
+
+    /// A table of the target as a FROM item. Nothing inherits from one that the run has made.
+    fn as_from_item(&self, table: &QualifiedName) -> Result<String> {
+        let is_created = self.plan.tables.iter().any(|t| t.is_created && t.target == *table);
+        match target::relation_oid(&table.schema, &table.name)? {
+            Some(relation) if !is_created => standing::from(relation, table),
+            _ => Ok(table.to_string()),
+        }
+    }
+
+    /// Treats orphans as the policies say, once, when every table is loaded and has its keys; then moves the rows that wait in
+    /// stages into their tables.
+    pub(super) fn settle_orphans(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.orphans_are_settled, true) {
+            return Ok(());
+        }
+        self.settle_duplicates()?;
+        progress::phase(Phase::ForeignKeys);
+        // Children first: an existing table may still refuse to lose a row that another points at.
+        for (index, unwanted) in Cascade::new(self.views()?, self.request.orphans).run()?.into_iter().rev() {
+            let found = unwanted.count()?;
+            let deleted = self.set_aside(index, unwanted)?;
+            if let Some(row) = self.rows.get_mut(index) {
+                row.orphan_rows += found;
+                row.warn("orphan_rows", "rows pointed at a missing parent", found);
+                row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
+                row.warn("nulled", "references to a missing parent became NULL", found - deleted);
+            }
+        }
+        // Keys that an existing table has already are not added, so nothing else would look at them before the end.
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            let view = self.view(index)?;
+            for (key, parent) in view.keys.iter().filter(|(k, _)| !k.is_created) {
+                let policy = key.orphans.unwrap_or(self.request.orphans);
+                let count = orphan::count(&view, key, parent)?;
+                if count > 0 {
+                    // Without constraints an orphan harms nothing; it is only counted.
+                    let is_fatal = match (policy, table.is_created) {
+                        (Orphans::Keep, true) => false,
+                        (Orphans::Keep, false) => target::enforced_foreign_key(&table.target, key)?.is_some(),
+                        (_, is_created) => !is_created || self.options.foreign_key_constraints,
+                    };
+                    self.has_orphans |= is_fatal;
+                    if let Some(row) = self.rows.get_mut(index) {
+                        row.has_fatal_orphans |= is_fatal;
+                        row.orphan_rows += count;
+                        row.warn("orphan_rows", "rows point at a missing parent", count);
+                    }
+                }
+            }
+        }
+        if self.has_orphans && !self.request.dry_run {
+            return Ok(());
+        }
+        self.fail_orphans()?;
+        self.apply()
+    }
+}
+
+fn is_written(table: &TablePlan, column: &str) -> bool {
+    table.columns.iter().any(|c| c.target == column)
+}
+
+/// The rows of a table (`from`, a FROM item) that mode sync leaves there although the source does not have them, as a FROM item `o`.
+pub(super) fn staying(table: &TablePlan, from: &str, stage: &QualifiedName) -> Result<String> {
+    let is_same = sync::same_key(table, "n", "o")?;
+    let columns = quote_list(table.sync_key.iter().map(String::as_str));
+    let is_none =
+        table.sync_key.first().map_or_else(|| "true".to_owned(), |k| format!("n.{} IS NULL", quote(k)));
+    // An anti-join to PostgreSQL, in words that engines with distributed tables understand, too.
+    Ok(format!(
+        "(SELECT o.* FROM {from} o LEFT JOIN (SELECT {columns} FROM {stage}) n ON {is_same} WHERE {is_none}) AS o"
+    ))
+}

@@ -1,0 +1,19 @@
+//! What is asked of one target table, and done to it, by SQL.
+
+pub mod as_replica;
+pub mod broken_rules;
+pub mod cascade;
+pub mod code;
+pub mod foreign_key;
+pub mod missing;
+pub mod operator;
+pub mod orphan;
+pub mod past;
+pub mod sequence;
+pub mod source_row;
+pub mod stage;
+pub mod sync;
+pub mod target;
+pub mod unique;
+pub mod unwanted;
+pub mod wide;
