@@ -1,6 +1,6 @@
 //! How wide is a row at least, and at most, when PostgreSQL has stored out of line what it can?
 //!
-//! A row has to fit into a page. What is longer than [`ALWAYS_INLINE`] can be compressed or moved out (heap_toast_insert_or_update of
+//! A row has to fit into a page. What is longer than 24 bytes can be compressed or moved out (heap_toast_insert_or_update of
 //! heaptoast.c); all the rest stays, so a row of many hundred columns may be too wide.
 
 use crate::row::CellSink;
