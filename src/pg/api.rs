@@ -214,7 +214,7 @@ fn inspected(
             .map(|f| {
                 (
                     f.severity.as_str().to_owned(),
-                    f.code.to_owned(),
+                    f.code.to_string(),
                     f.table,
                     f.column,
                     f.count.and_then(|n| i64::try_from(n).ok()),

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use aliaport_plan::catalogue::{Catalogue, Table};
+use aliaport_plan::finding::Code;
 use aliaport_plan::option::{Options, Orphans};
 use aliaport_plan::plan::{Action, Plan, SequencePlan, Step, TablePlan};
 use aliaport_plan::planner::Mode;
@@ -365,7 +366,7 @@ impl<'a> Import<'a> {
         };
         if let Some(row) = self.rows.get_mut(index) {
             let message = format!("no statistics were gathered ({}): run {}", error.message(), step.sql);
-            row.warn("not_analyzed", &message, 1);
+            row.warn(Code::NotAnalyzed, &message, 1);
         }
         Ok(())
     }

@@ -17,9 +17,9 @@ mod server;
 
 pub use server::wrong_encoding;
 
-use aliaport_plan::audit::{self, Obstacle, interface_code};
+use aliaport_plan::audit::{self, Obstacle};
 use aliaport_plan::catalogue::{Catalogue, Table};
-use aliaport_plan::finding::{Finding, Severity};
+use aliaport_plan::finding::{Code, Finding, Severity};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::planner::{self, Mode};
 use aliaport_plan::profile::Profiles;
@@ -37,7 +37,7 @@ pub struct Observation {
     /// error: the import would fail; warning: needs a decision; info.
     pub severity: Severity,
     /// One of the codes of the interface.
-    pub code: &'static str,
+    pub code: Code,
     /// The SQLite table.
     pub table: Option<String>,
     /// The SQLite column, or columns with commas between them.
@@ -54,7 +54,7 @@ pub struct Observation {
 
 impl Observation {
     /// An observation about no table.
-    fn of_all(severity: Severity, code: &'static str, message: String, suggestion: Option<String>) -> Self {
+    fn of_all(severity: Severity, code: Code, message: String, suggestion: Option<String>) -> Self {
         Observation {
             severity,
             code,
@@ -127,7 +127,7 @@ fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observati
             column: Some(column.clone()),
             ..Observation::of_all(
                 Severity::Error,
-                "not_carried",
+                Code::NotCarried,
                 format!("generated column \"{column}\" cannot be computed: {}", reason.trim_end_matches('.')),
                 Some(format!(
                     "-- leave the column out with options => '{}', or make it STORED in SQLite",
@@ -209,7 +209,7 @@ fn obstacle(obstacle: &Obstacle) -> Observation {
 fn finding(finding: &Finding, catalogue: &Catalogue) -> Observation {
     Observation {
         severity: finding.severity,
-        code: interface_code(finding.code),
+        code: finding.code.of_inspect(),
         table: finding.table.clone(),
         column: finding.column.clone(),
         count: finding.count,

@@ -18,4 +18,4 @@ pub use remedy::{
     Place, Values, of_finding, of_lossy, of_orphans, of_repeated, of_value, rowid_name, sqlite_name,
 };
 pub use turkish::{ALPHABET, has_turkish_letter};
-pub use verdict::{CODES, code_of, interface_code, lossy_message, lossy_severity};
+pub use verdict::{code_of, lossy_message, lossy_severity};

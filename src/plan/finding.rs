@@ -1,5 +1,9 @@
 //! A finding: one thing that a DBA should know before or after a run, with an address.
 
+mod code;
+
+pub use code::Code;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -59,8 +63,8 @@ pub enum NotReferring {
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
-    /// The code of INTERFACE (`not_carried`, `type_mismatch`, ...), stable and greppable.
-    pub code: &'static str,
+    /// What kind of finding it is.
+    pub code: Code,
     /// What exactly it is about.
     pub about: About,
     /// The SQLite table it is about, where there is one.
@@ -78,7 +82,7 @@ pub struct Finding {
 impl Finding {
     /// A warning about a table.
     #[must_use]
-    pub fn warning(code: &'static str, table: &str, message: String) -> Self {
+    pub fn warning(code: Code, table: &str, message: String) -> Self {
         Finding {
             severity: Severity::Warning,
             code,

@@ -22,7 +22,7 @@ mod table;
 use std::collections::HashMap;
 
 use crate::catalogue::{Catalogue, OtherKind, Table};
-use crate::finding::{About, Finding};
+use crate::finding::{About, Code, Finding};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::order::load_order;
@@ -207,7 +207,7 @@ fn select<'a>(
             effect::check_skipped(table, options)?;
             let reason = "migration bookkeeping that the target has already".to_owned();
             let message = format!("table \"{}\" is skipped: {reason}", table.name);
-            plan.findings.push(Finding::warning("bookkeeping", &table.name, message));
+            plan.findings.push(Finding::warning(Code::Bookkeeping, &table.name, message));
             plan.skipped.push((table.name.clone(), reason));
             continue;
         }
@@ -373,7 +373,7 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
             continue;
         }
         let said = format!("{what} \"{}\"{more} is not carried over", other.name);
-        let finding = |message| Finding::warning("not_carried", &other.table, message);
+        let finding = |message| Finding::warning(Code::NotCarried, &other.table, message);
         findings.push(match shown(&other.sql) {
             sql if sql.is_empty() => finding(said),
             sql => finding(format!("{said}: {sql}")).about(About::Statement(sql)),
@@ -386,7 +386,8 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
         let is_declared = of_kind(OtherKind::VirtualTable).any(|o| same(&o.name, &table));
         if !is_declared {
             let message = format!("shadow tables of \"{table}\" are not carried over");
-            findings.push(Finding { count: Some(count), ..Finding::warning("not_carried", &table, message) });
+            findings
+                .push(Finding { count: Some(count), ..Finding::warning(Code::NotCarried, &table, message) });
         }
     }
     findings

@@ -15,6 +15,7 @@ mod summary;
 mod svg;
 mod undo;
 
+use aliaport_plan::finding::Code;
 use serde::Serialize;
 
 pub use rejected::{RejectedGroup, Sample, values_of};
@@ -279,7 +280,7 @@ fn group(noted: Vec<Noted>) -> Vec<WarningGroup> {
         let group = match groups.iter().position(|g| g.code == code && g.severity == severity) {
             Some(at) => groups.get_mut(at),
             None => {
-                let meaning = summary::meaning(&code);
+                let meaning = Code::parse(&code).map(Code::meaning);
                 groups.push(WarningGroup { code, meaning, severity, ..WarningGroup::default() });
                 groups.last_mut()
             }

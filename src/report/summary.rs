@@ -160,31 +160,6 @@ pub fn figures(report: &Report) -> Vec<(&'static str, String, bool)> {
     out
 }
 
-/// What a warning's code means.
-pub fn meaning(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "nocase" => "columns that compared without regard to case in SQLite and do not in PostgreSQL",
-        "case_collision" => "names or values that differ in case only",
-        "rejected" => "rows that were left out; they are kept in aliaport.rejected_row",
-        "nulled" => "values that became NULL; their originals are kept in aliaport.rejected_row",
-        "orphan_rows" => "rows that point at a missing parent",
-        "duplicate_key" => "rows whose key was there already",
-        "type_mismatch" => "columns that hold values of another type than declared",
-        "bad_datetime" => "values of date and time columns that are no such thing, or are read by a rule",
-        "out_of_range" => "values beyond what the type holds",
-        "too_long" => "texts longer than declared",
-        "identifier_too_long" => "names that were cut to PostgreSQL's 63 bytes",
-        "bookkeeping" => "tables of a migration tool that have rows already and were skipped",
-        "missing_parent_table" => "foreign keys to tables that the source does not have",
-        "index_missing" => "indexes that the source has and an existing table has not",
-        "constraint_missing" => "keys and checks that the source has and an existing table has not",
-        "table_vanished" => "tables that earlier runs filled and the source does not have any more",
-        "column_vanished" => "columns that earlier runs filled and this one did not",
-        "null_in_not_null" => "NULLs in columns that must not have them",
-        _ => return None,
-    })
-}
-
 /// A length as the type of counts.
 pub fn signed(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use aliaport_plan::finding::Finding;
+use aliaport_plan::finding::{Code, Finding};
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::{Action, Step, TablePlan};
 use aliaport_plan::planner::Mode;
@@ -90,7 +90,7 @@ impl Import<'_> {
                     let message = format!(
                         "rows that were there before the run break foreign key \"{name}\", which is NOT VALID; they were left as they are"
                     );
-                    row.warn("orphan_rows", &message, count);
+                    row.warn(Code::OrphanRows, &message, count);
                 }
             }
         }
@@ -126,7 +126,7 @@ impl Import<'_> {
                 names.join(", ")
             );
             if let Some(row) = self.rows.get_mut(index) {
-                let finding = Finding::warning("triggers_off", &plan.source, message);
+                let finding = Finding::warning(Code::TriggersOff, &plan.source, message);
                 row.warnings.push(Finding { count, ..finding });
             }
         }
@@ -250,7 +250,7 @@ impl Import<'_> {
                 let rejected = self.set_aside(index, unwanted)?;
                 if let Some(row) = self.rows.get_mut(index) {
                     row.warn(
-                        "duplicate_key",
+                        Code::DuplicateKey,
                         "rows with a key that is there already were set aside",
                         rejected,
                     );

@@ -1,6 +1,6 @@
 //! Keys and sequences, added after the rows are there.
 
-use aliaport_plan::finding::Finding;
+use aliaport_plan::finding::{Code, Finding};
 use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{SequencePlan, Step, TablePlan};
 use aliaport_plan::sequence::Used;
@@ -34,7 +34,7 @@ impl Import<'_> {
         let Some(unwanted) = demand.repeated(index, &table.target.to_string())? else { return Err(error) };
         let rejected = self.set_aside(index, unwanted)?;
         if let Some(row) = self.rows.get_mut(index) {
-            row.warn("duplicate_key", "rows with a key that is there already were set aside", rejected);
+            row.warn(Code::DuplicateKey, "rows with a key that is there already were set aside", rejected);
         }
         self.build_index(index, step)
     }
@@ -63,7 +63,7 @@ impl Import<'_> {
             error.message()
         );
         if let Some(row) = self.rows.get_mut(index) {
-            row.warnings.push(Finding::warning("not_carried", &table.source, message));
+            row.warnings.push(Finding::warning(Code::NotCarried, &table.source, message));
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Import<'_> {
                 Behind::Nothing => continue,
                 Behind::Default(default) => {
                     warnings.push(warn(
-                        "sequence_missing",
+                        Code::SequenceMissing,
                         format!(
                             "the sequence behind column \"{}\" of {} was not moved past the keys, because its default is {default}",
                             of.column, plan.target
@@ -123,7 +123,7 @@ impl Import<'_> {
                     continue;
                 }
                 Behind::Function(default) => {
-                    warnings.push(warn("sequence_missing", sequence::unknown(&of.column, plan, default)));
+                    warnings.push(warn(Code::SequenceMissing, sequence::unknown(&of.column, plan, default)));
                     continue;
                 }
             };
@@ -144,7 +144,7 @@ impl Import<'_> {
             next = next.or(position.next);
             if let Some(end) = position.end {
                 let message = sequence::exhausted(&of.column, &sequence.name, position.next, end);
-                warnings.push(warn("sequence_exhausted", message));
+                warnings.push(warn(Code::SequenceExhausted, message));
             }
         }
         if let Some(row) = self.rows.get_mut(index) {
@@ -215,7 +215,11 @@ impl Import<'_> {
         spi::run(&format!("{} NOT VALID", step.sql))?;
         if let Some(row) = self.rows.get_mut(index) {
             row.orphan_rows += count;
-            row.warn("orphan_rows", "rows point at a missing parent; their foreign key is NOT VALID", count);
+            row.warn(
+                Code::OrphanRows,
+                "rows point at a missing parent; their foreign key is NOT VALID",
+                count,
+            );
         }
         Ok(())
     }

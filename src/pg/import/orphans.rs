@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use aliaport_plan::finding::Code;
 use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::planner::Mode;
@@ -166,9 +167,9 @@ impl<'a> Import<'a> {
             let deleted = self.set_aside(index, unwanted)?;
             if let Some(row) = self.rows.get_mut(index) {
                 row.orphan_rows += found;
-                row.warn("orphan_rows", "rows pointed at a missing parent", found);
-                row.warn("rejected", "orphans were set aside in aliaport.rejected_row", deleted);
-                row.warn("nulled", "references to a missing parent became NULL", found - deleted);
+                row.warn(Code::OrphanRows, "rows pointed at a missing parent", found);
+                row.warn(Code::Rejected, "orphans were set aside in aliaport.rejected_row", deleted);
+                row.warn(Code::Nulled, "references to a missing parent became NULL", found - deleted);
             }
         }
         // Keys that an existing table has already are not added, so nothing else would look at them before the end.
@@ -188,7 +189,7 @@ impl<'a> Import<'a> {
                     if let Some(row) = self.rows.get_mut(index) {
                         row.has_fatal_orphans |= is_fatal;
                         row.orphan_rows += count;
-                        row.warn("orphan_rows", "rows point at a missing parent", count);
+                        row.warn(Code::OrphanRows, "rows point at a missing parent", count);
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use aliaport_plan::finding::{About, Finding, Severity};
+use aliaport_plan::finding::{About, Code, Finding, Severity};
 use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::planner::Mode;
@@ -144,7 +144,11 @@ impl Import<'_> {
         }
         let rejected = self.set_aside(index, unwanted)?;
         if let Some(row) = self.rows.get_mut(index) {
-            row.warn("rejected", "rows that break a check were set aside in aliaport.rejected_row", rejected);
+            row.warn(
+                Code::Rejected,
+                "rows that break a check were set aside in aliaport.rejected_row",
+                rejected,
+            );
         }
         Ok(())
     }
@@ -179,7 +183,7 @@ impl Import<'_> {
         }
         if standing::is_restricted(relation)? {
             let message = "row-level security hides rows of the table from the caller, who cannot count them";
-            row.warn("row_security", message, expected - row.target_rows);
+            row.warn(Code::RowSecurity, message, expected - row.target_rows);
             return Ok(());
         }
         Err(count_error(plan, expected, row.target_rows, self.options.triggers))
@@ -221,7 +225,7 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
         row.lossy += count;
         row.warnings.push(Finding {
             severity: Severity::Warning,
-            code: lossy.code(),
+            code: Code::Lossy(lossy),
             about: About::Table,
             table: None,
             column: Some(column.source.clone()),
@@ -231,8 +235,12 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
         });
     }
     let nulled = set_aside.saturating_sub(loaded.rejected_rows);
-    row.warn("rejected", "rows were set aside in aliaport.rejected_row", signed(loaded.rejected_rows));
-    row.warn("nulled", "values became NULL; their originals are in aliaport.rejected_row", signed(nulled));
+    row.warn(Code::Rejected, "rows were set aside in aliaport.rejected_row", signed(loaded.rejected_rows));
+    row.warn(
+        Code::Nulled,
+        "values became NULL; their originals are in aliaport.rejected_row",
+        signed(nulled),
+    );
 }
 
 /// The error of rows that break a rule of their table: the first of them.

@@ -6,7 +6,7 @@
 use aliaport_plan::audit::{
     self, Classes, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,
 };
-use aliaport_plan::finding::Severity;
+use aliaport_plan::finding::{Code, Severity};
 use aliaport_rows::convert::{Converter, Lossy, Scratch, ValueError};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Row, StorageClass, Value};
@@ -40,8 +40,8 @@ pub struct Content {
 /// What happens to a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It cannot be stored; the code of the interface.
-    Bad(&'static str),
+    /// It cannot be stored.
+    Bad(Code),
     /// It is stored, but not the same.
     Changed(Lossy),
 }
@@ -122,7 +122,7 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
         classes: vec![Classes::default(); width],
         turkish: vec![false; width],
         tallies: (0..width).map(|_| Vec::new()).collect(),
-        too_wide: Tally::new(Fate::Bad("row_too_wide")),
+        too_wide: Tally::new(Fate::Bad(Code::RowTooWide)),
         untried,
     };
     let mut row_width = Width::new(width, true);
@@ -142,7 +142,7 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
                 Ok(converted) => {
                     row_width.add(&converted.cell);
                     if converted.cell == Cell::Null && plan.columns[i].is_not_null {
-                        let tally = Tally::of(&mut content.tallies[i], Fate::Bad("null_in_not_null"));
+                        let tally = Tally::of(&mut content.tallies[i], Fate::Bad(Code::NullInNotNull));
                         tally.add(&key, &row, value, String::new);
                     }
                     if let Some(lossy) = converted.lossy {
@@ -216,7 +216,7 @@ impl Content {
                 if *count == 1 { ("1 row".to_owned(), "is") } else { (format!("{count} rows"), "are") };
             out.push(Observation {
                 severity: Severity::Error,
-                code: "row_too_wide",
+                code: Code::RowTooWide,
                 table: Some(subject.plan.source.clone()),
                 column: None,
                 count: Some(*count),
@@ -240,7 +240,7 @@ fn not_tried(subject: &Subject<'_>, column: usize, code: &str) -> Option<Observa
     let place = subject.place(column)?;
     Some(Observation {
         severity: Severity::Info,
-        code: "type_mismatch",
+        code: Code::TypeMismatch,
         table: Some(place.table.to_owned()),
         column: Some(place.column.to_owned()),
         count: None,
@@ -262,13 +262,13 @@ fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Ob
     let counted = counted(tally.count, "value", "values");
     let of = format!("of column \"{}\" of table \"{}\"", place.column, place.table);
     let (severity, code, message, suggestion) = match tally.fate {
-        Fate::Bad("null_in_not_null") => {
+        Fate::Bad(Code::NullInNotNull) => {
             let message = format!("{counted} {of} {} NULL, which the target does not take", are(tally.count));
             (
                 Severity::Error,
-                "null_in_not_null",
+                Code::NullInNotNull,
                 message,
-                audit::of_value("null_in_not_null", &place, values),
+                audit::of_value(Code::NullInNotNull, &place, values),
             )
         }
         Fate::Bad(code) => {
@@ -280,7 +280,7 @@ fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Ob
         Fate::Changed(lossy) => {
             let message = format!("{counted} {of} {}", lossy_message(lossy));
             let suggestion = audit::of_lossy(&place, lossy);
-            (lossy_severity(lossy), "type_mismatch", message, suggestion)
+            (lossy_severity(lossy), Code::TypeMismatch, message, suggestion)
         }
     };
     Some(Observation {

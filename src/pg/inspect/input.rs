@@ -14,6 +14,7 @@ use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 use crate::pg::server::subxact::{self, Outcome};
 use crate::pg::table::{code, target};
+use aliaport_plan::finding::Code;
 
 /// Values tried together.
 const BATCH: usize = 1000;
@@ -30,7 +31,7 @@ pub struct Pending {
 /// A value that the type refused.
 pub struct Refused {
     /// The code of the interface.
-    pub code: &'static str,
+    pub code: Code,
     /// What the type says.
     pub message: String,
     /// The value.
@@ -134,14 +135,14 @@ impl InputCheck {
     }
 }
 
-fn code_of(code: PgSqlErrorCode) -> &'static str {
+fn code_of(code: PgSqlErrorCode) -> Code {
     match code {
-        PgSqlErrorCode::ERRCODE_STRING_DATA_RIGHT_TRUNCATION => "too_long",
-        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE => "out_of_range",
+        PgSqlErrorCode::ERRCODE_STRING_DATA_RIGHT_TRUNCATION => Code::TooLong,
+        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE => Code::OutOfRange,
         PgSqlErrorCode::ERRCODE_INVALID_DATETIME_FORMAT | PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW => {
-            "bad_datetime"
+            Code::BadDatetime
         }
-        PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION => "null_in_not_null",
-        _ => "type_mismatch",
+        PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION => Code::NullInNotNull,
+        _ => Code::TypeMismatch,
     }
 }

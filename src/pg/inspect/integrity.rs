@@ -1,7 +1,7 @@
 //! What does SQLite itself say about the file, and about rows that its CHECKs forbid?
 
 use aliaport_plan::audit::{carried_checks, rowid_name, sqlite_name};
-use aliaport_plan::finding::Severity;
+use aliaport_plan::finding::{Code, Severity};
 use aliaport_sqlite::{Source, SourceError, SourceErrorKind};
 use serde_json::Value as Json;
 
@@ -38,7 +38,7 @@ pub fn observe(source: &Source) -> Result<Vec<Observation>> {
     if !is_small {
         out.push(Observation::of_all(
             Severity::Info,
-            "integrity",
+            Code::Integrity,
             "the file is large, so its indexes, which an import does not read, were not compared with their tables"
                 .to_owned(),
             Some("PRAGMA integrity_check;".to_owned()),
@@ -63,7 +63,7 @@ fn observation(message: &str, count: u64, is_cut: bool) -> Observation {
         count: Some(count),
         ..Observation::of_all(
             severity,
-            "integrity",
+            Code::Integrity,
             format!("SQLite's integrity_check says: {message}{more}"),
             Some(suggestion),
         )
@@ -130,7 +130,7 @@ pub fn checks(subject: &Subject<'_>) -> Result<Vec<Observation>> {
         let keys = rowid_name(subject.table).unwrap_or_else(|| "*".to_owned());
         out.push(Observation {
             severity: Severity::Error,
-            code: "integrity",
+            code: Code::Integrity,
             table: Some(subject.plan.source.clone()),
             column: check.column.clone(),
             count: Some(count),

@@ -2,7 +2,7 @@
 
 use aliaport_plan::audit::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::finding::Severity;
+use aliaport_plan::finding::{Code, Severity};
 use aliaport_plan::option::{NoCase, Orphans};
 use aliaport_plan::plan::ForeignKeyPlan;
 use aliaport_rows::convert::{Converter, Scratch};
@@ -98,8 +98,11 @@ fn repeated_key(subject: &Subject<'_>, content: &Content, key: &UniqueKey) -> Re
     let names: Vec<&str> =
         key.columns.iter().filter_map(|&c| subject.plan.columns.get(c)).map(|c| c.source.as_str()).collect();
     let (samples, rowids) = repeated_samples(subject, &mut hashing, &own, &repeated)?;
-    let (code, how) =
-        if key.is_folded() { ("case_collision", "without regard to case ") } else { ("duplicate_key", "") };
+    let (code, how) = if key.is_folded() {
+        (Code::CaseCollision, "without regard to case ")
+    } else {
+        (Code::DuplicateKey, "")
+    };
     Ok(Some(Observation {
         severity: Severity::Error,
         code,
@@ -233,7 +236,7 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
     let is_nullable = !key.source_columns.iter().any(not_null);
     Ok(Some(Observation {
         severity,
-        code: "orphan_rows",
+        code: Code::OrphanRows,
         table: Some(subject.plan.source.clone()),
         column: Some(key.source_columns.join(", ")),
         count: Some(count),

@@ -1,6 +1,6 @@
 //! Will the sequences of the target have keys left?
 
-use aliaport_plan::finding::Severity;
+use aliaport_plan::finding::{Code, Severity};
 use aliaport_plan::sequence::{Bounds, position};
 use aliaport_rows::identifier::quote;
 
@@ -29,7 +29,7 @@ pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {
             if let Some(end) = place.end {
                 let name = format!("of column {}", quote(&of.column));
                 out.push(warn(
-                    "sequence_exhausted",
+                    Code::SequenceExhausted,
                     sequence::exhausted(&of.column, &name, place.next, end),
                     None,
                 ));
@@ -43,11 +43,11 @@ pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {
                     "the sequence behind column \"{}\" of {} will not be moved past the keys, because its default is {default}",
                     of.column, plan.target
                 );
-                out.push(warn("target_required_column", message, None));
+                out.push(warn(Code::TargetRequiredColumn, message, None));
             }
             Behind::Function(default) => {
                 let message = sequence::unknown(&of.column, plan, &default);
-                out.push(warn("target_required_column", message, None));
+                out.push(warn(Code::TargetRequiredColumn, message, None));
             }
             Behind::Sequence(oid) => {
                 let Some(sequence) = Sequence::read(oid, plan, &of.column)? else { continue };
@@ -55,7 +55,7 @@ pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {
                 if let Some(end) = place.end {
                     let message = sequence::exhausted(&of.column, &sequence.name, place.next, end);
                     let remedy = sequence.remedy(plan, &of.column, &used, end);
-                    out.push(warn("sequence_exhausted", message, remedy));
+                    out.push(warn(Code::SequenceExhausted, message, remedy));
                 }
             }
         }

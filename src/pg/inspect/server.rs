@@ -1,7 +1,7 @@
 //! Is this database ready for the source, and this server for the application?
 
 use aliaport_plan::audit::{ALPHABET, Audited};
-use aliaport_plan::finding::Severity;
+use aliaport_plan::finding::{Code, Severity};
 use aliaport_rows::identifier::{quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use serde_json::json;
@@ -39,7 +39,7 @@ pub fn wrong_encoding() -> Result<Observation> {
     let Unfit { encoding, remedy, .. } = Unfit::find()?;
     Ok(Observation::of_all(
         Severity::Error,
-        "server_encoding",
+        Code::ServerEncoding,
         format!(
             "the encoding of this database is {encoding}, and an import needs UTF-8; the file was not looked at"
         ),
@@ -61,7 +61,7 @@ fn timezone(audited: &Audited) -> Result<Option<Observation>> {
     if with_zone > 0 && !is_same_zone(&session, zone) {
         return Ok(Some(Observation::of_all(
             Severity::Warning,
-            "server_timezone",
+            Code::ServerTimezone,
             format!(
                 "date-times without an offset are taken as {zone}, and a session with TimeZone {session} shows {} of type timestamp with time zone in its own",
                 columns(with_zone)
@@ -75,7 +75,7 @@ fn timezone(audited: &Audited) -> Result<Option<Observation>> {
     }
     Ok(Some(Observation::of_all(
         Severity::Info,
-        "server_timezone",
+        Code::ServerTimezone,
         format!("date-times without an offset in {} are taken as {zone}", columns(with_zone + without)),
         Some("options => '{\"timezone\":\"...\"}' if the application writes local time".to_owned()),
     )))
@@ -137,7 +137,7 @@ fn collation(audited: &Audited, contents: &[Content]) -> Result<Option<Observati
     let mut observation = match available {
         Some(name) => Observation::of_all(
             Severity::Info,
-            "server_collation",
+            Code::ServerCollation,
             format!("{what}; collation {} does", quote(&name)),
             Some(format!(
                 "{} after the import, or ORDER BY ... COLLATE {} in queries",
@@ -147,7 +147,7 @@ fn collation(audited: &Audited, contents: &[Content]) -> Result<Option<Observati
         ),
         None => Observation::of_all(
             Severity::Warning,
-            "server_collation",
+            Code::ServerCollation,
             format!("{what}, and the server has no Turkish collation"),
             Some(format!(
                 "CREATE COLLATION turkish (provider = icu, locale = 'tr-TR'); {} after the import, on a server built with ICU or with the locale tr_TR.UTF-8",
@@ -189,10 +189,15 @@ fn connections() -> Result<Observation> {
             "ALTER SYSTEM SET max_connections = {}; and restart, or put PgBouncer in front",
             each + 10
         );
-        return Ok(Observation::of_all(Severity::Warning, "connection_capacity", message, Some(suggestion)));
+        return Ok(Observation::of_all(
+            Severity::Warning,
+            Code::ConnectionCapacity,
+            message,
+            Some(suggestion),
+        ));
     }
     let suggestion = format!(
         "for more workers ALTER SYSTEM SET max_connections ({each} each) and restart, or put PgBouncer in front"
     );
-    Ok(Observation::of_all(Severity::Info, "connection_capacity", message, Some(suggestion)))
+    Ok(Observation::of_all(Severity::Info, Code::ConnectionCapacity, message, Some(suggestion)))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aliaport_plan::finding::{About, Finding, Severity};
+use aliaport_plan::finding::{About, Code, Finding, Severity};
 use aliaport_plan::plan::{Action, TablePlan};
 use aliaport_rows::convert::Lossy;
 use aliaport_rows::digest::TableDigest;
@@ -21,17 +21,14 @@ pub(in crate::pg) struct Earlier {
 
 impl Earlier {
     /// What it said of drift.
-    pub(in crate::pg) fn drift(&self) -> BTreeSet<(&str, &str)> {
+    pub(in crate::pg) fn drift(&self) -> BTreeSet<(Code, &str)> {
         let warnings = self.warnings.as_array().into_iter().flatten();
         warnings
-            .filter_map(|w| Some((w.get("code")?.as_str()?, w.get("message")?.as_str()?)))
-            .filter(|(code, _)| DRIFT.contains(code))
+            .filter_map(|w| Some((Code::parse(w.get("code")?.as_str()?)?, w.get("message")?.as_str()?)))
+            .filter(|(code, _)| code.is_drift())
             .collect()
     }
 }
-
-/// The codes of warnings about what source and target have gained or lost since earlier runs.
-const DRIFT: [&str; 4] = ["index_missing", "constraint_missing", "table_vanished", "column_vanished"];
 
 /// One validation row.
 #[derive(Clone, Debug)]
@@ -123,9 +120,9 @@ impl TableRow {
         *self.seconds.entry(action.as_str()).or_default() += time.as_secs_f64();
     }
 
-    pub(in crate::pg) fn warn(&mut self, code: &'static str, message: &str, count: i64) {
+    pub(in crate::pg) fn warn(&mut self, code: Code, message: &str, count: i64) {
         if count > 0 {
-            if code == "nulled" {
+            if code == Code::Nulled {
                 self.lossy += count.unsigned_abs();
             }
             self.warnings.push(Finding {
@@ -145,17 +142,17 @@ impl TableRow {
     pub(in crate::pg) fn forget_lossy(&mut self, column: &str, lossy: Lossy, count: u64) {
         self.lossy = self.lossy.saturating_sub(count);
         for warning in &mut self.warnings {
-            if warning.code == lossy.code() && warning.column.as_deref() == Some(column) {
+            if warning.code == Code::Lossy(lossy) && warning.column.as_deref() == Some(column) {
                 warning.count = warning.count.map(|counted| counted.saturating_sub(count));
             }
         }
-        self.warnings.retain(|w| w.code != lossy.code() || w.count != Some(0));
+        self.warnings.retain(|w| w.code != Code::Lossy(lossy) || w.count != Some(0));
     }
 
     /// What is said of drift, by code and message.
-    pub(in crate::pg) fn drift(&self) -> BTreeSet<(&str, &str)> {
+    pub(in crate::pg) fn drift(&self) -> BTreeSet<(Code, &str)> {
         let warnings = self.warnings.iter().map(|w| (w.code, w.message.as_str()));
-        warnings.filter(|(code, _)| DRIFT.contains(code)).collect()
+        warnings.filter(|(code, _)| code.is_drift()).collect()
     }
 
     /// Says to the client that the table is loaded, how fast, and nothing where client_min_messages is above notice.
@@ -222,7 +219,7 @@ impl TableRow {
 
 fn finding_json(finding: &Finding) -> serde_json::Value {
     let mut json = json!({
-        "code": finding.code,
+        "code": finding.code.as_str(),
         "severity": finding.severity.as_str(),
         "message": finding.message,
         "column": finding.column,

@@ -5,7 +5,7 @@
 //! that runs out of it does so after minutes, so it is counted before the first table is made.
 #![allow(unsafe_code)] // reads one of the server's numbers
 
-use aliaport_plan::finding::{Finding, Severity};
+use aliaport_plan::finding::{Code, Finding, Severity};
 use aliaport_plan::plan::{Action, Plan, TablePlan};
 use aliaport_rows::pg_type::PgType;
 use pgrx::prelude::*;
@@ -129,7 +129,7 @@ pub fn warning(plan: &Plan) -> Result<Option<(Finding, String)>> {
     if !room.is_tight() {
         return Ok(None);
     }
-    let mut finding = Finding::warning("connection_capacity", "", room.facts());
+    let mut finding = Finding::warning(Code::ConnectionCapacity, "", room.facts());
     finding.table = None;
     if room.is_too_small() {
         finding.severity = Severity::Error;

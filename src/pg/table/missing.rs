@@ -1,6 +1,7 @@
 //! What of the drift that a plan suspects is so, and do the statements that are told of it run as they stand?
 
 use aliaport_plan::ddl;
+use aliaport_plan::finding::Code;
 use aliaport_plan::plan::{Missing, Plan, Refers};
 use aliaport_rows::identifier::QualifiedName;
 use pgrx::pg_sys;
@@ -27,7 +28,7 @@ pub fn settle(plan: &mut Plan) -> Result<()> {
             plan.missing.push(missing);
         }
     }
-    for finding in plan.findings.iter_mut().filter(|f| f.code == "table_vanished") {
+    for finding in plan.findings.iter_mut().filter(|f| f.code == Code::TableVanished) {
         let table = plan.vanished.iter().find(|t| finding.statement.as_ref() == Some(&ddl::drop_table(t)));
         if let Some(table) = table
             && let Some(statement) = held(table)?

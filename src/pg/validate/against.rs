@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::finding::{About, Finding};
+use aliaport_plan::finding::{About, Code, Finding};
 use aliaport_plan::option::{Options, TableOption};
 use aliaport_plan::plan::Plan;
 use aliaport_plan::planner::{self, Mode, PlanErrorKind, Request};
@@ -142,7 +142,7 @@ impl Against {
     pub fn refusal(&self, table: &str, index: &str) -> Option<&str> {
         let plan = self.fresh.tables.iter().find(|t| t.source == table)?;
         let is_it = |f: &&Finding| matches!(&f.about, About::Index(name) if name == index);
-        plan.findings.iter().filter(|f| f.code == "not_carried").find(is_it).map(|f| f.message.as_str())
+        plan.findings.iter().filter(|f| f.code == Code::NotCarried).find(is_it).map(|f| f.message.as_str())
     }
 
     /// The target's table of this name, quoted; else one whose name differs in case only.

@@ -6,14 +6,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::catalogue::{Catalogue, Table};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::option::{Options, TableOption, entry};
 use crate::plan::Plan;
 use crate::planner::{Mode, PlanError, PlanErrorKind, Request, plan};
 use crate::profile::Profiles;
 use crate::target::{Target, TargetRelation};
-
-use super::verdict::interface_code;
 
 /// Columns that a table can have.
 const MAX_COLUMNS: usize = 1600;
@@ -63,7 +61,7 @@ pub fn plan_despite(
                 // What was left out to go on is an obstacle, and no decision of the caller's.
                 let is_decided = |f: &Finding| {
                     let is_it = |o: &Obstacle| o.finding.table == f.table && o.finding.column == f.column;
-                    f.code != "column_vanished" || !obstacles.iter().any(is_it)
+                    f.code != Code::ColumnVanished || !obstacles.iter().any(is_it)
                 };
                 plan.tables.iter_mut().for_each(|t| t.findings.retain(is_decided));
                 return Ok(Audited { plan, obstacles, options: attempt.options });
@@ -80,7 +78,7 @@ pub fn plan_despite(
         let hint = error.hint();
         obstacles.extend(findings.into_iter().map(|finding| Obstacle {
             hint: finding.statement.clone().or_else(|| hint.clone()),
-            finding: Finding { code: interface_code(finding.code), ..finding },
+            finding: Finding { code: finding.code.of_inspect(), ..finding },
         }));
     }
 }
@@ -232,7 +230,7 @@ mod tests {
         }
     }
 
-    fn codes(audited: &Audited) -> Vec<(&'static str, Option<&str>, Option<&str>)> {
+    fn codes(audited: &Audited) -> Vec<(Code, Option<&str>, Option<&str>)> {
         audited
             .obstacles
             .iter()
@@ -269,17 +267,17 @@ mod tests {
         let options = Options::parse(&options).unwrap();
         let audited = plan_despite(&catalogue, &Profiles::new(), &target, &options, Mode::Create).unwrap();
         let mut found = codes(&audited);
-        found.sort_unstable();
+        found.sort_by_key(|(code, table, column)| (code.as_str(), *table, *column));
         assert_eq!(
             found,
             [
-                ("case_collision", Some("B2"), None),
-                ("target_missing_column", Some("a"), Some("gone")),
-                ("target_not_empty", Some("a"), None),
-                ("target_not_empty", Some("b"), None),
-                ("target_not_empty", Some("v"), None),
-                ("target_required_column", Some("b"), Some("needed")),
-                ("too_many_columns", Some("wide"), None),
+                (Code::CaseCollision, Some("B2"), None),
+                (Code::TargetMissingColumn, Some("a"), Some("gone")),
+                (Code::TargetNotEmpty, Some("a"), None),
+                (Code::TargetNotEmpty, Some("b"), None),
+                (Code::TargetNotEmpty, Some("v"), None),
+                (Code::TargetRequiredColumn, Some("b"), Some("needed")),
+                (Code::TooManyColumns, Some("wide"), None),
             ]
         );
         let planned = |name: &str| audited.plan.tables.iter().find(|t| t.source == name).unwrap();

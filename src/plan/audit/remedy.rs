@@ -5,7 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::catalogue::{Catalogue, Table};
-use crate::finding::{About, Finding, NotReferring, Severity};
+use crate::finding::{About, Code, Finding, NotReferring, Severity};
 use aliaport_rows::convert::Lossy;
 use aliaport_rows::identifier::{QualifiedName, quote_literal};
 use aliaport_rows::pg_type::PgType;
@@ -64,7 +64,7 @@ pub fn rowid_name(table: &Table) -> Option<String> {
 
 /// What helps against values that a column cannot hold, or NULLs that it must not.
 #[must_use]
-pub fn of_value(code: &str, place: &Place<'_>, values: Values<'_>) -> String {
+pub fn of_value(code: Code, place: &Place<'_>, values: Values<'_>) -> String {
     let table = sqlite_name(place.table);
     let column = sqlite_name(place.column);
     let is_text = matches!(
@@ -72,21 +72,21 @@ pub fn of_value(code: &str, place: &Place<'_>, values: Values<'_>) -> String {
         PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Citext | PgType::Json | PgType::Jsonb
     );
     let sql = match (code, place.pg_type) {
-        ("null_in_not_null", _) => format!("DELETE FROM {table} WHERE {column} IS NULL;"),
-        ("too_long", PgType::Varchar(Some(n)) | PgType::Char(n)) => {
+        (Code::NullInNotNull, _) => format!("DELETE FROM {table} WHERE {column} IS NULL;"),
+        (Code::TooLong, PgType::Varchar(Some(n)) | PgType::Char(n)) => {
             format!("UPDATE {table} SET {column} = substr({column}, 1, {n}) WHERE length({column}) > {n};")
         }
         // SQLite's length() ends at a NUL, and so do its text functions: what follows it goes.
-        ("nul_character", _) => format!(
+        (Code::NulCharacter, _) => format!(
             "UPDATE {table} SET {column} = substr({column}, 1, length({column})) WHERE instr({column}, char(0)) > 0;"
         ),
         _ if values.is_empty && !place.is_not_null => {
             format!("UPDATE {table} SET {column} = NULL WHERE {column} = '';")
         }
-        ("type_mismatch", _) if is_text && values.class == StorageClass::Blob => {
+        (Code::TypeMismatch, _) if is_text && values.class == StorageClass::Blob => {
             format!("UPDATE {table} SET {column} = CAST({column} AS TEXT) WHERE typeof({column}) = 'blob';")
         }
-        ("bad_json", _) if !place.is_not_null && values.class == StorageClass::Text => {
+        (Code::BadJson, _) if !place.is_not_null && values.class == StorageClass::Text => {
             format!("UPDATE {table} SET {column} = NULL WHERE NOT json_valid({column});")
         }
         _ => look_at(&table, &column, place.rowid.as_deref(), values.rowids),
@@ -97,14 +97,14 @@ pub fn of_value(code: &str, place: &Place<'_>, values: Values<'_>) -> String {
         String::new()
     };
     let policy = match code {
-        "null_in_not_null" => "give them a value, or import with on_error => 'reject'".to_owned(),
+        Code::NullInNotNull => "give them a value, or import with on_error => 'reject'".to_owned(),
         _ => "or import with on_error => 'reject' or 'null'".to_owned(),
     };
     let another_type = match (code, place.pg_type) {
-        ("null_in_not_null", _) => None,
-        ("invalid_utf8" | "nul_character", _) => Some("bytea"),
-        (_, PgType::SmallInt | PgType::Integer) if code == "out_of_range" => Some("bigint"),
-        (_, PgType::BigInt | PgType::Numeric { .. }) if code == "out_of_range" => Some("numeric"),
+        (Code::NullInNotNull, _) => None,
+        (Code::InvalidUtf8 | Code::NulCharacter, _) => Some("bytea"),
+        (_, PgType::SmallInt | PgType::Integer) if code == Code::OutOfRange => Some("bigint"),
+        (_, PgType::BigInt | PgType::Numeric { .. }) if code == Code::OutOfRange => Some("numeric"),
         (_, PgType::Text) => Some("bytea"),
         // A label is added more easily than a column's type is changed.
         (_, PgType::Enum { .. }) => None,
@@ -118,7 +118,7 @@ pub fn of_value(code: &str, place: &Place<'_>, values: Values<'_>) -> String {
         }
     });
     let label = match place.pg_type {
-        PgType::Enum { name, .. } if code == "type_mismatch" => {
+        PgType::Enum { name, .. } if code == Code::TypeMismatch => {
             format!(", or ALTER TYPE {name} ADD VALUE '...' first")
         }
         _ => String::new(),
@@ -201,7 +201,7 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
     let column = finding.column.as_deref();
     match finding.code {
         // Less than a warning is the name of an index or a constraint, for which there is no option.
-        "identifier_too_long" | "case_collision" | "renamed" if finding.severity >= Severity::Warning => Some(match column {
+        Code::IdentifierTooLong | Code::CaseCollision | Code::Renamed if finding.severity >= Severity::Warning => Some(match column {
             Some(column) => {
                 format!("options => {}", column_option(table, column, "target", &json!("another_name")))
             }
@@ -209,18 +209,18 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
                 format!("options => {}", quote_literal(&json!({"tables": {table: {"target": "another_name"}}}).to_string()))
             }
         }),
-        "type_mismatch" if finding.severity == Severity::Warning => {
+        Code::TypeMismatch if finding.severity == Severity::Warning => {
             let (table_name, name) = (sqlite_name(table), sqlite_name(column?));
             Some(format!(
                 "SELECT typeof({name}), count(*), min({name}), max({name}) FROM {table_name} GROUP BY 1; -- then repair the odd ones, or name the type with options => {}",
                 column_option(table, column?, "type", &json!("..."))
             ))
         }
-        "nocase" => Some(
+        Code::NoCase => Some(
             "compare lower(column COLLATE \"C\") in the application's queries, as the indexes do, or import with options => '{\"nocase\":\"citext\"}'"
                 .to_owned(),
         ),
-        "unindexed_parent" => {
+        Code::UnindexedParent => {
             let About::ForeignKey(place, _) = finding.about else { return None };
             let key = find(catalogue, table)?.foreign_keys.get(place)?;
             let parent = find(catalogue, &key.parent)?;
@@ -237,13 +237,13 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
                 columns.join(", ")
             ))
         }
-        "missing_parent_table" => Some(match finding.about {
+        Code::MissingParentTable => Some(match finding.about {
             About::ForeignKey(_, NotReferring::ParentLeftOut) => {
                 "include the parent in this import, or import it first".to_owned()
             }
             _ => "restore the parent table in SQLite, or drop the foreign key there".to_owned(),
         }),
-        "bookkeeping" => Some("nothing: the target's own stays as it is".to_owned()),
+        Code::Bookkeeping => Some("nothing: the target's own stays as it is".to_owned()),
         _ => None,
     }
 }
@@ -291,11 +291,11 @@ mod tests {
         let target = QualifiedName { schema: "s".to_owned(), name: "t".to_owned() };
         let values = Values { count: 9, rowids: &[1, 2], class: StorageClass::Text, is_empty: false };
         for (code, pg_type) in [
-            ("bad_boolean", PgType::Boolean),
-            ("out_of_range", PgType::SmallInt),
-            ("out_of_range", PgType::Numeric { precision_scale: Some((4, 2)) }),
-            ("invalid_utf8", PgType::Text),
-            ("type_mismatch", PgType::Text),
+            (Code::BadBoolean, PgType::Boolean),
+            (Code::OutOfRange, PgType::SmallInt),
+            (Code::OutOfRange, PgType::Numeric { precision_scale: Some((4, 2)) }),
+            (Code::InvalidUtf8, PgType::Text),
+            (Code::TypeMismatch, PgType::Text),
         ] {
             let remedy = of_value(code, &place(&pg_type, &target), values);
             let literal = remedy.split_once("options => '").unwrap().1.strip_suffix('\'').unwrap();

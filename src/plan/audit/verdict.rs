@@ -1,70 +1,22 @@
 //! Under which code is a value reported, and how much does it matter?
 
-use crate::finding::Severity;
+use crate::finding::{Code, Severity};
 use aliaport_rows::convert::{Lossy, ValueError, ValueErrorKind as Kind};
 use aliaport_rows::pg_type::PgType;
 
-/// The codes of `aliaport_inspect`. Programs compare them, so none is added without need.
-pub const CODES: [&str; 31] = [
-    "orphan_rows",
-    "duplicate_key",
-    "case_collision",
-    "type_mismatch",
-    "bad_datetime",
-    "bad_boolean",
-    "too_long",
-    "out_of_range",
-    "nul_character",
-    "invalid_utf8",
-    "null_in_not_null",
-    "bad_json",
-    "bad_uuid",
-    "identifier_too_long",
-    "too_many_columns",
-    "missing_parent_table",
-    "unindexed_parent",
-    "not_carried",
-    "integrity",
-    "target_not_empty",
-    "target_missing_column",
-    "target_required_column",
-    "target_without_key",
-    "column_vanished",
-    "table_vanished",
-    "index_missing",
-    "constraint_missing",
-    "server_timezone",
-    "server_encoding",
-    "server_collation",
-    "connection_capacity",
-];
-
-/// The code of [`CODES`] for one of a plan's findings, which tell some cases further apart.
-#[must_use]
-pub fn interface_code(code: &str) -> &'static str {
-    match code {
-        // The name in the target is taken: by a table with rows of its own, or by what is no table.
-        "bookkeeping" | "target_wrong_object" => "target_not_empty",
-        // An application that inserts without a key will fail at this column.
-        "sequence_missing" => "target_required_column",
-        // The name is that of a system column, or of another index.
-        "renamed" => "case_collision",
-        // `nocase`: a collation that PostgreSQL does not have.
-        _ => CODES.into_iter().find(|c| *c == code).unwrap_or("not_carried"),
-    }
-}
-
 /// The code of a value that its column cannot hold. What is wrong with the bytes goes before what the type makes of them.
 #[must_use]
-pub fn code_of(error: &ValueError, pg_type: &PgType) -> &'static str {
+pub fn code_of(error: &ValueError, pg_type: &PgType) -> Code {
     match (error.kind(), pg_type) {
-        (Kind::Encoding { bytes, .. }, _) if bytes.first() == Some(&0) => "nul_character",
-        (Kind::Encoding { .. }, _) => "invalid_utf8",
-        (Kind::TooLong { .. }, _) => "too_long",
-        (_, PgType::Boolean) => "bad_boolean",
-        (_, PgType::Uuid) => "bad_uuid",
-        (_, PgType::Json | PgType::Jsonb) => "bad_json",
-        (_, PgType::Date | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_)) => "bad_datetime",
+        (Kind::Encoding { bytes, .. }, _) if bytes.first() == Some(&0) => Code::NulCharacter,
+        (Kind::Encoding { .. }, _) => Code::InvalidUtf8,
+        (Kind::TooLong { .. }, _) => Code::TooLong,
+        (_, PgType::Boolean) => Code::BadBoolean,
+        (_, PgType::Uuid) => Code::BadUuid,
+        (_, PgType::Json | PgType::Jsonb) => Code::BadJson,
+        (_, PgType::Date | PgType::Time(_) | PgType::Timestamp(_) | PgType::TimestampTz(_)) => {
+            Code::BadDatetime
+        }
         (
             Kind::DateTimeSyntax { .. }
             | Kind::DateTimeField { .. }
@@ -72,9 +24,11 @@ pub fn code_of(error: &ValueError, pg_type: &PgType) -> &'static str {
             | Kind::IntervalSign { .. }
             | Kind::Offset { .. },
             _,
-        ) => "bad_datetime",
-        (Kind::Range { .. } | Kind::NumericOverflow { .. } | Kind::NumericFormat { .. }, _) => "out_of_range",
-        _ => "type_mismatch",
+        ) => Code::BadDatetime,
+        (Kind::Range { .. } | Kind::NumericOverflow { .. } | Kind::NumericFormat { .. }, _) => {
+            Code::OutOfRange
+        }
+        _ => Code::TypeMismatch,
     }
 }
 
@@ -134,7 +88,7 @@ mod tests {
     use aliaport_rows::convert::{Converter, Rules, Scratch};
     use aliaport_rows::value::Value;
 
-    fn code(pg_type: &PgType, value: Value) -> &'static str {
+    fn code(pg_type: &PgType, value: Value) -> Code {
         let converter = Converter::new(pg_type, &Rules::default());
         let error = converter.convert(value, &mut Scratch::default()).unwrap_err();
         code_of(&error, pg_type)
@@ -146,25 +100,25 @@ mod tests {
         let numeric = PgType::Numeric { precision_scale: Some((4, 2)) };
         let mood = PgType::Enum { name: "mood".to_owned(), labels: vec![("ok".to_owned(), 1)] };
         let cases = [
-            (&PgType::Text, Value::Text(b"a\0b"), "nul_character"),
-            (&PgType::Text, Value::Text(b"a\xff"), "invalid_utf8"),
-            (&jsonb, Value::Text(b"\"a\xff\""), "invalid_utf8"),
-            (&PgType::Text, Value::Blob(b"a"), "type_mismatch"),
-            (&PgType::Varchar(Some(2)), Value::Text(b"abc"), "too_long"),
-            (&PgType::Boolean, Value::Integer(2), "bad_boolean"),
-            (&PgType::Boolean, Value::Blob(b""), "bad_boolean"),
-            (&PgType::Uuid, Value::Text(b"x"), "bad_uuid"),
-            (&jsonb, Value::Text(b"{"), "bad_json"),
-            (&jsonb, Value::Text(b"\"\\u0000\""), "bad_json"),
-            (&PgType::Json, Value::Text(b"{"), "bad_json"),
-            (&PgType::Date, Value::Text(b"2025-02-30"), "bad_datetime"),
-            (&PgType::TimestampTz(None), Value::Text(b""), "bad_datetime"),
-            (&PgType::Time(None), Value::Blob(b""), "bad_datetime"),
-            (&PgType::Integer, Value::Integer(1 << 40), "out_of_range"),
-            (&numeric, Value::Integer(100), "out_of_range"),
-            (&PgType::Integer, Value::Real(3.7), "type_mismatch"),
-            (&PgType::BigInt, Value::Text(b"x"), "type_mismatch"),
-            (&mood, Value::Text(b"bad"), "type_mismatch"),
+            (&PgType::Text, Value::Text(b"a\0b"), Code::NulCharacter),
+            (&PgType::Text, Value::Text(b"a\xff"), Code::InvalidUtf8),
+            (&jsonb, Value::Text(b"\"a\xff\""), Code::InvalidUtf8),
+            (&PgType::Text, Value::Blob(b"a"), Code::TypeMismatch),
+            (&PgType::Varchar(Some(2)), Value::Text(b"abc"), Code::TooLong),
+            (&PgType::Boolean, Value::Integer(2), Code::BadBoolean),
+            (&PgType::Boolean, Value::Blob(b""), Code::BadBoolean),
+            (&PgType::Uuid, Value::Text(b"x"), Code::BadUuid),
+            (&jsonb, Value::Text(b"{"), Code::BadJson),
+            (&jsonb, Value::Text(b"\"\\u0000\""), Code::BadJson),
+            (&PgType::Json, Value::Text(b"{"), Code::BadJson),
+            (&PgType::Date, Value::Text(b"2025-02-30"), Code::BadDatetime),
+            (&PgType::TimestampTz(None), Value::Text(b""), Code::BadDatetime),
+            (&PgType::Time(None), Value::Blob(b""), Code::BadDatetime),
+            (&PgType::Integer, Value::Integer(1 << 40), Code::OutOfRange),
+            (&numeric, Value::Integer(100), Code::OutOfRange),
+            (&PgType::Integer, Value::Real(3.7), Code::TypeMismatch),
+            (&PgType::BigInt, Value::Text(b"x"), Code::TypeMismatch),
+            (&mood, Value::Text(b"bad"), Code::TypeMismatch),
         ];
         for (pg_type, value, expected) in cases {
             assert_eq!(code(pg_type, value), expected, "{pg_type} {value:?}");

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::catalogue::{Catalogue, Column, Generated, Table};
 use crate::decl::DeclType;
 use crate::expr::{self, Scope};
-use crate::finding::{About, Finding, Severity};
+use crate::finding::{About, Code, Finding, Severity};
 use crate::grammar::{self, TableSql};
 use crate::mapping::{self, Facts, Reason};
 use crate::name::{Change, Names, spell};
@@ -87,27 +87,27 @@ impl<'a> Draft<'a> {
         self.table.columns.iter().position(|c| same(&c.name, name))
     }
 
-    pub fn warn(&mut self, code: &'static str, message: String) {
+    pub fn warn(&mut self, code: Code, message: String) {
         self.findings.push(Finding::warning(code, &self.table.name, message));
     }
 
-    pub fn warn_column(&mut self, code: &'static str, column: &str, message: String) {
+    pub fn warn_column(&mut self, code: Code, column: &str, message: String) {
         self.findings.push(Finding::warning(code, &self.table.name, message).in_column(column));
     }
 
     /// Warns of an object of the table, which belongs to one column or to none.
-    pub fn warn_about(&mut self, code: &'static str, about: About, column: Option<&str>, message: String) {
+    pub fn warn_about(&mut self, code: Code, about: About, column: Option<&str>, message: String) {
         let mut finding = Finding::warning(code, &self.table.name, message).about(about);
         finding.column = column.map(str::to_owned);
         self.findings.push(finding);
     }
 
-    pub fn note(&mut self, code: &'static str, message: String) {
+    pub fn note(&mut self, code: Code, message: String) {
         self.note_about(code, About::Table, message);
     }
 
     /// Says of an object of the table what is only worth knowing.
-    pub fn note_about(&mut self, code: &'static str, about: About, message: String) {
+    pub fn note_about(&mut self, code: Code, about: About, message: String) {
         let mut finding = Finding::warning(code, &self.table.name, message).about(about);
         finding.severity = Severity::Info;
         self.findings.push(finding);
@@ -330,7 +330,7 @@ impl<'a> Drafting<'a> {
             Ok(sql) => draft.sql = sql,
             Err(_) if table.sql.is_empty() => {}
             Err(error) => draft.warn(
-                "not_carried",
+                Code::NotCarried,
                 format!(
                     "checks, collations and constraint names of table \"{}\" are not carried over: {error}: {}",
                     table.name,
@@ -386,7 +386,8 @@ impl<'a> Drafting<'a> {
         let mut finding = (!mapped.remark.is_empty() && draft.is_created()).then(|| {
             let message =
                 format!("column \"{}\" of table \"{}\": {}", column.name, table.name, mapped.remark);
-            let mut finding = Finding::warning("type_mismatch", &table.name, message).in_column(&column.name);
+            let mut finding =
+                Finding::warning(Code::TypeMismatch, &table.name, message).in_column(&column.name);
             if !mapped.is_warning {
                 finding.severity = Severity::Info;
             }
@@ -466,10 +467,10 @@ pub(super) fn too_many_columns(table: &Table, count: usize) -> PlanError {
 pub(super) fn renamed(change: Change, table: &str, column: Option<&str>, name: &str) -> Option<Finding> {
     let (code, why) = match change {
         Change::None => return None,
-        Change::TooLong => ("identifier_too_long", "is longer than the 63 bytes of a PostgreSQL name"),
-        Change::Taken => ("case_collision", "would be the name of another"),
-        Change::Unusable => ("renamed", "is no name in PostgreSQL"),
-        Change::Reserved => ("renamed", "is a system column of every PostgreSQL table"),
+        Change::TooLong => (Code::IdentifierTooLong, "is longer than the 63 bytes of a PostgreSQL name"),
+        Change::Taken => (Code::CaseCollision, "would be the name of another"),
+        Change::Unusable => (Code::Renamed, "is no name in PostgreSQL"),
+        Change::Reserved => (Code::Renamed, "is a system column of every PostgreSQL table"),
     };
     let message = match column {
         Some(column) => format!("column \"{column}\" of table \"{table}\" {why}: it becomes {}", quote(name)),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::catalogue::{Catalogue, Generated};
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::name::{Names, spell};
 use crate::option::{Options, is_glob};
 use crate::plan::{KeptColumn, Plan};
@@ -235,7 +235,7 @@ pub(super) fn check_lost(
                     draft.target,
                     lost.source
                 );
-                draft.warn_column("column_vanished", &lost.source, message);
+                draft.warn_column(Code::ColumnVanished, &lost.source, message);
             }
             if lost.is_accepted || !lost.is_filled {
                 plan.kept.push(KeptColumn {
@@ -322,7 +322,7 @@ fn vanished_tables(
             "table {} was filled from SQLite table \"{}\" by run {}, and the source does not have it any more; its rows stay as they are",
             table.target, table.source, table.run_id
         );
-        let finding = Finding::warning("table_vanished", &table.source, message);
+        let finding = Finding::warning(Code::TableVanished, &table.source, message);
         plan.findings.push(finding.with_statement(ddl::drop_table(&table.target)));
         plan.vanished.push(table.target.clone());
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::finding::{About, Finding, Severity};
+use crate::finding::{About, Code, Finding, Severity};
 
 /// The kinds of [`PlanError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +47,17 @@ impl PlanErrorKind {
 
     /// The code under which `aliaport_inspect` reports it.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         match self {
-            PlanErrorKind::Option => "bad_option",
-            PlanErrorKind::TargetNotEmpty => "target_not_empty",
-            PlanErrorKind::MissingColumn => "target_missing_column",
-            PlanErrorKind::RequiredColumn => "target_required_column",
-            PlanErrorKind::VanishedColumn => "column_vanished",
-            PlanErrorKind::WrongObject => "target_wrong_object",
-            PlanErrorKind::DuplicateColumn | PlanErrorKind::DuplicateTable => "case_collision",
-            PlanErrorKind::TooManyColumns => "too_many_columns",
-            PlanErrorKind::NoKey => "target_without_key",
+            PlanErrorKind::Option => Code::NotCarried,
+            // The name in the target is taken: by a table with rows of its own, or by what is no table.
+            PlanErrorKind::TargetNotEmpty | PlanErrorKind::WrongObject => Code::TargetNotEmpty,
+            PlanErrorKind::MissingColumn => Code::TargetMissingColumn,
+            PlanErrorKind::RequiredColumn => Code::TargetRequiredColumn,
+            PlanErrorKind::VanishedColumn => Code::ColumnVanished,
+            PlanErrorKind::DuplicateColumn | PlanErrorKind::DuplicateTable => Code::CaseCollision,
+            PlanErrorKind::TooManyColumns => Code::TooManyColumns,
+            PlanErrorKind::NoKey => Code::TargetWithoutKey,
         }
     }
 }

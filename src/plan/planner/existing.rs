@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::catalogue::{Column, Generated, Table};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::name::spell;
 use crate::option::Options;
 use crate::target::{FilledTable, Past, TargetColumn, TargetRelation};
@@ -104,7 +104,8 @@ impl<'a> Drafting<'a> {
                     quote(&found.name),
                     draft.target
                 );
-                findings.push(Finding::warning("sequence_missing", &table.name, message).in_column(source));
+                findings
+                    .push(Finding::warning(Code::SequenceMissing, &table.name, message).in_column(source));
             }
             if found.is_generated {
                 column.role = Role::Generated(None);
@@ -114,7 +115,7 @@ impl<'a> Drafting<'a> {
                         quote(&found.name),
                         draft.target
                     );
-                    findings.push(Finding::warning("not_carried", &table.name, message).in_column(source));
+                    findings.push(Finding::warning(Code::NotCarried, &table.name, message).in_column(source));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::catalogue::{Catalogue, ForeignKey, Table};
 use crate::ddl::{self, ForeignKeyDefinition};
-use crate::finding::{About, NotReferring};
+use crate::finding::{About, Code, NotReferring};
 use crate::grammar::{Deferrable, ForeignKeySql};
 use crate::mapping::Reason;
 use crate::option::Options;
@@ -169,7 +169,7 @@ pub(super) fn decide(search: Search<'_>, options: &Options, drafts: &mut [Draft<
         if !seen.insert(identity) {
             let message = format!("foreign key {} is declared twice and made once", labelled(drafts, found));
             let about = About::ForeignKey(found.place, NotReferring::DeclaredTwice);
-            drafts[found.child].note_about("not_carried", about, message);
+            drafts[found.child].note_about(Code::NotCarried, about, message);
             continue;
         }
         match key(drafts, found, options) {
@@ -208,9 +208,9 @@ fn refuse(draft: &mut Draft<'_>, place: usize, Refusal { why, words }: Refusal) 
     let table = draft.table;
     let Some(key) = table.foreign_keys.get(place) else { return };
     let code = match why {
-        NotReferring::ParentMissing | NotReferring::ParentLeftOut => "missing_parent_table",
-        NotReferring::NoUniqueKey => "unindexed_parent",
-        NotReferring::DeclaredTwice | NotReferring::Unsupported => "not_carried",
+        NotReferring::ParentMissing | NotReferring::ParentLeftOut => Code::MissingParentTable,
+        NotReferring::NoUniqueKey => Code::UnindexedParent,
+        NotReferring::DeclaredTwice | NotReferring::Unsupported => Code::NotCarried,
     };
     let column = match key.columns.as_slice() {
         &[column] => table.columns.get(column).map(|c| c.name.as_str()),

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use crate::catalogue::{Index, IndexOrigin};
 use crate::ddl::{self, IndexDefinition};
 use crate::expr;
-use crate::finding::About;
+use crate::finding::{About, Code};
 use crate::grammar::{self, IndexSql};
 use crate::name::{Change, Names, join_columns, spell};
 use crate::option::{NoCase, Options};
@@ -154,7 +154,7 @@ fn name_all(drafts: &mut [Draft<'_>], keys: &mut [KeyDraft], schemas: &mut HashM
                 Change::Unusable => "has a name that PostgreSQL does not take",
             };
             if !why.is_empty() {
-                let code = if change == Change::TooLong { "identifier_too_long" } else { "renamed" };
+                let code = if change == Change::TooLong { Code::IdentifierTooLong } else { Code::Renamed };
                 let what = if key.is_constraint() { "constraint" } else { "index" };
                 let message = format!(
                     "{what} \"{}\" of table \"{}\" {why}: it becomes {}",
@@ -195,7 +195,7 @@ impl OfTable<'_, '_> {
 
     fn refuse(&mut self, about: About, what: &str, why: &str) {
         let message = format!("{what} of table \"{}\" is not carried over: {why}", self.draft.table.name);
-        self.draft.warn_about("not_carried", about, None, message);
+        self.draft.warn_about(Code::NotCarried, about, None, message);
     }
 
     /// The attributes of a key, or why there cannot be one.
@@ -388,18 +388,18 @@ impl OfTable<'_, '_> {
 
     /// What is said of collations that PostgreSQL compares differently.
     fn collations(&mut self) {
-        let mut found: Vec<(String, &'static str, String)> = Vec::new();
+        let mut found: Vec<(String, Code, String)> = Vec::new();
         for column in self.draft.columns.iter().filter(|c| c.role != super::draft::Role::Skipped) {
             let Some(collation) = column.collation.as_deref().filter(|_| is_text(&column.pg_type)) else {
                 continue;
             };
             let (code, what) = match (collation, self.options.nocase) {
                 ("NOCASE", NoCase::LowerIndex) => (
-                    "nocase",
+                    Code::NoCase,
                     "is COLLATE NOCASE and becomes case-sensitive; its indexes are on lower()".to_owned(),
                 ),
-                ("NOCASE", _) => ("nocase", "is COLLATE NOCASE and becomes case-sensitive".to_owned()),
-                _ => ("not_carried", format!("is COLLATE {collation}, which is not carried over")),
+                ("NOCASE", _) => (Code::NoCase, "is COLLATE NOCASE and becomes case-sensitive".to_owned()),
+                _ => (Code::NotCarried, format!("is COLLATE {collation}, which is not carried over")),
             };
             found.push((column.column.name.clone(), code, what));
         }
@@ -429,7 +429,7 @@ impl OfTable<'_, '_> {
             }
         }
         for message in others {
-            self.draft.warn("not_carried", message);
+            self.draft.warn(Code::NotCarried, message);
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::catalogue::Generated;
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::plan::{Elsewhere, Missing, Plan, Refers};
@@ -97,7 +97,7 @@ struct OfTable<'d, 'a> {
 }
 
 impl OfTable<'_, '_> {
-    fn push(&mut self, code: &'static str, message: String, statement: String, perhaps: Vec<Pair>) {
+    fn push(&mut self, code: Code, message: String, statement: String, perhaps: Vec<Pair>) {
         let finding = Finding::warning(code, &self.draft.table.name, message).with_statement(statement);
         self.out.push(Found { draft: self.number, finding, perhaps, refers: None });
     }
@@ -149,10 +149,10 @@ impl OfTable<'_, '_> {
             }
             let (code, message) = match &key.kind {
                 KeyKind::Index(_) => (
-                    "index_missing",
+                    Code::IndexMissing,
                     format!("index {} of table \"{table}\" is missing on {target}", quote(&key.name)),
                 ),
-                _ => ("constraint_missing", format!("{what} of table \"{table}\" is missing on {target}")),
+                _ => (Code::ConstraintMissing, format!("{what} of table \"{table}\" is missing on {target}")),
             };
             let statement = key.step(&target).sql;
             self.push(code, message, statement, perhaps);
@@ -198,7 +198,7 @@ impl OfTable<'_, '_> {
             if old.is_some() {
                 statement = ddl::instead_of(&self.draft.target, &name, &statement);
             }
-            self.push("constraint_missing", message, statement, perhaps);
+            self.push(Code::ConstraintMissing, message, statement, perhaps);
         }
     }
 
@@ -226,7 +226,7 @@ impl OfTable<'_, '_> {
             );
             let add = ddl::add_columns(&self.draft.target, &[definition]);
             let statement = ddl::column_instead_of(&self.draft.target, attribute, &add);
-            self.push("constraint_missing", message, statement, perhaps);
+            self.push(Code::ConstraintMissing, message, statement, perhaps);
             if let Some(found) = self.out.last_mut() {
                 found.finding.column = Some(name);
             }
@@ -249,7 +249,7 @@ impl OfTable<'_, '_> {
                 self.draft.target
             );
             let statement = ddl::set_not_null(&self.draft.target, &column);
-            self.push("constraint_missing", message, statement, Vec::new());
+            self.push(Code::ConstraintMissing, message, statement, Vec::new());
             if let Some(found) = self.out.last_mut() {
                 found.finding.column = Some(source);
             }

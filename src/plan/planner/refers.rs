@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::ddl;
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::plan::{Elsewhere, Refers};
@@ -205,7 +205,7 @@ impl OfKey<'_, '_> {
     }
 
     fn finding(&self, message: String, statement: String, before: Option<String>) -> Found {
-        let finding = Finding::warning("constraint_missing", &self.draft.table.name, message);
+        let finding = Finding::warning(Code::ConstraintMissing, &self.draft.table.name, message);
         Found {
             draft: self.key.child,
             finding: finding.with_statement(statement),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::catalogue::Generated;
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
-use crate::finding::About;
+use crate::finding::{About, Code};
 use crate::name::{Names, join_columns, spell};
 use crate::option::{Options, SearchOption};
 use crate::target::Target;
@@ -54,7 +54,7 @@ fn carry_generated(draft: &mut Draft<'_>) {
                     "generated column \"{name}\" of table \"{}\" becomes an ordinary column with the values that it has now: {why}",
                     draft.table.name
                 );
-                draft.warn_column("not_carried", &name, message);
+                draft.warn_column(Code::NotCarried, &name, message);
             }
         }
     }
@@ -91,7 +91,7 @@ fn tell_conflicts(draft: &mut Draft<'_>) {
             [column] => Some(column.as_str()),
             _ => None,
         };
-        draft.warn_about("not_carried", About::Table, column, message);
+        draft.warn_about(Code::NotCarried, About::Table, column, message);
         notes.push(format!("without {clause}"));
     }
     draft.note = notes.join("; ");
@@ -107,7 +107,7 @@ fn add_search(draft: &mut Draft<'_>, search: &SearchOption, options: &Options) -
         if !has_one {
             let message =
                 format!("no full-text search is added to {}, because it exists already", draft.target);
-            draft.warn("not_carried", message);
+            draft.warn(Code::NotCarried, message);
         }
         return Ok(());
     }
@@ -223,7 +223,7 @@ pub(super) fn create(
         });
     }
     for (column, message) in findings {
-        draft.warn_column("not_carried", &column, message);
+        draft.warn_column(Code::NotCarried, &column, message);
     }
     ddl::create_table(&draft.target, &definitions, &checks)
 }
@@ -279,7 +279,7 @@ pub(super) fn carried_checks(draft: &Draft<'_>) -> (Vec<Carried>, Vec<Refused>) 
 fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(String, String)> {
     let (carried, refused) = carried_checks(draft);
     for (place, column, message) in refused {
-        draft.warn_about("not_carried", About::Check(place), column.as_deref(), message);
+        draft.warn_about(Code::NotCarried, About::Check(place), column.as_deref(), message);
     }
     // Declared names first, so that none of them is taken by a made one.
     let mut named: Vec<Option<String>> = carried

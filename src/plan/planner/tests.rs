@@ -1,5 +1,6 @@
 use super::*;
 use crate::catalogue::{Column, ForeignKey, Generated, Index, IndexOrigin, IndexTerm, OtherObject};
+use crate::finding::Code;
 use crate::plan::Action;
 use crate::profile::{ColumnProfile, TableProfile};
 use crate::target::{EmptyBy, TargetColumn, TargetRelation};
@@ -116,7 +117,7 @@ fn sql_of(plan: &Plan, action: Action) -> Vec<&str> {
     plan.steps.iter().filter(|s| s.action == action).map(|s| s.sql.as_str()).collect()
 }
 
-fn findings(plan: &Plan) -> Vec<(&str, &str)> {
+fn findings(plan: &Plan) -> Vec<(Code, &str)> {
     let all = plan.findings.iter().chain(plan.tables.iter().flat_map(|t| &t.findings));
     all.map(|f| (f.code, f.message.as_str())).collect()
 }
@@ -250,7 +251,7 @@ fn an_application_schema_becomes_the_statements_of_the_manual() {
     assert_eq!(
         findings(&plan),
         [(
-            "nocase",
+            Code::NoCase,
             "column \"Code\" of table \"work_order\" is COLLATE NOCASE and becomes case-sensitive; its indexes are on lower()"
         )]
     );
@@ -396,7 +397,7 @@ fn rows_of_an_existing_table_go_where_its_columns_are() {
     let keyless = Target { relations: vec![cari.clone()], ..empty_target() };
     assert_eq!(plan_with(&marina(), &keyless, Mode::Sync, json!({})).unwrap_err().sqlstate(), "55000");
     let plan = plan_with(&marina(), &keyless, Mode::Append, json!({})).unwrap();
-    assert_eq!(findings(&plan)[0].0, "unindexed_parent");
+    assert_eq!(findings(&plan)[0].0, Code::UnindexedParent);
 
     cari.columns.truncate(1);
     cari.columns
@@ -414,7 +415,7 @@ fn rows_of_an_existing_table_go_where_its_columns_are() {
     let error = plan_with(&marina(), &narrow, Mode::Append, skip).unwrap_err();
     assert_eq!(error.sqlstate(), "23502");
     let codes: Vec<_> = error.findings().iter().map(|f| f.code).collect();
-    assert_eq!(codes, ["target_required_column"]);
+    assert_eq!(codes, [Code::TargetRequiredColumn]);
 
     cari.kind = 'v';
     let view = TargetRelation { name: "Cari".to_owned(), ..cari };
@@ -434,7 +435,7 @@ fn bookkeeping_of_the_target_is_kept() {
         let target = Target { relations: vec![relation(false)], ..empty_target() };
         let plan = plan_with(&catalogue(source()), &target, mode, json!({})).unwrap();
         assert!(plan.tables.is_empty() && plan.skipped.len() == 1);
-        assert_eq!((plan.steps[0].action, plan.findings[0].code), (Action::Skip, "bookkeeping"));
+        assert_eq!((plan.steps[0].action, plan.findings[0].code), (Action::Skip, Code::Bookkeeping));
     }
     let target = Target { relations: vec![relation(true)], ..empty_target() };
     assert_eq!(plan_with(&catalogue(source()), &target, Mode::Create, json!({})).unwrap().tables.len(), 1);
@@ -462,19 +463,22 @@ fn foreign_keys_that_cannot_be_made_are_said_and_order_all_the_same() {
         findings(&plan),
         [
             (
-                "missing_parent_table",
+                Code::MissingParentTable,
                 "foreign key a_child.y is not carried over: its parent \"gone\" does not exist in the source"
             ),
-            ("unindexed_parent", "foreign key a_child.w is not carried over: \"p\" has no column \"nope\""),
             (
-                "not_carried",
+                Code::UnindexedParent,
+                "foreign key a_child.w is not carried over: \"p\" has no column \"nope\""
+            ),
+            (
+                Code::NotCarried,
                 "foreign key a_child.x is not carried over: column \"x\" of type bigint cannot refer to \"p\" of type text"
             ),
             (
-                "unindexed_parent",
+                Code::UnindexedParent,
                 "foreign key a_child.y is not carried over: no primary key or unique constraint of \"p\" covers exactly b"
             ),
-            ("not_carried", "foreign key a_child.z is declared twice and made once"),
+            (Code::NotCarried, "foreign key a_child.z is declared twice and made once"),
         ]
     );
     // The column without a type has its parent's.
@@ -533,7 +537,7 @@ fn one_schema_has_room_for_every_relation_name_once() {
         sql_of(&plan, Action::CreateIndex),
         ["CREATE INDEX t_pkey ON public.t (id)", "CREATE INDEX busy_2 ON public.t_id_seq (x)"]
     );
-    assert_eq!(findings(&plan)[0].0, "renamed");
+    assert_eq!(findings(&plan)[0].0, Code::Renamed);
 }
 
 #[test]
@@ -549,7 +553,7 @@ fn what_a_column_holds_decides_where_nothing_is_declared() {
     assert_eq!(
         findings(&plan),
         [(
-            "type_mismatch",
+            Code::TypeMismatch,
             "column \"b\" of table \"t\": column with no declared type holds 1 integers, 1 texts: it becomes text"
         )]
     );
@@ -605,7 +609,7 @@ fn limits_of_postgresql_are_errors_or_findings_before_any_row_is_read() {
     assert_eq!(
         findings(&plan),
         [(
-            "not_carried",
+            Code::NotCarried,
             "index \"i33\" of table \"t\" is not carried over: it has 33 columns, PostgreSQL allows 32: CREATE INDEX i33 ON t (c0)"
         )]
     );
