@@ -40,6 +40,70 @@ def graph(seed):
     return tables, rows
 
 
+def deep(seed):
+    """One to three tables in turn, whose rows form a long list with branches, a list that stays, and a ring; second keys lead anywhere."""
+    dice = random.Random(1000 + seed)
+    names = [f"t{i}" for i in range(1 + seed % 3)]
+    tables = {}
+    for number, name in enumerate(names):
+        parent = names[(number + 1) % len(names)]
+        columns = {"id": "INTEGER PRIMARY KEY", "u": "INTEGER UNIQUE", "a": "INTEGER", "b": "INTEGER", "f0": "INTEGER", "f1": "INTEGER"}
+        keys = [Key(("f0",), parent, (dice.choice(("id", "u")),), "reject" if dice.random() < 0.9 else "null"),
+                Key(("f1",), parent, (dice.choice(("id", "u")),), dice.choice(("reject", "reject", "null")))]
+        tables[name] = columns, keys
+    # Tables above and below the circle.
+    tables["above"] = {"id": "INTEGER PRIMARY KEY", "u": "INTEGER UNIQUE", "a": "INTEGER", "b": "INTEGER", "f0": "INTEGER"}, [
+        Key(("f0",), "above", ("id",), "reject")]
+    tables["below"] = tables["above"][0], [Key(("f0",), names[0], ("id",), dice.choice(("reject", "null")))]
+    tables[names[0]][0]["f2"] = "INTEGER"
+    tables[names[0]][1].append(Key(("f2",), "above", ("id",), "reject"))
+    rows = {name: [] for name in tables}
+    ids = iter(dice.sample(range(100, 3000), 1200))
+    uniques = iter(dice.sample(range(100, 3000), 1200))
+
+    def row(name, **columns):
+        rows[name].append(dict.fromkeys(tables[name][0]) | {"id": next(ids), "u": next(uniques)} | columns)
+        return rows[name][-1]
+
+    def points_at(name, node, column):
+        key = next(k for k in tables[name][1] if k.columns == (column,))
+        return node[key.referenced[0]]
+
+    upper = [row("above", f0=75)]
+    for _ in range(30):
+        upper.append(row("above", f0=upper[-1]["id"]))
+    nodes, count = [], 240
+    for number in range(2 * count):
+        name = names[-number % len(names)]
+        if number % count == 0:
+            parent = 75 if number == 0 else None
+        else:
+            before = nodes[-1] if dice.random() < 0.9 else nodes[-1 - len(names) * dice.randint(0, (number % count - 1) // len(names))]
+            parent = points_at(name, before[1], "f0")
+        nodes.append((name, row(name, f0=parent)))
+    ring = [(names[-i % len(names)], row(names[-i % len(names)])) for i in range(3 * len(names))]
+    for (name, node), (_, parent) in zip(ring, [ring[-1], *ring]):
+        node["f0"] = points_at(name, parent, "f0")
+    for number, (name, node) in enumerate(nodes):
+        others = [n for n in nodes + ring if n[0] == tables[name][1][1].parent]
+        if number < count and seed % 2 and number + 1 < count and nodes[number + 1][0] == others[0][0]:
+            # A list that knows both its neighbours.
+            node["f1"] = points_at(name, nodes[number + 1][1], "f1")
+        elif dice.random() < 0.02 or number == 2 * count - 1:
+            node["f1"] = points_at(name, dice.choice(others)[1], "f1")
+        if name == names[0] and dice.random() < 0.01:
+            node["f2"] = dice.choice(upper)["id"]
+    if dice.random() < 0.5:
+        # The ring hangs on a row that falls.
+        name, node = ring[0]
+        node["f1"] = points_at(name, next(n for t, n in nodes[count // 2:] if t == tables[name][1][1].parent), "f1")
+    for _ in range(40):
+        row("below", f0=dice.choice(rows[names[0]])["id"])
+    for some in rows.values():
+        dice.shuffle(some)
+    return tables, rows
+
+
 def source(path, tables, rows):
     db = sqlite3.connect(path)
     for name, (columns, keys) in tables.items():
@@ -85,9 +149,9 @@ def expected(tables, rows, order, others):
     return alive, fate
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_every_policy_does_what_the_reference_says(connection, files, seed):
-    tables, rows = graph(seed)
+@pytest.mark.parametrize("shape, seed", [(graph, seed) for seed in range(12)] + [(deep, seed) for seed in range(9)])
+def test_every_policy_does_what_the_reference_says(connection, files, shape, seed):
+    tables, rows = shape(seed)
     path = source(files / "graph.db", tables, rows)
     empty = source(files / "empty.db", tables, {name: [] for name in tables})
     options = {"foreign_keys": {f"{name}.{','.join(key.columns)}": {"orphans": key.policy} for name, (_, keys) in tables.items() for key in keys}}
@@ -114,7 +178,7 @@ def test_every_policy_does_what_the_reference_says(connection, files, seed):
                 "SELECT table_name, (row_data ->> 'id')::int, column_name, action FROM aliaport.rejected_row"):
             assert row_id not in found[name], (mode, name, row_id)
             found[name][row_id] = (action, set(column.split(", ")))
-        what = f"seed {seed}, mode {mode}"
+        what = f"{shape.__name__} {seed}, mode {mode}"
         for name, rejected, orphans in result:
             name = name.removeprefix("g.")
             assert found[name] == fate[name], (what, name)

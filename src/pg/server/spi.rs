@@ -44,6 +44,12 @@ pub fn run_with(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
     ours(|| Spi::connect_mut(|client| client.update(sql, None, args).map(drop)))
 }
 
+/// Runs one statement; the number of rows that it wrote.
+pub fn count(sql: &str) -> Result<i64> {
+    let written = ours(|| Spi::connect_mut(|client| client.update(sql, None, &[]).map(|rows| rows.len())))?;
+    Ok(i64::try_from(written).unwrap_or(i64::MAX))
+}
+
 /// Reads rows without marking the transaction as writing; `row` turns each into a value of ours.
 pub fn rows<T>(
     sql: &str,

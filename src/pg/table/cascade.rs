@@ -5,8 +5,12 @@
 //! joins only the keys that have vanished since the last, so that the whole takes time in proportion to the rows. Where a
 //! table is looked at again and again (a chain of rows that fall one after another), the join goes through an index.
 //!
+//! Where rows of a table fall one after another because they point at each other, [`chain`] goes down many levels at once.
+//!
 //! Tables are looked at in load order, and a table at once again where its own rows fall. A row is treated when the first
 //! of its parents is found missing, by all of its keys that point nowhere by then.
+
+mod chain;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -62,6 +66,8 @@ struct Looks<'a> {
     vanished: Option<QualifiedName>,
     looks: u32,
     is_due: bool,
+    /// The keys along which rows fall level by level; see [`chain`]. `None`: not known yet.
+    circle: Option<Vec<(usize, usize)>>,
 }
 
 /// The search for rows that fall.
@@ -71,6 +77,7 @@ pub struct Cascade<'a> {
     look: i32,
     statements: HashMap<String, spi::Statement>,
     others: Vec<QualifiedName>,
+    walk: Option<chain::Walk>,
 }
 
 impl<'a> Cascade<'a> {
@@ -101,6 +108,7 @@ impl<'a> Cascade<'a> {
                     vanished: None,
                     looks: 0,
                     is_due: true,
+                    circle: None,
                 }
             })
             .collect();
@@ -113,7 +121,7 @@ impl<'a> Cascade<'a> {
         for (table, referenced) in tables.iter_mut().zip(referenced) {
             table.referenced = referenced.into_iter().collect();
         }
-        Cascade { tables, look: 0, statements: HashMap::new(), others: Vec::new() }
+        Cascade { tables, look: 0, statements: HashMap::new(), others: Vec::new(), walk: None }
     }
 
     /// Marks until nothing falls any more. What is not wanted, by the table's number.
@@ -122,7 +130,9 @@ impl<'a> Cascade<'a> {
             if self.tables.get(number).is_some_and(|t| t.looks >= LOOKS_WITHOUT_INDEX) {
                 spi::with_settings(BY_INDEX, || {
                     while self.due() == Some(number) {
-                        self.look_at(number)?;
+                        if !self.walk(number)? {
+                            self.look_at(number)?;
+                        }
                     }
                     Ok(())
                 })?;
@@ -155,11 +165,16 @@ impl<'a> Cascade<'a> {
         let fallen = if branches.is_empty() { 0 } else { self.mark(number, &branches, arguments)? };
         self.look += 1;
         if fallen > 0 {
-            for table in &mut self.tables {
-                table.is_due |= table.keys.iter().any(|k| k.parent_number == Some(number));
-            }
+            self.make_due_below(number);
         }
         Ok(())
+    }
+
+    /// Rows of a table have fallen: those that point at it come next.
+    fn make_due_below(&mut self, number: usize) {
+        for table in &mut self.tables {
+            table.is_due |= table.keys.iter().any(|k| k.parent_number == Some(number));
+        }
     }
 
     /// The rows of a table that have no parent to begin with, by one of its keys; none where every row has one.
@@ -222,19 +237,14 @@ impl<'a> Cascade<'a> {
             }
             None => String::new(),
         };
-        // A key that shares a column with one that was cleared points nowhere.
-        let cleared = table.bits(|i| {
-            table.keys.get(i).is_some_and(|k| k.plan.columns.iter().any(|c| key.plan.columns.contains(c)))
-        });
         arguments.push(key.seen);
         let branch = format!(
             "SELECT e.place, {} AS hits FROM {vanished} f JOIN {rows} e ON {} WHERE f.look OPERATOR(pg_catalog.>) ${} AND {is_lost} \
-             AND NOT EXISTS (SELECT 1 FROM {marks} u WHERE u.place OPERATOR(pg_catalog.=) e.place \
-             AND (u.is_rejected OR (u.hits OPERATOR(pg_catalog.&) {cleared}) OPERATOR(pg_catalog.<>) {})){still_there}",
+             AND {}{still_there}",
             table.bits(|i| i == index),
             same.join(" AND "),
             arguments.len(),
-            table.bits(|_| false),
+            table.is_unmarked(key.plan, &marks),
         );
         if let Some(key) = self.tables.get_mut(number).and_then(|t| t.keys.get_mut(index)) {
             key.seen = look - 1;
@@ -467,6 +477,19 @@ impl Looks<'_> {
         format!(
             "({alias}.cleared IS NULL OR ({alias}.cleared OPERATOR(pg_catalog.&) {}) OPERATOR(pg_catalog.<>) {})",
             self.bits(clearing),
+            self.bits(|_| false)
+        )
+    }
+
+    /// The condition that the row `e` has not been treated by this key so far, nor rejected.
+    fn is_unmarked(&self, key: &ForeignKeyPlan, marks: &QualifiedName) -> String {
+        // A key that shares a column with one that was cleared points nowhere.
+        let cleared = self.bits(|i| {
+            self.keys.get(i).is_some_and(|k| k.plan.columns.iter().any(|c| key.columns.contains(c)))
+        });
+        format!(
+            "NOT EXISTS (SELECT 1 FROM {marks} u WHERE u.place OPERATOR(pg_catalog.=) e.place \
+             AND (u.is_rejected OR (u.hits OPERATOR(pg_catalog.&) {cleared}) OPERATOR(pg_catalog.<>) {}))",
             self.bits(|_| false)
         )
     }
