@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use aliaport_plan::option::Options;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::planner::{Mode, Request, plan};
+use aliaport_plan::planner::{Request, plan};
+use aliaport_plan::policy::Mode;
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
 use aliaport_rows::batch::Rows;
@@ -62,8 +63,8 @@ fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, Strin
     let attributes = digest::attributes(&types).expect("types that are stored as they are");
     let positions: Vec<usize> = (0..plan.columns.len()).collect();
     let zone = Zone::default();
-    let mut converter =
-        RowConverter::new(&plan.shape(), &zone, OnError::Abort, true).with_inspector(&attributes, &positions);
+    let mut converter = RowConverter::new(&plan.row_plan(), &zone, OnError::Abort, true)
+        .with_inspector(&attributes, &positions);
     let mut inspector = Inspector::new(converter.about(), &attributes, &positions, &zone);
     let mut former = Former::new(Writer::new(Layout::new(attributes)), positions);
     let (mut count, mut bytes) = (0, 0);

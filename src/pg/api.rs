@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 
-use aliaport_plan::option::Orphans;
+use aliaport_plan::policy::Orphans;
 use pgrx::JsonB;
 use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -324,16 +324,11 @@ fn schema_argument(name: Option<&CStr>) -> Result<Option<&str>> {
 }
 
 fn on_error_argument(word: &str) -> Result<OnError> {
-    match word {
-        "abort" => Ok(OnError::Abort),
-        "reject" => Ok(OnError::Reject),
-        "null" => Ok(OnError::Null),
-        _ => Err(bad_argument("on_error", word, &["abort", "reject", "null"])),
-    }
+    OnError::parse(word).ok_or_else(|| bad_argument("on_error", word, OnError::WORDS))
 }
 
 fn orphans_argument(word: &str) -> Result<Orphans> {
-    Orphans::parse(word).ok_or_else(|| bad_argument("orphans", word, &["abort", "reject", "null", "keep"]))
+    Orphans::parse(word).ok_or_else(|| bad_argument("orphans", word, Orphans::WORDS))
 }
 
 fn interval(elapsed: std::time::Duration) -> Result<Interval> {

@@ -16,9 +16,9 @@ use std::time::Instant;
 
 use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::finding::Code;
-use aliaport_plan::option::{Options, Orphans};
+use aliaport_plan::option::Options;
 use aliaport_plan::plan::{Action, Plan, SequencePlan, Step, TablePlan};
-use aliaport_plan::planner::Mode;
+use aliaport_plan::policy::{Mode, Orphans};
 use aliaport_plan::sequence::Used;
 use aliaport_rows::convert::Zone;
 use aliaport_sqlite::Source;

@@ -14,8 +14,8 @@ mod excused;
 mod subject;
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
+use aliaport_plan::policy::Verify;
 use aliaport_rows::convert::Zone;
 
 use self::against::Against;

@@ -17,6 +17,7 @@ pub mod option;
 pub mod order;
 pub mod plan;
 pub mod planner;
+pub mod policy;
 pub mod profile;
 pub mod sequence;
 pub mod target;

@@ -4,7 +4,8 @@
 
 use crate::catalogue::Table;
 use crate::decl::{Affinity, DeclType};
-use crate::option::{IntegerWidth, Options};
+use crate::option::Options;
+use crate::policy::IntegerWidth;
 use crate::profile::ColumnProfile;
 use aliaport_rows::pg_type::{PgType, Shape};
 

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::option::Identifiers;
+use crate::policy::Identifiers;
 
 /// The longest identifier in bytes (NAMEDATALEN - 1).
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>

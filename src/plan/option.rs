@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::mapping::named_type;
 use crate::name::parse_qualified;
+use crate::policy::{Identifiers, IntegerWidth, NoCase, Orphans, Verify};
 use aliaport_rows::convert::{NumberUnit, UuidBytes, Zone};
 use aliaport_rows::pg_type::{PgType, Shape};
 
@@ -21,91 +22,6 @@ pub use nearest::nearest;
 pub(crate) use spec::shorten;
 pub use spec::{OPTIONS, OptionKind, OptionSpec, manual};
 use spec::{bad_value, check};
-
-/// How names are written in PostgreSQL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Identifiers {
-    /// As declared.
-    #[default]
-    Preserve,
-    /// In lower case.
-    Lower,
-    /// `WorkOrder` becomes `work_order`.
-    SnakeCase,
-}
-
-/// The type of a column declared INTEGER that is not a rowid alias.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IntegerWidth {
-    /// `bigint`, which holds every SQLite integer.
-    #[default]
-    BigInt,
-    /// `integer`; a larger value is a bad value.
-    Integer,
-}
-
-/// What becomes of COLLATE NOCASE.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NoCase {
-    /// Uniqueness and indexes go to `lower(column COLLATE "C")`, which folds ASCII only, as NOCASE does.
-    #[default]
-    LowerIndex,
-    /// Type `citext`.
-    Citext,
-    /// Nothing: the column is case-sensitive.
-    Ignore,
-}
-
-/// What happens to rows whose parent is missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Orphans {
-    /// The import fails.
-    #[default]
-    Abort,
-    /// They are set aside.
-    Reject,
-    /// The referencing columns become NULL.
-    Null,
-    /// They stay and the constraint is created NOT VALID.
-    Keep,
-}
-
-impl Orphans {
-    /// The meaning of a word of the argument or option `orphans`; `None` for an unknown one.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Orphans> {
-        match word {
-            "abort" => Some(Orphans::Abort),
-            "reject" => Some(Orphans::Reject),
-            "null" => Some(Orphans::Null),
-            "keep" => Some(Orphans::Keep),
-            _ => None,
-        }
-    }
-
-    /// The word of the argument.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Orphans::Abort => "abort",
-            Orphans::Reject => "reject",
-            Orphans::Null => "null",
-            Orphans::Keep => "keep",
-        }
-    }
-}
-
-/// What is compared after the load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// Every value, read back from the table.
-    #[default]
-    Content,
-    /// The number of rows.
-    Count,
-    /// Nothing.
-    None,
-}
 
 /// What is asked for one foreign key.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -268,37 +184,14 @@ impl Options {
                 "include" => options.include = texts(value),
                 "exclude" => options.exclude = texts(value),
                 "timezone" => options.timezone = timezone(value)?,
-                "identifiers" => {
-                    options.identifiers = match word(value) {
-                        "lower" => Identifiers::Lower,
-                        "snake_case" => Identifiers::SnakeCase,
-                        _ => Identifiers::Preserve,
-                    }
-                }
-                "integer" => {
-                    options.integer = match word(value) {
-                        "integer" => IntegerWidth::Integer,
-                        _ => IntegerWidth::BigInt,
-                    }
-                }
-                "nocase" => {
-                    options.nocase = match word(value) {
-                        "citext" => NoCase::Citext,
-                        "ignore" => NoCase::Ignore,
-                        _ => NoCase::LowerIndex,
-                    }
-                }
+                "identifiers" => options.identifiers = choice(value, Identifiers::parse),
+                "integer" => options.integer = choice(value, IntegerWidth::parse),
+                "nocase" => options.nocase = choice(value, NoCase::parse),
                 "foreign_keys" => options.foreign_keys = named(value, "foreign_keys", foreign_key)?,
                 "tables" => options.tables = named(value, "tables", table)?,
                 "search" => options.search = named(value, "search", search)?,
                 "triggers" => options.triggers = word(value) == "on",
-                "verify" => {
-                    options.verify = match word(value) {
-                        "count" => Verify::Count,
-                        "none" => Verify::None,
-                        _ => Verify::Content,
-                    }
-                }
+                "verify" => options.verify = choice(value, Verify::parse),
                 "indexes" => options.indexes = flag(value),
                 "foreign_key_constraints" => options.foreign_key_constraints = flag(value),
                 "sync_delete" => options.sync_delete = flag(value),
@@ -544,14 +437,13 @@ fn column(value: &Value, shown: &str) -> Result<ColumnOption, OptionError> {
         target,
         skip: value.get("skip").is_some_and(flag),
         uuid: value.get("uuid").and_then(|v| UuidBytes::parse(word(v))).unwrap_or_default(),
-        number: match value.get("number").map(word) {
-            Some("unix_s") => NumberUnit::UnixSeconds,
-            Some("unix_ms") => NumberUnit::UnixMillis,
-            Some("unix_us") => NumberUnit::UnixMicros,
-            Some("julian") => NumberUnit::Julian,
-            _ => NumberUnit::Auto,
-        },
+        number: value.get("number").map(|v| choice(v, NumberUnit::parse)).unwrap_or_default(),
     })
+}
+
+/// What a word that was checked names.
+fn choice<T: Default>(value: &Value, parse: impl Fn(&str) -> Option<T>) -> T {
+    parse(word(value)).unwrap_or_default()
 }
 
 fn search(value: &Value, shown: &str) -> Result<SearchOption, OptionError> {

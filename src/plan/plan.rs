@@ -2,8 +2,8 @@
 
 use crate::catalogue::Table;
 use crate::finding::Finding;
-use crate::option::Orphans;
-use aliaport_rows::column::{ColumnPlan, Shape};
+use crate::policy::Orphans;
+use aliaport_rows::column::{ColumnPlan, RowPlan};
 use aliaport_rows::identifier::QualifiedName;
 
 /// Everything an import will do.
@@ -108,8 +108,8 @@ pub struct TablePlan {
 impl TablePlan {
     /// What its rows' converter has to know.
     #[must_use]
-    pub fn shape(&self) -> Shape<'_> {
-        Shape {
+    pub fn row_plan(&self) -> RowPlan<'_> {
+        RowPlan {
             source: &self.source,
             columns: &self.columns,
             key: &self.source_key,

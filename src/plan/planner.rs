@@ -27,6 +27,7 @@ use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::order::load_order;
 use crate::plan::{ForeignKeyPlan, Plan, TablePlan};
+use crate::policy::Mode;
 use crate::profile::Profiles;
 use crate::target::Target;
 use aliaport_rows::column::ColumnPlan;
@@ -61,48 +62,6 @@ const BOOKKEEPING: &[&str] = &[
     "SequelizeMeta",
     "south_migrationhistory",
 ];
-
-/// What the import does with rows that the target already has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Missing tables are created; existing ones must be empty.
-    #[default]
-    Create,
-    /// Rows are added.
-    Append,
-    /// Existing rows go first.
-    Replace,
-    /// The target ends equal to the source with the least change.
-    Sync,
-}
-
-impl Mode {
-    /// The words of the argument.
-    pub const WORDS: &'static [&'static str] = &["create", "append", "replace", "sync"];
-
-    /// The meaning of the argument `mode`; `None` for an unknown word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Mode> {
-        match word {
-            "create" => Some(Mode::Create),
-            "append" => Some(Mode::Append),
-            "replace" => Some(Mode::Replace),
-            "sync" => Some(Mode::Sync),
-            _ => None,
-        }
-    }
-
-    /// The word of the argument.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mode::Create => "create",
-            Mode::Append => "append",
-            Mode::Replace => "replace",
-            Mode::Sync => "sync",
-        }
-    }
-}
 
 /// What the caller asks for.
 #[derive(Clone, Copy, Debug)]

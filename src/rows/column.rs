@@ -33,7 +33,7 @@ impl ColumnPlan {
 
 /// What a converter has to know of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape<'a> {
+pub struct RowPlan<'a> {
     /// The SQLite table's name, for messages.
     pub source: &'a str,
     /// Columns that are read and written, in the target's attribute order.

@@ -36,7 +36,7 @@ mod timetz;
 mod uuid;
 mod zone;
 
-pub use epoch::{NumberUnit, NumberUnitError};
+pub use epoch::NumberUnit;
 pub use error::{ValueError, ValueErrorKind, shown};
 pub use lossy::Lossy;
 pub(crate) use numeric::EXACT_POWERS;

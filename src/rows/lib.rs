@@ -16,3 +16,4 @@ pub mod row;
 pub mod tuple;
 pub mod value;
 pub mod width;
+pub mod words;

@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::column::{ColumnPlan, Shape};
+    use crate::column::{ColumnPlan, RowPlan};
     use crate::convert::{NumberUnit, UuidBytes};
     use crate::row::{Fate, Former, OnError, RowConverter};
     use crate::tuple::{Layout, Writer};
@@ -151,8 +151,8 @@ mod tests {
         TYPES.iter().enumerate().map(column).collect()
     }
 
-    fn shape(columns: &[ColumnPlan]) -> Shape<'_> {
-        Shape { source: "t", columns, key: &[], existing: None }
+    fn row_plan(columns: &[ColumnPlan]) -> RowPlan<'_> {
+        RowPlan { source: "t", columns, key: &[], existing: None }
     }
 
     /// One row's values: what each column takes, NULL, or what none does.
@@ -218,7 +218,7 @@ mod tests {
                 let values: Vec<Value<'_>> = TYPES.iter().zip(texts).map(|(t, text)| value(t, text)).collect();
                 rows.push(&Row::new(&values, Some(rowid))).unwrap();
             }
-            let mut converter = RowConverter::new(&shape(&columns), &zone, on_error, true).with_inspector(&attributes, &positions);
+            let mut converter = RowConverter::new(&row_plan(&columns), &zone, on_error, true).with_inspector(&attributes, &positions);
             let mut former = Former::new(Writer::new(Layout::new(attributes.clone())), positions.clone());
             converter.go_to(rows.first());
             let mut kept = 0;
@@ -259,7 +259,7 @@ mod tests {
         let types: Vec<&PgType> = TYPES.iter().collect();
         let attributes = digest::attributes(&types).unwrap();
         let positions: Vec<usize> = (0..TYPES.len()).collect();
-        let mut converter = RowConverter::new(&shape(&columns), &zone, OnError::Abort, true)
+        let mut converter = RowConverter::new(&row_plan(&columns), &zone, OnError::Abort, true)
             .with_inspector(&attributes, &positions);
         let mut former = Former::new(Writer::new(Layout::new(attributes.clone())), positions.clone());
         let mut rows = Rows::default();

@@ -5,38 +5,28 @@
 
 mod about;
 
-use crate::column::{ColumnPlan, Shape};
+use crate::column::{ColumnPlan, RowPlan};
 use crate::convert::{Converter, Lossy, Plain, Scratch, ValueError, Zone};
 use crate::digest::{RowHasher, TableDigest};
 use crate::pg_type::PgType;
 use crate::prove::{self, Notes};
 use crate::tuple::{Attribute, Writer};
 use crate::value::{Cell, Row, Value};
+use crate::words;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use about::{About, value_json};
 
-/// What happens to a value that its column cannot hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// The import ends with the value's own error.
-    Abort,
-    /// The whole row is set aside.
-    Reject,
-    /// The value becomes NULL; where the column is NOT NULL the row is set aside.
-    Null,
-}
-
-impl OnError {
-    /// The word of the argument `on_error`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            OnError::Abort => "abort",
-            OnError::Reject => "reject",
-            OnError::Null => "null",
-        }
+words! {
+    /// What happens to a value that its column cannot hold.
+    pub enum OnError {
+        /// The import ends with the value's own error.
+        Abort = "abort",
+        /// The whole row is set aside.
+        Reject = "reject",
+        /// The value becomes NULL; where the column is NOT NULL the row is set aside.
+        Null = "null",
     }
 }
 
@@ -176,7 +166,7 @@ pub struct RowConverter {
 impl RowConverter {
     /// A converter for the columns of `table`, in its order.
     #[must_use]
-    pub fn new(table: &Shape<'_>, zone: &Zone, on_error: OnError, with_digest: bool) -> Self {
+    pub fn new(table: &RowPlan<'_>, zone: &Zone, on_error: OnError, with_digest: bool) -> Self {
         let lanes = table
             .columns
             .iter()

@@ -55,7 +55,7 @@ pub struct Policy<'a> {
 
 impl Policy<'_> {
     fn converter(&self, plan: &TablePlan) -> RowConverter {
-        RowConverter::new(&plan.shape(), self.zone, self.on_error, self.with_digest)
+        RowConverter::new(&plan.row_plan(), self.zone, self.on_error, self.with_digest)
             .with_refusals(Arc::clone(&self.refusals))
             .with_too_wide(Arc::clone(&self.too_wide))
     }

@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aliaport_plan::finding::{Code, Finding};
-use aliaport_plan::option::Verify;
 use aliaport_plan::plan::{Action, Step, TablePlan};
-use aliaport_plan::planner::Mode;
+use aliaport_plan::policy::{Mode, Verify};
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;

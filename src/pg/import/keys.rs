@@ -1,8 +1,8 @@
 //! Keys and sequences, added after the rows are there.
 
 use aliaport_plan::finding::{Code, Finding};
-use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{SequencePlan, Step, TablePlan};
+use aliaport_plan::policy::Orphans;
 use aliaport_plan::sequence::Used;
 use aliaport_rows::identifier::{quote, quote_literal};
 use pgrx::prelude::*;

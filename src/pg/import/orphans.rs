@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 
 use aliaport_plan::finding::Code;
-use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
-use aliaport_plan::planner::Mode;
+use aliaport_plan::policy::{Mode, Orphans};
 use aliaport_rows::identifier::{QualifiedName, quote, quote_list};
 
 use super::{Import, Subject};

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use aliaport_plan::finding::{About, Code, Finding, Severity};
-use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::planner::Mode;
+use aliaport_plan::policy::{Mode, Verify};
 use aliaport_rows::convert::shown;
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::value::Value;

@@ -7,9 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use aliaport_plan::option::Verify;
 use aliaport_plan::plan::TablePlan;
-use aliaport_plan::planner::Mode;
+use aliaport_plan::policy::{Mode, Verify};
 use aliaport_rows::digest::TableDigest;
 use pgrx::JsonB;
 use pgrx::pg_sys;

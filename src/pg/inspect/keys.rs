@@ -3,8 +3,8 @@
 use aliaport_plan::audit::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::finding::{Code, Severity};
-use aliaport_plan::option::{NoCase, Orphans};
 use aliaport_plan::plan::ForeignKeyPlan;
+use aliaport_plan::policy::{NoCase, Orphans};
 use aliaport_rows::convert::{Converter, Scratch};
 use aliaport_rows::value::Row;
 use aliaport_sqlite::Reference;

@@ -14,8 +14,8 @@ mod chain;
 
 use std::collections::{BTreeSet, HashMap};
 
-use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
+use aliaport_plan::policy::Orphans;
 use aliaport_rows::identifier::{QualifiedName, quote};
 
 use super::operator;

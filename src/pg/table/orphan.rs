@@ -1,8 +1,8 @@
 //! Rows that point at a missing parent: counted and named set-wise after the load, where values are compared as PostgreSQL's constraints
 //! will compare them. What the policies make of them is in [`super::cascade`].
 
-use aliaport_plan::option::Orphans;
 use aliaport_plan::plan::{Elsewhere, ForeignKeyPlan, TablePlan};
+use aliaport_plan::policy::Orphans;
 use aliaport_rows::identifier::{QualifiedName, quote as quoted};
 use pgrx::prelude::*;
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use aliaport_plan::plan::Plan;
-use aliaport_plan::planner::Mode;
+use aliaport_plan::policy::Mode;
 use aliaport_plan::target::{
     FilledColumn, FilledTable, Past, Structure, Target, TargetForeignKey, TargetIndex, TargetTerm,
 };

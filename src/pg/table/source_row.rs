@@ -107,7 +107,7 @@ impl Search<'_> {
         too_wide: &Arc<HashSet<u64>>,
         each: &mut impl FnMut(u32, Original) -> Result<()>,
     ) -> Result<()> {
-        let mut converter = RowConverter::new(&self.plan.shape(), self.zone, self.on_error, true)
+        let mut converter = RowConverter::new(&self.plan.row_plan(), self.zone, self.on_error, true)
             .with_refusals(Arc::clone(refusals))
             .with_too_wide(Arc::clone(too_wide));
         let mut echo = Echo::new(self.relation, self.plan)?;

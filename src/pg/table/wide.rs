@@ -39,7 +39,7 @@ pub fn find(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64
             spi::one::<pg_sys::Oid>("SELECT pg_catalog.to_regclass($1)::pg_catalog.oid", &[COPY.into()])?
                 .ok_or_else(|| unexpected("absence of a temporary table"))?;
         let converter = || {
-            RowConverter::new(&search.plan.shape(), search.zone, search.on_error, false)
+            RowConverter::new(&search.plan.row_plan(), search.zone, search.on_error, false)
                 .with_refusals(Arc::clone(refusals))
         };
         let (mut first, mut second) = (converter(), converter());

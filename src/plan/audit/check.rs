@@ -42,7 +42,8 @@ mod tests {
     use super::*;
     use crate::catalogue::{Catalogue, Column};
     use crate::option::Options;
-    use crate::planner::{Mode, Request, plan};
+    use crate::planner::{Request, plan};
+    use crate::policy::Mode;
     use crate::profile::Profiles;
     use crate::target::Target;
 

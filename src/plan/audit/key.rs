@@ -10,8 +10,9 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::catalogue::{IndexOrigin, Table};
-use crate::option::{NoCase, Options};
+use crate::option::Options;
 use crate::plan::TablePlan;
+use crate::policy::NoCase;
 use crate::target::TargetRelation;
 use aliaport_rows::convert::Lossy;
 use aliaport_rows::convert::numeric::{Decoded, decode};

@@ -9,7 +9,8 @@ use crate::catalogue::{Catalogue, Table};
 use crate::finding::{Code, Finding};
 use crate::option::{Options, TableOption, entry};
 use crate::plan::Plan;
-use crate::planner::{Mode, PlanError, PlanErrorKind, Request, plan};
+use crate::planner::{PlanError, PlanErrorKind, Request, plan};
+use crate::policy::Mode;
 use crate::profile::Profiles;
 use crate::target::{Target, TargetRelation};
 

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{OptionError, nearest};
+use crate::policy::{Identifiers, IntegerWidth, NoCase, Orphans, Verify};
+use aliaport_rows::convert::NumberUnit;
 
 /// What kind of value an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +44,6 @@ const fn spec(
 }
 
 const ON_DELETE: &[&str] = &["no action", "restrict", "cascade", "set null", "set default"];
-const ORPHANS: &[&str] = &["abort", "reject", "null", "keep"];
-const NUMBERS: &[&str] = &["auto", "unix_s", "unix_ms", "unix_us", "julian"];
 
 /// Every key of the `options` argument, in the order of the manual.
 pub const OPTIONS: &[OptionSpec] = &[
@@ -52,19 +52,19 @@ pub const OPTIONS: &[OptionSpec] = &[
     spec(&["timezone"], OptionKind::Text, "\"UTC\"", "The time zone of naive datetimes, any IANA name."),
     spec(
         &["identifiers"],
-        OptionKind::Word(&["preserve", "lower", "snake_case"]),
+        OptionKind::Word(Identifiers::WORDS),
         "\"preserve\"",
         "How names are written in PostgreSQL.",
     ),
     spec(
         &["integer"],
-        OptionKind::Word(&["bigint", "integer"]),
+        OptionKind::Word(IntegerWidth::WORDS),
         "\"bigint\"",
         "The type of a column declared INTEGER or INT that is not a rowid alias.",
     ),
     spec(
         &["nocase"],
-        OptionKind::Word(&["lower_index", "citext", "ignore"]),
+        OptionKind::Word(NoCase::WORDS),
         "\"lower_index\"",
         "What becomes of COLLATE NOCASE: unique indexes and indexes on lower(), type citext, or nothing.",
     ),
@@ -76,7 +76,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     ),
     spec(
         &["foreign_keys", "<table.column>", "orphans"],
-        OptionKind::Word(ORPHANS),
+        OptionKind::Word(Orphans::WORDS),
         "",
         "What happens to this foreign key's orphans, instead of the argument orphans.",
     ),
@@ -112,7 +112,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     ),
     spec(
         &["tables", "<table>", "columns", "<column>", "number"],
-        OptionKind::Word(NUMBERS),
+        OptionKind::Word(NumberUnit::WORDS),
         "\"auto\"",
         "What a number in a date, time or interval column counts.",
     ),
@@ -137,7 +137,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     ),
     spec(
         &["verify"],
-        OptionKind::Word(&["content", "count", "none"]),
+        OptionKind::Word(Verify::WORDS),
         "\"content\"",
         "What is compared after the load: every value, the number of rows, or nothing.",
     ),

@@ -12,8 +12,9 @@ use crate::expr;
 use crate::finding::{About, Code};
 use crate::grammar::{self, IndexSql};
 use crate::name::{Change, Names, join_columns, spell};
-use crate::option::{NoCase, Options};
+use crate::option::Options;
 use crate::plan::{Action, Step, UniqueTerms};
+use crate::policy::NoCase;
 use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 

@@ -291,7 +291,7 @@ fn options_change_what_they_name() {
     let keys = sql_of(&plan, Action::AddForeignKey);
     assert!(keys[0].ends_with("REFERENCES crm.customer (id)"), "{}", keys[0]);
     assert!(keys[1].contains("ON DELETE RESTRICT"), "{}", keys[1]);
-    assert_eq!(plan.tables[2].foreign_keys[0].orphans, Some(crate::option::Orphans::Reject));
+    assert_eq!(plan.tables[2].foreign_keys[0].orphans, Some(crate::policy::Orphans::Reject));
     assert_eq!(plan.tables[0].filter.as_deref(), Some("Id > 0"));
     let created_at = plan.tables[1].columns.iter().find(|c| c.target == "created_at").unwrap();
     assert_eq!(created_at.number, aliaport_rows::convert::NumberUnit::UnixMillis);

@@ -1,62 +1,25 @@
 //! Numbers in date and time columns: Unix time in one of three units, or a Julian day.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use super::datetime::{Fault, in_range};
+use crate::words;
 
-/// How a number in a date or time column is read (`columns.<c>.number`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NumberUnit {
-    /// INTEGER is Unix time, in seconds below 1e11, milliseconds below 1e14, microseconds below 1e17 (magnitudes). REAL follows SQLite's `auto`
-    /// modifier: a Julian day from 0.0 to 5373484.499999, else Unix seconds in its range (years -4713 to 9999).
-    #[default]
-    Auto,
-    /// Seconds since 1970-01-01 00:00:00 UTC.
-    UnixSeconds,
-    /// Milliseconds since then.
-    UnixMillis,
-    /// Microseconds since then.
-    UnixMicros,
-    /// Days since noon UTC on 4714-11-24 BC.
-    Julian,
-}
-
-/// A unit that is not one of `auto`, `unix_s`, `unix_ms`, `unix_us` and `julian`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NumberUnitError {
-    word: String,
-}
-
-impl fmt::Display for NumberUnitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unit of a number must be auto, unix_s, unix_ms, unix_us or julian, not \"{}\"", self.word)
-    }
-}
-
-impl std::error::Error for NumberUnitError {}
-
-impl FromStr for NumberUnit {
-    type Err = NumberUnitError;
-
-    fn from_str(word: &str) -> Result<Self, NumberUnitError> {
-        NumberUnit::parse(word).ok_or_else(|| NumberUnitError { word: word.to_owned() })
-    }
-}
-
-impl NumberUnit {
-    /// The unit that a word of the options names, exactly as written there.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "auto" => Some(NumberUnit::Auto),
-            "unix_s" => Some(NumberUnit::UnixSeconds),
-            "unix_ms" => Some(NumberUnit::UnixMillis),
-            "unix_us" => Some(NumberUnit::UnixMicros),
-            "julian" => Some(NumberUnit::Julian),
-            _ => None,
-        }
+words! {
+    /// How a number in a date or time column is read (`columns.<c>.number`).
+    #[derive(Default)]
+    pub enum NumberUnit {
+        /// INTEGER is Unix time, in seconds below 1e11, milliseconds below 1e14, microseconds below 1e17 (magnitudes). REAL follows SQLite's
+        /// `auto` modifier: a Julian day from 0.0 to 5373484.499999, else Unix seconds in its range (years -4713 to 9999).
+        #[default]
+        Auto = "auto",
+        /// Seconds since 1970-01-01 00:00:00 UTC.
+        UnixSeconds = "unix_s",
+        /// Milliseconds since then.
+        UnixMillis = "unix_ms",
+        /// Microseconds since then.
+        UnixMicros = "unix_us",
+        /// Days since noon UTC on 4714-11-24 BC.
+        Julian = "julian",
     }
 }
 
@@ -178,13 +141,6 @@ mod tests {
         assert_eq!(instant_of_real(1.7e12, NumberUnit::UnixMillis), at(2023, 11, 14, 80_000));
         assert_eq!(instant_of_real(0.0, NumberUnit::UnixSeconds), at(1970, 1, 1, 0));
         assert_eq!(instant_of_real(f64::MAX, NumberUnit::UnixMicros), Err(Fault::Range));
-    }
-
-    #[test]
-    fn the_units_have_the_names_of_the_interface() {
-        assert_eq!("unix_ms".parse(), Ok(NumberUnit::UnixMillis));
-        let error = "ms".parse::<NumberUnit>().unwrap_err();
-        assert!(error.to_string().ends_with("not \"ms\""), "{error}");
     }
 
     proptest! {
