@@ -17,6 +17,7 @@ use crate::name::parse_qualified;
 use crate::policy::{Identifiers, IntegerWidth, NoCase, Orphans, Verify};
 use aliaport_rows::convert::{NumberUnit, UuidBytes, Zone};
 use aliaport_rows::pg_type::{PgType, Shape};
+use aliaport_rows::sqlstate::SqlState;
 
 pub use nearest::nearest;
 pub(crate) use spec::shorten;
@@ -152,8 +153,8 @@ impl OptionError {
 
     /// Always `22023`.
     #[must_use]
-    pub fn sqlstate(&self) -> &'static str {
-        "22023"
+    pub fn sqlstate(&self) -> SqlState {
+        SqlState::INVALID_PARAMETER_VALUE
     }
 
     fn new(message: String, hint: String) -> Self {

@@ -13,6 +13,7 @@ pub mod pg_type;
 pub mod prove;
 pub mod range;
 pub mod row;
+pub mod sqlstate;
 pub mod tuple;
 pub mod value;
 pub mod width;

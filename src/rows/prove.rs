@@ -277,7 +277,7 @@ mod tests {
         let mut inspector = Inspector::new(converter.about(), &attributes, &positions, &zone);
         let error = inspector.inspect(&rows, &images, &Notes::default()).unwrap_err();
         assert_eq!(
-            (error.sqlstate, error.message.as_str()),
+            (error.sqlstate.word(), error.message.as_str()),
             ("XX000", "unexpected content of a formed tuple")
         );
         assert_eq!(

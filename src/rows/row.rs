@@ -10,6 +10,7 @@ use crate::convert::{Converter, Lossy, Plain, Scratch, ValueError, Zone};
 use crate::digest::{RowHasher, TableDigest};
 use crate::pg_type::PgType;
 use crate::prove::{self, Notes};
+use crate::sqlstate::SqlState;
 use crate::tuple::{Attribute, Writer};
 use crate::value::{Cell, Row, Value};
 use crate::words;
@@ -101,7 +102,7 @@ pub struct SetAside {
     /// Its storage class.
     pub storage_class: Option<&'static str>,
     /// The code that `abort` would have raised.
-    pub sqlstate: String,
+    pub sqlstate: SqlState,
     /// The message that `abort` would have raised.
     pub reason: String,
     /// True where the row was left out, false where only the value became NULL.
@@ -116,7 +117,7 @@ pub struct SetAside {
 #[derive(Debug)]
 pub struct RowError {
     /// The code.
-    pub sqlstate: &'static str,
+    pub sqlstate: SqlState,
     /// The primary message.
     pub message: String,
     /// Where it is and what it is.

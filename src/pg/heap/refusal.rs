@@ -101,7 +101,7 @@ fn judge(batch: &[Waiting], types: &[(pg_sys::Oid, i32)], refusals: &mut Refusal
     match batch {
         [waiting] => {
             let detail = error.detail_text().unwrap_or_default().to_owned();
-            let refusal = ValueError::refused(&sqlstate(error.code()), error.message().to_owned(), detail);
+            let refusal = ValueError::refused(sqlstate(error.code()), error.message().to_owned(), detail);
             refusals.insert((waiting.row, waiting.column), refusal);
         }
         _ => {

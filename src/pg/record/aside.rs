@@ -46,7 +46,7 @@ impl Entry {
             source_key: of.source_key.to_string(),
             column: of.column,
             storage_class: of.storage_class.map(str::to_owned),
-            sqlstate: of.sqlstate,
+            sqlstate: of.sqlstate.to_string(),
             reason: of.reason,
             action: (if of.is_rejected { "rejected" } else { "nulled" }).to_owned(),
             row_data: of.row_data.to_string(),

@@ -12,6 +12,7 @@ use pgrx::prelude::*;
 
 use aliaport_plan::option::OptionError;
 use aliaport_plan::planner::PlanError;
+use aliaport_rows::sqlstate::SqlState;
 use aliaport_sqlite::{SourceError, SourceErrorKind};
 
 /// An error that will be raised as a PostgreSQL ERROR. Boxed, because it travels through every `Result`.
@@ -51,7 +52,7 @@ impl Error {
     /// The error as JSON, for rows that report it instead of raising it.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
-            "sqlstate": sqlstate(self.code),
+            "sqlstate": sqlstate(self.code).as_str(),
             "message": self.report.message(),
             "detail": self.report.detail(),
             "hint": self.report.hint(),
@@ -87,38 +88,13 @@ pub fn unexpected(what: impl std::fmt::Display) -> Error {
         .hint("This is a bug in aliaport_import; nothing was imported.")
 }
 
-/// The code for a five-character SQLSTATE of the plan room. Codes that no rule there uses become 22000.
-pub fn code(sqlstate: &str) -> PgSqlErrorCode {
-    use PgSqlErrorCode as C;
-    match sqlstate {
-        "XX000" => C::ERRCODE_INTERNAL_ERROR,
-        "22P02" => C::ERRCODE_INVALID_TEXT_REPRESENTATION,
-        "22P03" => C::ERRCODE_INVALID_BINARY_REPRESENTATION,
-        "22P05" => C::ERRCODE_UNTRANSLATABLE_CHARACTER,
-        "22001" => C::ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
-        "22003" => C::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-        "22007" => C::ERRCODE_INVALID_DATETIME_FORMAT,
-        "22008" => C::ERRCODE_DATETIME_FIELD_OVERFLOW,
-        "22009" => C::ERRCODE_INVALID_TIME_ZONE_DISPLACEMENT_VALUE,
-        "22021" => C::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-        "22023" => C::ERRCODE_INVALID_PARAMETER_VALUE,
-        "23502" => C::ERRCODE_NOT_NULL_VIOLATION,
-        "23503" => C::ERRCODE_FOREIGN_KEY_VIOLATION,
-        "23505" => C::ERRCODE_UNIQUE_VIOLATION,
-        "23514" => C::ERRCODE_CHECK_VIOLATION,
-        "42701" => C::ERRCODE_DUPLICATE_COLUMN,
-        "42703" => C::ERRCODE_UNDEFINED_COLUMN,
-        "42704" => C::ERRCODE_UNDEFINED_OBJECT,
-        "42809" => C::ERRCODE_WRONG_OBJECT_TYPE,
-        "42830" => C::ERRCODE_INVALID_FOREIGN_KEY,
-        "42P01" => C::ERRCODE_UNDEFINED_TABLE,
-        "42P07" => C::ERRCODE_DUPLICATE_TABLE,
-        "54000" => C::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        "54001" => C::ERRCODE_STATEMENT_TOO_COMPLEX,
-        "54011" => C::ERRCODE_TOO_MANY_COLUMNS,
-        "55000" => C::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        "0A000" => C::ERRCODE_FEATURE_NOT_SUPPORTED,
-        _ => C::ERRCODE_DATA_EXCEPTION,
+/// The code of an error that was found without the server. One that pgrx has no name for is a data exception: an input function's own.
+pub fn code(sqlstate: SqlState) -> PgSqlErrorCode {
+    match PgSqlErrorCode::from(sqlstate.packed()) {
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR if sqlstate != SqlState::INTERNAL_ERROR => {
+            PgSqlErrorCode::ERRCODE_DATA_EXCEPTION
+        }
+        known => known,
     }
 }
 
@@ -237,7 +213,7 @@ pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
 /// True where a row may be to blame: its data, a rule that it breaks, a limit that it passes, or what a function of the target raised. A
 /// lack of memory, disk or locks has nothing to do with the row at hand.
 pub fn is_about_a_row(code: PgSqlErrorCode) -> bool {
-    ["22", "23", "42", "44", "54", "P0"].iter().any(|class| sqlstate(code).starts_with(class))
+    ["22", "23", "42", "44", "54", "P0"].iter().any(|class| sqlstate(code).as_str().starts_with(class))
 }
 
 /// The same; the place may depend on the code.
@@ -378,7 +354,7 @@ fn is_of_a_row(code: PgSqlErrorCode) -> bool {
             | C::ERRCODE_CHECK_VIOLATION
             | C::ERRCODE_EXCLUSION_VIOLATION
             | C::ERRCODE_NOT_NULL_VIOLATION
-    ) || sqlstate(code).starts_with("22")
+    ) || sqlstate(code).as_str().starts_with("22")
 }
 
 /// Runs `f` and hands over what was raised in it.
@@ -411,9 +387,9 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     Err(error)
 }
 
-/// A code as its five characters. elog.h packs six bits a character, counted from '0'.
-pub fn sqlstate(code: PgSqlErrorCode) -> String {
-    (0..5).map(|i| char::from((((code as i32) >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
+/// A code of the server.
+pub fn sqlstate(code: PgSqlErrorCode) -> SqlState {
+    SqlState::unpacked(code as i32)
 }
 
 /// True for a cancel, a statement timeout, a lock timeout during one, or the end of the backend.

@@ -5,6 +5,7 @@
 
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::identifier::{QualifiedName, quote};
+use aliaport_rows::sqlstate::SqlState;
 use pgrx::pg_sys;
 
 use super::target;
@@ -182,7 +183,7 @@ pub fn unwanted(
                         .map(|rule| Kind {
                             column: rule.columns.clone(),
                             reason: rule.reason.clone(),
-                            sqlstate: "23514",
+                            sqlstate: SqlState::CHECK_VIOLATION,
                             clear: Vec::new(),
                         })
                         .collect(),

@@ -17,6 +17,7 @@ use std::collections::{BTreeSet, HashMap};
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::policy::Orphans;
 use aliaport_rows::identifier::{QualifiedName, quote};
+use aliaport_rows::sqlstate::SqlState;
 
 use super::operator;
 use super::orphan::{self, View};
@@ -511,7 +512,7 @@ impl Looks<'_> {
             reason: hit().next().map_or_else(String::new, |first| {
                 format!("no row in \"{}\" has the key that {} points at", first.parent_source, first.label)
             }),
-            sqlstate: "23503",
+            sqlstate: SqlState::FOREIGN_KEY_VIOLATION,
             clear: if is_rejected { Vec::new() } else { clear.cloned().collect() },
         }
     }

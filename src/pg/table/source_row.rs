@@ -162,7 +162,7 @@ impl Search<'_> {
             source_key: key,
             column: Some(kind.column.clone()),
             storage_class: None,
-            sqlstate: kind.sqlstate.to_owned(),
+            sqlstate: kind.sqlstate,
             reason: kind.reason.clone(),
             is_rejected: kind.clear.is_empty(),
             row_data: row,

@@ -2,6 +2,7 @@
 //! at the first of them.
 
 use aliaport_plan::plan::{TablePlan, UniqueTerms};
+use aliaport_rows::sqlstate::SqlState;
 use pgrx::pg_sys;
 
 use super::operator;
@@ -139,7 +140,7 @@ impl UniqueIndex {
         Kind {
             column: self.unique.terms.iter().map(|t| plain(t)).collect::<Vec<_>>().join(", "),
             reason: format!("duplicate key value violates unique constraint {}", self.name),
-            sqlstate: "23505",
+            sqlstate: SqlState::UNIQUE_VIOLATION,
             clear: Vec::new(),
         }
     }

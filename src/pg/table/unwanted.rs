@@ -2,6 +2,7 @@
 //! any number of them takes no memory of the backend.
 
 use aliaport_rows::identifier::{QualifiedName, quote};
+use aliaport_rows::sqlstate::SqlState;
 
 use crate::pg::heap::readback;
 use crate::pg::server::error::{Result, unexpected};
@@ -18,7 +19,7 @@ pub struct Kind {
     /// Why.
     pub reason: String,
     /// The code that `abort` would have raised.
-    pub sqlstate: &'static str,
+    pub sqlstate: SqlState,
     /// Attributes to clear; empty where the row is rejected.
     pub clear: Vec<String>,
 }

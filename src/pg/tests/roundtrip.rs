@@ -300,7 +300,9 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
     let zone = Zone::parse("Europe/Istanbul").unwrap();
     let loaded: Loaded = {
         let mut keep = |entries: Vec<aliaport_rows::row::SetAside>| {
-            set_aside.extend(entries.into_iter().map(|e| (e.source_key.to_string(), e.column, e.sqlstate)));
+            set_aside.extend(
+                entries.into_iter().map(|e| (e.source_key.to_string(), e.column, e.sqlstate.to_string())),
+            );
             Ok(())
         };
         let policy = Policy {

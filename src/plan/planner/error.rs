@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::finding::{About, Code, Finding, Severity};
+use aliaport_rows::sqlstate::SqlState;
 
 /// The kinds of [`PlanError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,16 +33,18 @@ pub enum PlanErrorKind {
 impl PlanErrorKind {
     /// The SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
     #[must_use]
-    pub fn sqlstate(self) -> &'static str {
+    pub fn sqlstate(self) -> SqlState {
         match self {
-            PlanErrorKind::Option => "22023",
-            PlanErrorKind::TargetNotEmpty | PlanErrorKind::NoKey | PlanErrorKind::VanishedColumn => "55000",
-            PlanErrorKind::MissingColumn => "42703",
-            PlanErrorKind::RequiredColumn => "23502",
-            PlanErrorKind::WrongObject => "42809",
-            PlanErrorKind::DuplicateColumn => "42701",
-            PlanErrorKind::DuplicateTable => "42P07",
-            PlanErrorKind::TooManyColumns => "54011",
+            PlanErrorKind::Option => SqlState::INVALID_PARAMETER_VALUE,
+            PlanErrorKind::TargetNotEmpty | PlanErrorKind::NoKey | PlanErrorKind::VanishedColumn => {
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
+            }
+            PlanErrorKind::MissingColumn => SqlState::UNDEFINED_COLUMN,
+            PlanErrorKind::RequiredColumn => SqlState::NOT_NULL_VIOLATION,
+            PlanErrorKind::WrongObject => SqlState::WRONG_OBJECT_TYPE,
+            PlanErrorKind::DuplicateColumn => SqlState::DUPLICATE_COLUMN,
+            PlanErrorKind::DuplicateTable => SqlState::DUPLICATE_TABLE,
+            PlanErrorKind::TooManyColumns => SqlState::TOO_MANY_COLUMNS,
         }
     }
 
@@ -145,7 +148,7 @@ impl PlanError {
 
     /// The SQLSTATE.
     #[must_use]
-    pub fn sqlstate(&self) -> &'static str {
+    pub fn sqlstate(&self) -> SqlState {
         self.kind.sqlstate()
     }
 

@@ -308,7 +308,7 @@ fn options_change_what_they_name() {
 fn names_in_options_that_do_not_exist_are_refused_with_what_does() {
     let refuse = |options| {
         let error = plan_with(&marina(), &empty_target(), Mode::Create, options).unwrap_err();
-        assert_eq!((error.sqlstate(), error.kind()), ("22023", PlanErrorKind::Option));
+        assert_eq!((error.sqlstate().as_str(), error.kind()), ("22023", PlanErrorKind::Option));
         format!("{error} / {}", error.hint().unwrap())
     };
     assert_eq!(
@@ -374,7 +374,7 @@ fn rows_of_an_existing_table_go_where_its_columns_are() {
     let full = Target { relations: vec![cari.clone()], ..empty_target() };
     let error = plan_with(&marina(), &full, Mode::Create, json!({})).unwrap_err();
     assert_eq!(
-        (error.sqlstate(), error.to_string().as_str()),
+        (error.sqlstate().as_str(), error.to_string().as_str()),
         ("55000", "target table public.cari has rows already")
     );
     assert!(["append", "replace", "sync"].iter().all(|m| error.hint().unwrap().contains(m)));
@@ -422,7 +422,7 @@ fn rows_of_an_existing_table_go_where_its_columns_are() {
     let target = Target { relations: vec![view], ..empty_target() };
     let error = plan_with(&marina(), &target, Mode::Append, json!({})).unwrap_err();
     assert_eq!(
-        (error.sqlstate(), error.to_string().as_str()),
+        (error.sqlstate().as_str(), error.to_string().as_str()),
         ("42809", "target public.\"Cari\" of SQLite table \"Cari\" is a view, not a table")
     );
 }

@@ -51,7 +51,7 @@ mod tests {
         match convert(rules, value) {
             Ok(Converted { cell: Cell::Date(day), lossy }) => Ok((day, lossy)),
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err((error.sqlstate(), error.to_string())),
+            Err(error) => Err((error.sqlstate().word(), error.to_string())),
         }
     }
 

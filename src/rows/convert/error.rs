@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::identifier::quote_literal;
+use crate::sqlstate::SqlState;
 use crate::value::{StorageClass, Value};
 
 /// How many characters of a value messages show (the rule of PostgreSQL's `copyfrom.c`).
@@ -139,8 +140,8 @@ pub enum ValueErrorKind {
     JsonDepth,
     /// A text that the type's own input function refused, in its words.
     Refused {
-        /// Its code, one that [`ValueError::refused`] knows.
-        sqlstate: &'static str,
+        /// Its code.
+        sqlstate: SqlState,
         /// Its primary message.
         message: String,
         /// Its detail; empty where it has none.
@@ -183,14 +184,9 @@ impl ValueError {
         })
     }
 
-    /// A text that an input function refused. A code that no type of PostgreSQL's own raises becomes 22P02.
+    /// A text that an input function refused.
     #[must_use]
-    pub fn refused(sqlstate: &str, message: String, detail: String) -> Self {
-        const KNOWN: [&str; 20] = [
-            "22000", "22001", "22003", "22004", "22007", "22008", "22009", "2200L", "2200M", "22012",
-            "22015", "22021", "22023", "22025", "2202E", "22P03", "22P05", "23502", "23514", "54000",
-        ];
-        let sqlstate = KNOWN.into_iter().find(|known| *known == sqlstate).unwrap_or("22P02");
+    pub fn refused(sqlstate: SqlState, message: String, detail: String) -> Self {
         ValueError::new(ValueErrorKind::Refused { sqlstate, message, detail })
     }
 
@@ -202,28 +198,30 @@ impl ValueError {
 
     /// The SQLSTATE that PostgreSQL's own input function gives in this case.
     #[must_use]
-    pub fn sqlstate(&self) -> &'static str {
+    pub fn sqlstate(&self) -> SqlState {
         match &*self.kind {
             ValueErrorKind::Syntax { .. }
             | ValueErrorKind::Fraction { .. }
             | ValueErrorKind::Class { is_datetime: false, .. }
             | ValueErrorKind::Label { .. }
             | ValueErrorKind::Malformed { .. }
-            | ValueErrorKind::Json { .. } => "22P02",
+            | ValueErrorKind::Json { .. } => SqlState::INVALID_TEXT_REPRESENTATION,
             ValueErrorKind::Range { .. }
             | ValueErrorKind::NumericOverflow { .. }
-            | ValueErrorKind::NumericFormat { .. } => "22003",
-            ValueErrorKind::TooLong { .. } => "22001",
-            ValueErrorKind::Encoding { .. } => "22021",
+            | ValueErrorKind::NumericFormat { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            ValueErrorKind::TooLong { .. } => SqlState::STRING_DATA_RIGHT_TRUNCATION,
+            ValueErrorKind::Encoding { .. } => SqlState::CHARACTER_NOT_IN_REPERTOIRE,
             ValueErrorKind::DateTimeSyntax { .. }
             | ValueErrorKind::IntervalSign { .. }
-            | ValueErrorKind::Class { is_datetime: true, .. } => "22007",
-            ValueErrorKind::DateTimeField { .. } | ValueErrorKind::DateTimeRange { .. } => "22008",
-            ValueErrorKind::Offset { .. } => "22009",
-            ValueErrorKind::JsonNul => "22P05",
-            ValueErrorKind::JsonDepth => "54001",
-            ValueErrorKind::JsonSize { .. } => "54000",
-            ValueErrorKind::Refused { sqlstate, .. } => sqlstate,
+            | ValueErrorKind::Class { is_datetime: true, .. } => SqlState::INVALID_DATETIME_FORMAT,
+            ValueErrorKind::DateTimeField { .. } | ValueErrorKind::DateTimeRange { .. } => {
+                SqlState::DATETIME_FIELD_OVERFLOW
+            }
+            ValueErrorKind::Offset { .. } => SqlState::INVALID_TIME_ZONE_DISPLACEMENT_VALUE,
+            ValueErrorKind::JsonNul => SqlState::UNTRANSLATABLE_CHARACTER,
+            ValueErrorKind::JsonDepth => SqlState::STATEMENT_TOO_COMPLEX,
+            ValueErrorKind::JsonSize { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            ValueErrorKind::Refused { sqlstate, .. } => *sqlstate,
         }
     }
 

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn sqlstate(value: Value) -> &'static str {
-        to_int4(value).unwrap_err().sqlstate()
+        to_int4(value).unwrap_err().sqlstate().word()
     }
 
     #[test]

@@ -208,7 +208,7 @@ mod tests {
     ) -> Result<(String, Option<Lossy>), &'static str> {
         let mut scratch = Scratch::default();
         let target = Target::of(name, number).unwrap();
-        let converted = convert(&target, value, &mut scratch).map_err(|error| error.sqlstate())?;
+        let converted = convert(&target, value, &mut scratch).map_err(|error| error.sqlstate().word())?;
         let Cell::Input(bytes) = converted.cell else { panic!("{converted:?}") };
         Ok((String::from_utf8(bytes.to_vec()).unwrap(), converted.lossy))
     }

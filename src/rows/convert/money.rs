@@ -63,7 +63,7 @@ mod tests {
         let read = |value| {
             let mut scratch = Scratch::default();
             let converted = convert(&Target::of("money").unwrap(), value, &mut scratch)
-                .map_err(|error| (error.sqlstate(), error.to_string()))?;
+                .map_err(|error| (error.sqlstate().word(), error.to_string()))?;
             let Cell::Input(bytes) = converted.cell else { panic!("{converted:?}") };
             Ok((String::from_utf8(bytes.to_vec()).unwrap(), converted.lossy))
         };

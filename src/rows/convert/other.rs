@@ -143,7 +143,7 @@ mod tests {
         let read = |name: &str, value| {
             convert(&Target::new(name), value, &mut Scratch::default())
                 .map(|_| ())
-                .map_err(|error| error.sqlstate())
+                .map_err(|error| error.sqlstate().word())
         };
         let text = |text: &'static str| Value::Text(text.as_bytes());
         for (name, value, expected) in [

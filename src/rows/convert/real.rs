@@ -303,7 +303,7 @@ mod tests {
         match to_float8(Value::Text(text.as_bytes())) {
             Ok(Converted { cell: Cell::Float8(v), lossy }) => Ok((v, lossy)),
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error.sqlstate()),
+            Err(error) => Err(error.sqlstate().word()),
         }
     }
 
@@ -378,14 +378,15 @@ mod tests {
 
     #[test]
     fn real_refuses_what_it_cannot_hold_and_counts_what_it_rounds() {
-        let float4 = |v| to_float4(Value::Real(v)).map(|c| c.lossy).map_err(|e| e.sqlstate());
+        let float4 = |v| to_float4(Value::Real(v)).map(|c| c.lossy).map_err(|e| e.sqlstate().word());
         assert_eq!(float4(0.5), Ok(None));
         assert_eq!(float4(0.1), Ok(Some(Lossy::RealRounded)));
         assert_eq!(float4(1e39), Err("22003"));
         assert_eq!(float4(1e-50), Err("22003"));
         assert_eq!(float4(f64::INFINITY), Ok(None));
-        let text =
-            |t: &'static str| to_float4(Value::Text(t.as_bytes())).map(|c| c.lossy).map_err(|e| e.sqlstate());
+        let text = |t: &'static str| {
+            to_float4(Value::Text(t.as_bytes())).map(|c| c.lossy).map_err(|e| e.sqlstate().word())
+        };
         assert_eq!(text("0.1"), Ok(None));
         assert_eq!(text("16777217"), Ok(Some(Lossy::RealRounded)));
         assert_eq!(text("5e-46"), Err("22003"));

@@ -71,7 +71,7 @@ fn check(value: Value) -> Result<(), TestCaseError> {
     let mut scratch = Scratch::default();
     for (pg_type, converter) in converters() {
         if let Err(error) = converter.convert(value, &mut scratch) {
-            prop_assert_eq!(error.sqlstate().len(), 5);
+            prop_assert_eq!(error.sqlstate().word().len(), 5);
             let message = error.to_string();
             prop_assert!(!message.ends_with('.') && !message.contains('\0'), "{} {}", pg_type, message);
             prop_assert!(error.hint("t", "c").ends_with('.'));

@@ -210,7 +210,7 @@ mod tests {
                 Ok((String::from_utf8(bytes.to_vec()).unwrap(), lossy))
             }
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err((error.sqlstate(), error.to_string())),
+            Err(error) => Err((error.sqlstate().word(), error.to_string())),
         }
     }
 

@@ -72,7 +72,7 @@ mod tests {
         ) {
             Ok(Converted { cell: Cell::Time(micros), lossy }) => Ok((micros, lossy)),
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err((error.sqlstate(), error.to_string())),
+            Err(error) => Err((error.sqlstate().word(), error.to_string())),
         };
         assert_eq!(time(None, "00:01"), Ok((60_000_000, None)));
         assert_eq!(time(None, "00:00:01.000001"), Ok((1_000_001, None)));
@@ -96,7 +96,7 @@ mod tests {
             match convert(&Target::new(Some(3), &rules), value) {
                 Ok(Converted { cell: Cell::Time(micros), lossy: Some(Lossy::EpochNumber) }) => Ok(micros),
                 Ok(other) => panic!("{other:?}"),
-                Err(error) => Err(error.sqlstate()),
+                Err(error) => Err(error.sqlstate().word()),
             }
         };
         use NumberUnit::{Auto, Julian, UnixMicros, UnixMillis, UnixSeconds};

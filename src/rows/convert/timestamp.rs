@@ -106,7 +106,7 @@ mod tests {
         match convert(&Target::new(has_zone, None, &rules), Value::Text(text.as_bytes())) {
             Ok(Converted { cell: Cell::Timestamp(micros), lossy }) => Ok((micros, lossy)),
             Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error.sqlstate()),
+            Err(error) => Err(error.sqlstate().word()),
         }
     }
 

@@ -117,7 +117,7 @@ mod tests {
         let rules = Rules { zone: Zone::parse(zone).unwrap(), number: NumberUnit::Auto, ..Rules::default() };
         let mut scratch = Scratch::default();
         let target = Target::of(name, &rules).unwrap();
-        let converted = convert(&target, value, &mut scratch).map_err(|error| error.sqlstate())?;
+        let converted = convert(&target, value, &mut scratch).map_err(|error| error.sqlstate().word())?;
         let Cell::Input(bytes) = converted.cell else { panic!("{converted:?}") };
         Ok((String::from_utf8(bytes.to_vec()).unwrap(), converted.lossy))
     }

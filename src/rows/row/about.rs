@@ -7,6 +7,7 @@ use crate::column::ColumnPlan;
 use crate::convert::{ValueError, shown};
 use crate::identifier::{QualifiedName, quote};
 use crate::pg_type::PgType;
+use crate::sqlstate::SqlState;
 use crate::value::{Row, Value};
 
 /// What messages say of a table's rows.
@@ -38,7 +39,7 @@ impl About {
             source_key: self.key_json(row),
             column: Some(self.columns[column].source.clone()),
             storage_class: Some(row.value(column).storage_class().as_str()),
-            sqlstate: sqlstate.to_owned(),
+            sqlstate,
             reason,
             is_rejected,
             row_data: self.row_json(row),
@@ -53,7 +54,7 @@ impl About {
             source_key: self.key_json(row),
             column: None,
             storage_class: None,
-            sqlstate: TOO_WIDE.to_owned(),
+            sqlstate: TOO_WIDE,
             reason: too_wide(),
             is_rejected: true,
             row_data: self.row_json(row),
@@ -73,11 +74,11 @@ impl About {
         }
     }
 
-    fn reason(&self, column: usize, error: Option<&ValueError>) -> (&'static str, String) {
+    fn reason(&self, column: usize, error: Option<&ValueError>) -> (SqlState, String) {
         match error {
             Some(error) => (error.sqlstate(), error.to_string()),
             None => (
-                "23502",
+                SqlState::NOT_NULL_VIOLATION,
                 format!(
                     "null value in column \"{}\" violates not-null constraint",
                     self.columns[column].target
@@ -120,7 +121,7 @@ impl About {
     #[cold]
     pub(crate) fn misformed(&self, row: &Row<'_>, column: Option<usize>) -> RowError {
         RowError {
-            sqlstate: "XX000",
+            sqlstate: SqlState::INTERNAL_ERROR,
             message: "unexpected content of a formed tuple".to_owned(),
             detail: match column {
                 Some(column) => self.held(row, column),
@@ -187,7 +188,7 @@ impl About {
 }
 
 /// The code of a row that no page holds.
-const TOO_WIDE: &str = "54000";
+const TOO_WIDE: SqlState = SqlState::PROGRAM_LIMIT_EXCEEDED;
 
 fn too_wide() -> String {
     format!("row is too big: more than {} bytes stay in the page", crate::width::WIDEST)

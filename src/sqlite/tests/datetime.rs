@@ -46,13 +46,13 @@ impl Oracle {
     }
 
     /// The microseconds since 2000-01-01 that the converter makes of it, or its SQLSTATE.
-    fn ours(&self, value: Value<'_>) -> Result<i64, &'static str> {
+    fn ours(&self, value: Value<'_>) -> Result<i64, String> {
         match self.converter.convert(value, &mut self.scratch.borrow_mut()) {
             Ok(converted) => match converted.cell {
                 Cell::Timestamp(micros) => Ok(micros),
                 other => panic!("{other:?}"),
             },
-            Err(error) => Err(error.sqlstate()),
+            Err(error) => Err(error.sqlstate().to_string()),
         }
     }
 }

@@ -10,7 +10,7 @@ fn encoded(value: Value) -> Result<(Vec<u8>, Option<Lossy>), &'static str> {
     match convert(value, &mut scratch) {
         Ok(Converted { cell: Cell::Varlena(payload), lossy }) => Ok((payload.to_vec(), lossy)),
         Ok(other) => panic!("{other:?}"),
-        Err(error) => Err(error.sqlstate()),
+        Err(error) => Err(error.sqlstate().word()),
     }
 }
 
