@@ -85,6 +85,11 @@ install: cargo-pgrx $(PGRX_HOME)/config.toml ## build a release and install it: 
 	PGRX_PG_CONFIG_PATH=$$config cargo pgrx package --pg-config "$$config" --out-dir "$$stage" --no-default-features --features pg$$major
 	tests/cluster/install.sh "$$config" "$$stage" '$(DESTDIR)'
 
+.PHONY: uninstall
+uninstall: ## remove what install put there: PG_CONFIG=/path/to/pg_config, DESTDIR as for install
+	@config=$$(command -v '$(PG_CONFIG)') || { echo "no $(PG_CONFIG): say PG_CONFIG=/path/to/pg_config" >&2; exit 1; }
+	tests/cluster/install.sh --remove "$$config" '$(DESTDIR)'
+
 .PHONY: test
 test: lint check-pure instructions pgrx-test regress session roundtrip schema oracle ## every test; `make -k test` goes on after a failure
 
@@ -136,9 +141,18 @@ venv: deps ## the outside tests' Python environment
 	touch '$(VENV)'/ready-$$sum
 
 .PHONY: lint
-lint: tree $(PGRX_HOME)/config.toml ## rustfmt and clippy, warnings are errors
+lint: tree $(PGRX_HOME)/config.toml ## rustfmt, clippy and rustdoc, warnings are errors
 	@cargo fmt --all --check
 	PGRX_PG_CONFIG_PATH="$(TWIN)" cargo clippy --quiet --workspace --all-targets $(FEATURES),pg_test -- -D warnings
+	PGRX_PG_CONFIG_PATH="$(TWIN)" RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --workspace $(FEATURES)
+
+.PHONY: deny
+deny: ## licences and sources of the dependencies, by cargo-deny where it is installed
+	@if cargo deny --version > /dev/null 2>&1; then
+		cargo deny --offline --log-level error check bans licenses sources
+	else
+		printf '!!!\n!!! NOT RUN: cargo-deny is not installed (cargo install --locked cargo-deny)\n!!!\n'
+	fi
 
 .PHONY: check-pure
 check-pure: deps ## the inner crates, which need no PostgreSQL

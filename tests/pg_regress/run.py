@@ -5,6 +5,8 @@
 
 `setup` runs first, then the others by name; each compares with expected/. --keep-results copies what came out over what was
 expected, to be read and committed. The tests find their sources by the setting aliaport_test.fixtures.
+
+A test whose first line is `-- needs extension NAME` is left out, loudly, where the server does not have that extension.
 """
 
 import argparse
@@ -20,6 +22,19 @@ import build  # noqa: E402
 from cluster import PORT, Cluster  # noqa: E402
 
 
+def lacks_extension(test, pg_config):
+    """Whether the server of PG_CONFIG has not the extension that a test needs; says so."""
+    first = (HERE / "sql" / f"{test}.sql").read_text(encoding="utf-8").partition("\n")[0]
+    name = first.removeprefix("-- needs extension ")
+    if name == first:
+        return False
+    shared = subprocess.run([pg_config, "--sharedir"], check=True, capture_output=True, text=True).stdout.strip()
+    if (pathlib.Path(shared) / "extension" / f"{name}.control").exists():
+        return False
+    print(f"!!!\n!!! NOT RUN: {test}, because this PostgreSQL has no extension {name}\n!!!")
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pg-config", required=True)
@@ -29,7 +44,7 @@ def main():
     args = parser.parse_args()
 
     every = sorted(f.stem for f in (HERE / "sql").glob("*.sql") if f.stem != "setup")
-    tests = ["setup", *(args.tests or every)]
+    tests = ["setup", *(test for test in args.tests or every if not lacks_extension(test, args.pg_config))]
     output = args.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     if args.keep_results:
