@@ -16,7 +16,7 @@ use std::fmt;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::convert::Zone;
-use crate::pg_type::PgType;
+use crate::pg_type::{PgType, Storage};
 use crate::tuple::{self, Attribute, Layout, Writer};
 use crate::value::{Cell, Value};
 
@@ -58,32 +58,19 @@ impl fmt::Display for TableDigest {
 /// something else than what is stored.
 #[must_use]
 pub fn attributes(types: &[&PgType]) -> Option<Vec<Attribute>> {
-    let is_stored = |pg_type: &&PgType| !matches!(pg_type, PgType::Enum { .. } | PgType::Other { .. });
+    let is_stored = |pg_type: &&PgType| !matches!(pg_type.storage(), Storage::Label | Storage::Opaque);
     types.iter().all(is_stored).then(|| types.iter().map(|pg_type| attribute(pg_type)).collect())
 }
 
 /// `pg_type.typlen` and `typalign`. Enums have a label, types without a converter what they write, see [`RowHasher`].
 fn attribute(pg_type: &PgType) -> Attribute {
-    let (length, align) = match pg_type {
-        PgType::Boolean => (1, 1),
-        PgType::SmallInt => (2, 2),
-        PgType::Integer | PgType::Real | PgType::Date => (4, 4),
-        PgType::BigInt
-        | PgType::DoublePrecision
-        | PgType::Time(_)
-        | PgType::Timestamp(_)
-        | PgType::TimestampTz(_) => (8, 8),
-        PgType::Uuid => (16, 1),
-        PgType::Numeric { .. }
-        | PgType::Text
-        | PgType::Varchar(_)
-        | PgType::Char(_)
-        | PgType::Citext
-        | PgType::Bytea
-        | PgType::Json
-        | PgType::Jsonb
-        | PgType::Enum { .. }
-        | PgType::Other { .. } => (-1, 4),
+    let (length, align) = match pg_type.storage() {
+        Storage::Bool => (1, 1),
+        Storage::Int2 => (2, 2),
+        Storage::Int4 | Storage::Float4 | Storage::Date => (4, 4),
+        Storage::Int8 | Storage::Float8 | Storage::Time | Storage::Timestamp => (8, 8),
+        Storage::Uuid => (16, 1),
+        Storage::Varlena | Storage::Label | Storage::Opaque => (-1, 4),
     };
     Attribute { length, align, is_packable: length == -1 }
 }

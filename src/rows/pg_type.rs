@@ -86,7 +86,65 @@ pub enum Shape {
     Domain(Box<PgType>),
 }
 
+/// How values of a type are stored: what a cell, a datum and a tuple of it are made of. A new type says so here and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// One byte, 0 or 1.
+    Bool,
+    /// Two bytes.
+    Int2,
+    /// Four bytes.
+    Int4,
+    /// Eight bytes.
+    Int8,
+    /// A single, four bytes.
+    Float4,
+    /// A double, eight bytes.
+    Float8,
+    /// Days since 2000-01-01, four bytes.
+    Date,
+    /// Microseconds since midnight, eight bytes.
+    Time,
+    /// Microseconds since 2000-01-01, eight bytes.
+    Timestamp,
+    /// The OID of an enum's label, four bytes.
+    Label,
+    /// Sixteen bytes.
+    Uuid,
+    /// A varlena.
+    Varlena,
+    /// Nothing that is known here: its own functions read and write it.
+    Opaque,
+}
+
 impl PgType {
+    /// How its values are stored.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        match self {
+            PgType::Boolean => Storage::Bool,
+            PgType::SmallInt => Storage::Int2,
+            PgType::Integer => Storage::Int4,
+            PgType::BigInt => Storage::Int8,
+            PgType::Real => Storage::Float4,
+            PgType::DoublePrecision => Storage::Float8,
+            PgType::Date => Storage::Date,
+            PgType::Time(_) => Storage::Time,
+            PgType::Timestamp(_) | PgType::TimestampTz(_) => Storage::Timestamp,
+            PgType::Enum { .. } => Storage::Label,
+            PgType::Uuid => Storage::Uuid,
+            PgType::Numeric { .. }
+            | PgType::Text
+            | PgType::Varchar(_)
+            | PgType::Char(_)
+            | PgType::Citext
+            | PgType::Bytea
+            | PgType::Json
+            | PgType::Jsonb => Storage::Varlena,
+            PgType::Other { .. } => Storage::Opaque,
+        }
+    }
+
     /// A type of which no more than its name is known.
     #[must_use]
     pub fn other(name: impl Into<String>) -> PgType {

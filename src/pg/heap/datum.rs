@@ -1,7 +1,7 @@
 //! Cells to datums and back, and the memory that by-reference datums of one batch live in.
 #![allow(unsafe_code)] // reads and writes PostgreSQL's datum representation
 
-use aliaport_rows::pg_type::PgType;
+use aliaport_rows::pg_type::Storage;
 use aliaport_rows::value::Cell;
 use pgrx::pg_sys;
 
@@ -76,36 +76,29 @@ pub fn to_datum(cell: &Cell<'_>, arena: &mut Arena) -> Option<pg_sys::Datum> {
 /// The cell that a stored datum holds; detoasted bytes live in the current memory context.
 ///
 /// # Safety
-/// `datum` must be a valid, non-NULL datum of type `pg_type`, and the result must not
+/// `datum` must be a valid, non-NULL datum of a type that is stored so, and the result must not
 /// be used after the memory of `datum` or of the current memory context is gone.
-pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType) -> Cell<'a> {
+pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, storage: Storage) -> Cell<'a> {
     let bits = datum.value();
-    match pg_type {
-        PgType::Boolean => Cell::Bool(bits as u8 != 0),
-        PgType::SmallInt => Cell::Int2(bits as i16),
-        PgType::Integer => Cell::Int4(bits as i32),
-        PgType::BigInt => Cell::Int8(bits as i64),
-        PgType::Real => Cell::Float4(f32::from_bits(bits as u32)),
-        PgType::DoublePrecision => Cell::Float8(f64::from_bits(bits as u64)),
-        PgType::Date => Cell::Date(bits as i32),
-        PgType::Time(_) => Cell::Time(bits as i64),
-        PgType::Timestamp(_) | PgType::TimestampTz(_) => Cell::Timestamp(bits as i64),
-        PgType::Enum { .. } => Cell::Enum(bits as u32),
-        PgType::Uuid => {
+    match storage {
+        Storage::Bool => Cell::Bool(bits as u8 != 0),
+        Storage::Int2 => Cell::Int2(bits as i16),
+        Storage::Int4 => Cell::Int4(bits as i32),
+        Storage::Int8 => Cell::Int8(bits as i64),
+        Storage::Float4 => Cell::Float4(f32::from_bits(bits as u32)),
+        Storage::Float8 => Cell::Float8(f64::from_bits(bits as u64)),
+        Storage::Date => Cell::Date(bits as i32),
+        Storage::Time => Cell::Time(bits as i64),
+        Storage::Timestamp => Cell::Timestamp(bits as i64),
+        Storage::Label => Cell::Enum(bits as u32),
+        Storage::Uuid => {
             let mut bytes = [0u8; 16];
             // SAFETY: a uuid datum points to 16 bytes.
             unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(datum.cast_mut_ptr::<u8>(), 16) };
             Cell::Uuid(bytes)
         }
-        PgType::Numeric { .. }
-        | PgType::Text
-        | PgType::Varchar(_)
-        | PgType::Char(_)
-        | PgType::Citext
-        | PgType::Bytea
-        | PgType::Json
-        | PgType::Jsonb => {
-            // SAFETY: these are varlena types; detoasting returns a plain varlena, in place where it is one already.
+        Storage::Varlena => {
+            // SAFETY: the type is a varlena; detoasting returns a plain varlena, in place where it is one already.
             unsafe {
                 let plain = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
                 Cell::Varlena(std::slice::from_raw_parts(
@@ -115,6 +108,6 @@ pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, pg_type: &PgType) -> Cell<'a> {
             }
         }
         // Only its own functions know what is in it: see `output`.
-        PgType::Other { .. } => Cell::Null,
+        Storage::Opaque => Cell::Null,
     }
 }

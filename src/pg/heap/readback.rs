@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::digest::{RowHasher, TableDigest};
 use aliaport_rows::identifier::quote_list;
-use aliaport_rows::pg_type::PgType;
+use aliaport_rows::pg_type::{PgType, Storage};
 use aliaport_rows::tuple::deform::{Deformer, PAGE_LOWER, Stored, pointer_at, tuple_span};
 use aliaport_rows::value::Cell;
 use pgrx::pg_sys;
@@ -134,9 +134,9 @@ impl StoredRow<'_> {
                 return Cell::Null;
             }
             let value = *(*self.slot).tts_values.add(at.index);
-            match pg_type {
-                PgType::Other { .. } => self.outputs.write(column, value),
-                pg_type => datum::to_cell(value, pg_type),
+            match pg_type.storage() {
+                Storage::Opaque => self.outputs.write(column, value),
+                storage => datum::to_cell(value, storage),
             }
         }
     }
@@ -441,7 +441,7 @@ impl Arrivals {
                 Stored::Toasted(datum) => unsafe {
                     let outer = pg_sys::MemoryContextSwitchTo(self.context);
                     let datum = pg_sys::Datum::from(datum.as_ptr());
-                    let cell = datum::to_cell(datum, &self.types[column]);
+                    let cell = datum::to_cell(datum, self.types[column].storage());
                     pg_sys::MemoryContextSwitchTo(outer);
                     *sent == Stored::Cell(cell)
                 },

@@ -127,7 +127,7 @@ impl Oracle {
 
     fn stored(&self, datum: pg_sys::Datum) -> Stored {
         // SAFETY: the datum is a value of this type, made just now.
-        let cell = unsafe { datum::to_cell(datum, &self.pg_type) };
+        let cell = unsafe { datum::to_cell(datum, self.pg_type.storage()) };
         Stored { bytes: bytes(&cell), datum }
     }
 

@@ -5,7 +5,7 @@
 //! expected is [`Malformed`]: the caller then asks PostgreSQL itself to read the table.
 
 use super::{Attribute, HEADER, HOFF, INFOMASK, INFOMASK2};
-use crate::pg_type::PgType;
+use crate::pg_type::{PgType, Storage};
 use crate::value::Cell;
 
 /// `offsetof(PageHeaderData, pd_lower)`: where a page says how far its line pointers reach.
@@ -134,20 +134,20 @@ impl Deformer {
 
 impl Form {
     fn of(pg_type: &PgType, attribute: Attribute) -> Form {
-        match pg_type {
-            PgType::Boolean => Form::Bool,
-            PgType::SmallInt => Form::Int2,
-            PgType::Integer => Form::Int4,
-            PgType::BigInt => Form::Int8,
-            PgType::Real => Form::Float4,
-            PgType::DoublePrecision => Form::Float8,
-            PgType::Date => Form::Date,
-            PgType::Time(_) => Form::Time,
-            PgType::Timestamp(_) | PgType::TimestampTz(_) => Form::Timestamp,
-            PgType::Enum { .. } => Form::Enum,
-            PgType::Uuid => Form::Uuid,
-            _ if attribute.length == -1 => Form::Varlena,
-            _ => Form::Bytes,
+        match pg_type.storage() {
+            Storage::Bool => Form::Bool,
+            Storage::Int2 => Form::Int2,
+            Storage::Int4 => Form::Int4,
+            Storage::Int8 => Form::Int8,
+            Storage::Float4 => Form::Float4,
+            Storage::Float8 => Form::Float8,
+            Storage::Date => Form::Date,
+            Storage::Time => Form::Time,
+            Storage::Timestamp => Form::Timestamp,
+            Storage::Label => Form::Enum,
+            Storage::Uuid => Form::Uuid,
+            Storage::Varlena | Storage::Opaque if attribute.length == -1 => Form::Varlena,
+            Storage::Varlena | Storage::Opaque => Form::Bytes,
         }
     }
 

@@ -4,7 +4,7 @@
 use std::cell::Cell as Shared;
 
 use aliaport_plan::plan::TablePlan;
-use aliaport_rows::pg_type::PgType;
+use aliaport_rows::pg_type::{PgType, Storage};
 use aliaport_rows::prove::Inspector;
 use aliaport_rows::tuple::{self, Writer};
 use aliaport_rows::value::Cell;
@@ -227,19 +227,21 @@ impl Heap {
 
 /// A cell of a type, to try the layout with: varlenas are long in one column and short in the next.
 fn sample(pg_type: &PgType, column: usize) -> Cell<'static> {
-    match pg_type {
-        PgType::Boolean => Cell::Bool(true),
-        PgType::SmallInt => Cell::Int2(-2),
-        PgType::Integer => Cell::Int4(-3),
-        PgType::BigInt => Cell::Int8(-4),
-        PgType::Real => Cell::Float4(1.5),
-        PgType::DoublePrecision => Cell::Float8(2.5),
-        PgType::Date => Cell::Date(8000),
-        PgType::Time(_) => Cell::Time(1),
-        PgType::Timestamp(_) | PgType::TimestampTz(_) => Cell::Timestamp(1),
-        PgType::Uuid => Cell::Uuid([7; 16]),
-        PgType::Enum { labels, .. } => Cell::Enum(labels.first().map_or(1, |(_, oid)| *oid)),
+    match pg_type.storage() {
+        Storage::Bool => Cell::Bool(true),
+        Storage::Int2 => Cell::Int2(-2),
+        Storage::Int4 => Cell::Int4(-3),
+        Storage::Int8 => Cell::Int8(-4),
+        Storage::Float4 => Cell::Float4(1.5),
+        Storage::Float8 => Cell::Float8(2.5),
+        Storage::Date => Cell::Date(8000),
+        Storage::Time => Cell::Time(1),
+        Storage::Timestamp => Cell::Timestamp(1),
+        Storage::Uuid => Cell::Uuid([7; 16]),
+        Storage::Label => Cell::Enum(1),
         // 126 bytes is the longest payload with a one-byte header.
-        _ => Cell::Varlena(&[b'x'; 127][..if column.is_multiple_of(3) { 127 } else { column % 127 }]),
+        Storage::Varlena | Storage::Opaque => {
+            Cell::Varlena(&[b'x'; 127][..if column.is_multiple_of(3) { 127 } else { column % 127 }])
+        }
     }
 }
