@@ -171,11 +171,15 @@ impl<'a> Import<'a> {
                 row.warn(Code::Nulled, "references to a missing parent became NULL", found - deleted);
             }
         }
-        // Keys that an existing table has already are not added, so nothing else would look at them before the end.
+        // Keys that an existing table has already are not added, so nothing else would look at them before the end. By those whose orphans
+        // are rejected or cleared there are none by now.
         for (index, table) in self.plan.tables.iter().enumerate() {
             let view = self.view(index)?;
             for (key, parent) in view.keys.iter().filter(|(k, _)| !k.is_created) {
                 let policy = key.orphans.unwrap_or(self.request.orphans);
+                if matches!(policy, Orphans::Reject | Orphans::Null) {
+                    continue;
+                }
                 let count = orphan::count(&view, key, parent)?;
                 if count > 0 {
                     // Without constraints an orphan harms nothing; it is only counted.
