@@ -3,7 +3,7 @@
 use aliaport_plan::catalogue::Table;
 
 use crate::error::{SourceError, SourceErrorKind};
-use crate::rows::{Statement, quoted};
+use crate::rows::{Statement, quoted, refuse_filter};
 use crate::source::Source;
 use crate::token;
 
@@ -46,7 +46,7 @@ impl Source {
     ///
     /// Values compare as SQLite's own foreign keys do, by the affinity and the collation of the parent's column alone
     /// (<https://sqlite.org/foreignkeys.html>, section 3): so that stands to the left, and a plus takes the affinity from the
-    /// child's.
+    /// child's. By a collation that only the application has nobody else can compare: then it is byte by byte.
     ///
     /// # Errors
     /// `InvalidName` for a column that is not there; else what reading can meet.
@@ -54,16 +54,26 @@ impl Source {
         let terms = |term: &dyn Fn(usize) -> String| {
             (0..child.columns.len()).map(term).collect::<Vec<_>>().join(" AND ")
         };
-        // A join and not a subquery of each row: SQLite makes an index for it where the parent has none.
-        let sql = format!(
-            "SELECT count(*) FROM ({}) AS c LEFT JOIN ({}) AS p ON {} WHERE {} AND p.k0 IS NULL",
-            child.subquery(self)?,
-            parent.subquery(self)?,
-            terms(&|i| format!("p.k{i} = +c.k{i}")),
-            terms(&|i| format!("c.k{i} IS NOT NULL")),
-        );
-        let mut statement = Statement::prepare(self, &sql)?;
-        statement.step()?;
-        Ok(u64::try_from(statement.integer(0)).unwrap_or(0))
+        let (children, parents) = (child.subquery(self)?, parent.subquery(self)?);
+        let count = |collation: &str| {
+            // A join and not a subquery of each row: SQLite makes an index for it where the parent has none.
+            let sql = format!(
+                "SELECT count(*) FROM ({children}) AS c LEFT JOIN ({parents}) AS p ON {} WHERE {} AND p.k0 IS NULL",
+                terms(&|i| format!("p.k{i}{collation} = +c.k{i}")),
+                terms(&|i| format!("c.k{i} IS NOT NULL")),
+            );
+            let mut statement = Statement::prepare(self, &sql)?;
+            statement.step()?;
+            Ok(u64::try_from(statement.integer(0)).unwrap_or(0))
+        };
+        let _ = self.compared_by();
+        let orphans = count("")?;
+        if self.compared_by().is_none() {
+            return Ok(orphans);
+        }
+        // Nor is anything looked up in an index whose order only the application knows.
+        let orphans = count(" COLLATE BINARY")?;
+        refuse_filter(self)?;
+        Ok(orphans)
     }
 }

@@ -292,6 +292,8 @@ impl<'s> RowReader<'s> {
         filter: Option<&str>,
     ) -> Result<Self, SourceError> {
         let (mut sql, rowid) = select(source, table, columns)?;
+        // What others have compared is no business of this reader.
+        let _ = source.compared_by();
         let Some(filter) = filter else {
             return Ok(Self {
                 statement: Statement::prepare_rows(source, &sql)?,
@@ -333,6 +335,7 @@ impl<'s> RowReader<'s> {
             }
             error => error,
         })?;
+        self.refuse_comparison()?;
         if !has_row {
             return Ok(None);
         }
@@ -351,10 +354,25 @@ impl<'s> RowReader<'s> {
 }
 
 impl RowReader<'_> {
+    /// Fails where the filter's answer, or a value, hangs on a collation that only the application has.
+    fn refuse_comparison(&self) -> Result<(), SourceError> {
+        let source = self.statement.source;
+        if self.has_filter { refuse_filter(source) } else { source.refuse_comparison() }
+    }
+
     /// The error of a row that is too large to be copied.
     pub(crate) fn too_big(&self) -> SourceError {
         SourceError::new(SourceErrorKind::TooBig, self.statement.source.path())
     }
+}
+
+/// Fails where a filter has compared by a collation that only the application has, be it that SQLite has looked rows up in their order.
+pub(crate) fn refuse_filter(source: &Source) -> Result<(), SourceError> {
+    let Some(name) = source.compared_by() else { return Ok(()) };
+    let detail = format!(
+        "It compares by the collation {name}, which only the application has: write COLLATE BINARY or COLLATE NOCASE where it compares."
+    );
+    Err(SourceError::new(SourceErrorKind::InvalidFilter, source.path()).with_detail(detail))
 }
 
 /// The statement that reads these columns of all rows, and where the rowid is in its result.

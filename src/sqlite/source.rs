@@ -16,7 +16,7 @@ use crate::harden::harden;
 use crate::interrupt::Interrupt;
 use crate::location::Location;
 use crate::rows::{RowReader, Statement, quoted};
-use crate::stand_in::{self, Leniency, Stub};
+use crate::stand_in::{Collations, Leniency, Stub};
 use crate::state::FileState;
 use crate::{catalogue, profile, vfs};
 
@@ -39,6 +39,8 @@ pub struct Source {
     ended: Option<u64>,
     /// What functions of the connection look at.
     leniency: Leniency,
+    /// After the connection, which keeps a pointer to them.
+    collations: Arc<Collations>,
     /// After the connection, which looks names up in its folder until it is closed.
     location: Arc<Location>,
     /// The files as they were before the snapshot, where no lock protects it.
@@ -130,6 +132,7 @@ impl Source {
             connection,
             ended: None,
             leniency: Leniency::default(),
+            collations: Arc::default(),
             location: Arc::clone(location),
             witness: None,
             fingerprint: String::new(),
@@ -172,6 +175,7 @@ impl Source {
         let path = self.location.path();
         let setup = interrupt.install(&mut self.connection).and_then(|()| harden(&mut self.connection));
         setup.map_err(|error| SourceError::from_rusqlite(path, &error))?;
+        self.stand_in_for_collations();
         Statement::prepare(self, "BEGIN")?.step()?;
         // The first read takes the lock and, in WAL mode, the snapshot.
         Statement::prepare(self, "SELECT 1 FROM sqlite_schema LIMIT 1")?.step()?;
@@ -377,6 +381,10 @@ impl Source {
         self.is_all_in_file
     }
 
+    pub(crate) fn collations(&self) -> &Arc<Collations> {
+        &self.collations
+    }
+
     pub(crate) fn leniency(&self) -> &Leniency {
         &self.leniency
     }
@@ -509,7 +517,6 @@ fn connect(path: &Path, uri: &CStr) -> Result<Connection, SourceError> {
     unsafe {
         // Virtual tables are not read, so a hostile one cannot get at the code of its module either.
         ffi::sqlite3_drop_modules(db, ptr::null_mut());
-        ffi::sqlite3_collation_needed(db, ptr::null_mut(), Some(stand_in::collation));
         Connection::from_handle_owned(db).map_err(|error| SourceError::from_rusqlite(path, &error))
     }
 }

@@ -3,13 +3,14 @@
 //! SQLite compiles no statement on a table without knowing the functions in the expressions that it needs for it, and sorts no key without
 //! its collation. Reading stored values needs neither, so something stands in for both under their names: a function that fails when it is
 //! called, and a collation that compares bytes. A virtual column that calls such a function cannot be computed here, and is refused by its
-//! name; a stored one is read as it was stored.
+//! name; a stored one is read as it was stored. What SQLite has compared by a collation that stands in is noticed: a filter or a virtual
+//! column that does so would have another result in the application.
 #![allow(unsafe_code)] // registers C functions
 
 use std::collections::BTreeSet;
-use std::ffi::{CString, c_char, c_int, c_void};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aliaport_plan::catalogue::{Catalogue, Generated, Table};
 use rusqlite::ffi;
@@ -32,6 +33,20 @@ pub(crate) struct Leniency(Arc<AtomicU8>);
 pub(crate) enum Stub {
     Null = 1,
     EmptyText = 2,
+}
+
+/// The collations that stand in.
+#[derive(Debug, Default)]
+pub(crate) struct Collations {
+    names: Mutex<Vec<String>>,
+    /// The number in `names`, from 1, of the one by which values were compared last; 0 where none was.
+    compared: AtomicUsize,
+}
+
+/// What SQLite keeps for one collation.
+struct Collation {
+    number: usize,
+    all: Arc<Collations>,
 }
 
 /// What SQLite keeps for one function.
@@ -86,7 +101,39 @@ impl Source {
             .map_err(|error| SourceError::from_rusqlite(self.path(), &error))
     }
 
-    /// Virtual columns that cannot be computed, because they call a function that only the application has or that must not be called.
+    /// Compares bytes for each collation that only the application has (`LOCALIZED` of Android, ...). A scan never compares, but SQLite
+    /// wants to know the collation of every key of a table without rowid.
+    pub(crate) fn stand_in_for_collations(&mut self) {
+        let all = Arc::as_ptr(self.collations()).cast_mut().cast();
+        // SAFETY: the connection is open; the source keeps `all` for longer than the connection.
+        unsafe { ffi::sqlite3_collation_needed(self.handle(), all, Some(collation)) };
+    }
+
+    /// The collation that only the application has by which values were compared since this was asked last.
+    pub(crate) fn compared_by(&self) -> Option<String> {
+        match self.collations().compared.load(Ordering::Relaxed) {
+            0 => None,
+            number => {
+                self.collations().compared.store(0, Ordering::Relaxed);
+                let names = self.collations().names.lock().unwrap_or_else(PoisonError::into_inner);
+                names.get(number - 1).cloned()
+            }
+        }
+    }
+
+    /// Fails where the value of a virtual column hangs on a collation that only the application has.
+    pub(crate) fn refuse_comparison(&self) -> Result<(), SourceError> {
+        let Some(name) = self.compared_by() else { return Ok(()) };
+        Err(SourceError::with_message(
+            SourceErrorKind::NotAvailable,
+            self.path(),
+            "a generated column of the SQLite file cannot be computed".to_owned(),
+        )
+        .with_detail(format!("It compares by the collation {name}, which only the application has.")))
+    }
+
+    /// Virtual columns that cannot be computed, because they call a function that only the application has or that must not
+    /// be called, or compare by a collation that only the application has.
     ///
     /// # Errors
     /// What reading can meet.
@@ -126,7 +173,11 @@ impl Source {
             quoted(self, &column.name)?,
             quoted(self, &table.name)?
         );
-        let tried = Statement::prepare(self, &sql).and_then(|mut statement| statement.step());
+        let _ = self.compared_by();
+        let tried = Statement::prepare(self, &sql).and_then(|mut statement| {
+            statement.step()?;
+            self.refuse_comparison()
+        });
         Ok(tried.err().filter(|error| *error.kind() == SourceErrorKind::NotAvailable).map(|error| {
             error.with_primary(format!(
                 "generated column \"{}\" of SQLite table \"{}\" cannot be computed",
@@ -191,34 +242,54 @@ unsafe extern "C" fn forget(function: *mut c_void) {
     drop(unsafe { Box::from_raw(function.cast::<Function>()) });
 }
 
-/// Stands in for a collation that only the application has (`LOCALIZED` of Android, ...): compares bytes. A scan never
-/// compares, but SQLite wants to know the collation of every key of a table without rowid.
-pub(crate) unsafe extern "C" fn collation(
-    _context: *mut c_void,
+unsafe extern "C" fn collation(
+    all: *mut c_void,
     db: *mut ffi::sqlite3,
     _encoding: c_int,
     name: *const c_char,
 ) {
-    // SAFETY: SQLite's own arguments. Failing, SQLite reports the collation as missing.
+    // SAFETY: SQLite's own arguments, the first one the pointer of `stand_in_for_collations` to what an Arc holds, whose count grows by
+    // the one that the collation's own data keeps. That data is SQLite's from here on, to be freed by `forget_collation`; where this
+    // fails SQLite does not call that, and reports the collation as missing.
     unsafe {
-        ffi::sqlite3_create_collation_v2(
+        let all = all.cast_const().cast::<Collations>();
+        Arc::increment_strong_count(all);
+        let all = Arc::from_raw(all);
+        let number = {
+            let mut names = all.names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.push(CStr::from_ptr(name).to_string_lossy().into_owned());
+            names.len()
+        };
+        let data = Box::into_raw(Box::new(Collation { number, all }));
+        let code = ffi::sqlite3_create_collation_v2(
             db,
             name,
             ffi::SQLITE_UTF8,
-            std::ptr::null_mut(),
+            data.cast(),
             Some(compare_bytes),
-            None,
+            Some(forget_collation),
         );
+        if code != ffi::SQLITE_OK {
+            forget_collation(data.cast());
+        }
     }
 }
 
+unsafe extern "C" fn forget_collation(collation: *mut c_void) {
+    // SAFETY: made by Box::into_raw, and given up once.
+    drop(unsafe { Box::from_raw(collation.cast::<Collation>()) });
+}
+
 unsafe extern "C" fn compare_bytes(
-    _context: *mut c_void,
+    collation: *mut c_void,
     left_length: c_int,
     left: *const c_void,
     right_length: c_int,
     right: *const c_void,
 ) -> c_int {
+    // SAFETY: the data that the collation was registered with, which lives as long as the collation.
+    let collation = unsafe { &*collation.cast::<Collation>() };
+    collation.all.compared.store(collation.number, Ordering::Relaxed);
     let bytes = |start: *const c_void, length: c_int| match usize::try_from(length) {
         // SAFETY: SQLite's texts with their lengths in bytes.
         Ok(length) if length > 0 => unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) },

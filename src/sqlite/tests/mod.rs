@@ -3,6 +3,7 @@
 //! The writer has to be another process: SQLite shares locks and shared memory between the connections of one.
 
 mod catalogue;
+mod collation;
 mod content;
 mod corpus;
 mod damage;
