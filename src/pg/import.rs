@@ -25,7 +25,8 @@ use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 
 use self::existing::Staged;
-use crate::pg::heap::{pipeline, standing};
+use crate::pg::heap::pipeline;
+use crate::pg::heap::standing::{self, Standing};
 use crate::pg::planning::{self, Planned};
 use crate::pg::record::outcome::{Outcome, TableRow};
 use crate::pg::record::{history, progress};
@@ -155,6 +156,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         keys_in_source: BTreeMap::new(),
         content: None,
         is_unchanged: false,
+        standings: BTreeMap::new(),
         failed: BTreeSet::new(),
     };
     for finding in &plan.findings {
@@ -214,6 +216,8 @@ struct Import<'a> {
     content: Option<String>,
     /// There is nothing to do.
     is_unchanged: bool,
+    /// How queries find the rows of tables, by number, where the planner has been asked.
+    standings: BTreeMap<usize, Standing>,
     /// Tables that would have ended a real import, by number: a dry run goes on without them.
     failed: BTreeSet<usize>,
 }
@@ -240,6 +244,16 @@ impl<'a> Import<'a> {
         let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?
             .ok_or_else(|| unexpected(format!("absence of relation {}", plan.target)))?;
         Ok(Subject { plan, table, columns, relation })
+    }
+
+    /// How queries find the rows of a table.
+    fn standing(&mut self, index: usize) -> Result<Standing> {
+        if let Some(known) = self.standings.get(&index) {
+            return Ok(*known);
+        }
+        let standing = standing::of(self.subject(index)?.relation)?;
+        self.standings.insert(index, standing);
+        Ok(standing)
     }
 
     fn steps(&mut self) -> Result<()> {
@@ -358,7 +372,7 @@ impl<'a> Import<'a> {
     /// Gathers statistics. Where another extension keeps the rows it may refuse to do so in a transaction that has written them: that is
     /// said, and no reason to undo the import.
     fn analyze(&mut self, index: usize, step: &Step) -> Result<()> {
-        if !standing::of(self.subject(index)?.relation)?.is_elsewhere() {
+        if !self.standing(index)?.is_elsewhere() {
             return self.statement(step);
         }
         let Err(error) = subxact::within(subxact::Outcome::Keep, || self.statement(step)) else {

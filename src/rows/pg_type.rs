@@ -151,6 +151,37 @@ impl PgType {
         PgType::Other { name: name.into(), shape: Shape::Whole }
     }
 
+    /// The most bytes that a value takes, its alignment included; `None` where there is no bound that is known here.
+    #[must_use]
+    pub fn longest(&self) -> Option<usize> {
+        match self {
+            PgType::Boolean
+            | PgType::SmallInt
+            | PgType::Integer
+            | PgType::BigInt
+            | PgType::Real
+            | PgType::DoublePrecision
+            | PgType::Date
+            | PgType::Time(_)
+            | PgType::Timestamp(_)
+            | PgType::TimestampTz(_)
+            | PgType::Uuid
+            | PgType::Enum { .. } => Some(24),
+            // A character of UTF-8 has up to four bytes, the length in front of them four, and the alignment up to seven.
+            PgType::Varchar(Some(n)) | PgType::Char(n) => {
+                usize::try_from(*n).ok()?.checked_mul(4)?.checked_add(11)
+            }
+            PgType::Numeric { .. }
+            | PgType::Text
+            | PgType::Varchar(None)
+            | PgType::Citext
+            | PgType::Bytea
+            | PgType::Json
+            | PgType::Jsonb
+            | PgType::Other { .. } => None,
+        }
+    }
+
     /// Whether the name of a type that has its own input function is one of some.
     fn has_name(&self, of: impl Fn(&str) -> bool) -> bool {
         matches!(self, PgType::Other { name, shape: Shape::Whole } if of(name))

@@ -99,3 +99,21 @@ def test_a_row_wider_than_a_page_is_a_bad_row(connection, files, on_error):
     assert connection.execute("SELECT source_key ->> 'id', sqlstate, action, row_data ->> 'c499' FROM aliaport.rejected_row").fetchall() == [
         ("2", "54000", "rejected", "0499-of-a-text-that-moves-out")]
     assert connection.execute("SELECT id FROM w ORDER BY 1").fetchall() == [(1,), (3,), (4,)]
+
+
+def test_many_tables_take_no_subtransaction_each(connection, files):
+    """The end of each takes time in proportion to the tables that the run has made: 10,000 tables took half an hour."""
+    db = sqlite3.connect(files / "plain.db")
+    for i in range(60):
+        db.execute(f"CREATE TABLE t{i} (id INTEGER PRIMARY KEY, name VARCHAR(80) UNIQUE, p INTEGER REFERENCES t{max(i - 1, 0)} (id))")
+        db.execute(f"INSERT INTO t{i} VALUES (1, 'a', 1)")
+    db.commit()
+    db.close()
+    next_xid = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8"
+    for mode in ("create", "sync"):
+        before = connection.execute(next_xid).fetchone()[0]
+        run = "SELECT count(*) FROM aliaport_import(%s, mode => %s)"
+        assert connection.execute(run, [str(files / "plain.db"), mode]).fetchone() == (60,)
+        # A subtransaction that writes has a number of its own.
+        assert connection.execute(next_xid).fetchone()[0] - before < 20, mode
+    assert connection.execute("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated AND connamespace = 'public'::regnamespace").fetchone() == (60,)

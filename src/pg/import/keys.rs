@@ -5,14 +5,18 @@ use aliaport_plan::plan::{SequencePlan, Step, TablePlan};
 use aliaport_plan::policy::Orphans;
 use aliaport_plan::sequence::Used;
 use aliaport_rows::identifier::{quote, quote_literal};
+use aliaport_rows::row::OnError;
 use pgrx::prelude::*;
 
 use super::Import;
-use crate::pg::server::error::{Error, Result, unexpected};
+use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{spi, subxact};
 use crate::pg::table::orphan;
 use crate::pg::table::sequence::{self, Behind, Sequence};
 use crate::pg::table::unique::UniqueIndex;
+
+/// Rows of a table that are looked through in about the time that a subtransaction takes.
+const FEW_ROWS: i64 = 10_000;
 
 impl Import<'_> {
     /// Makes a unique key; rows that stand in its way are set aside.
@@ -42,6 +46,12 @@ impl Import<'_> {
     /// Builds the index of a key, or an ordinary one. A row's key may be too long for an index: of a unique one that is an error
     /// which names the row, any other index is left out with a warning.
     pub(super) fn build_index(&mut self, index: usize, step: &Step) -> Result<()> {
+        // The end of a subtransaction takes longer the more tables the run has made, so there is one only where an error has an answer.
+        let sets_aside = step.unique.is_some() && self.request.on_error != OnError::Abort;
+        let table = self.plan.tables.get(index);
+        if !sets_aside && table.is_some_and(|table| fits_an_index(table, &step.terms)) {
+            return self.statement(step);
+        }
         let Err(error) = subxact::within(subxact::Outcome::Keep, || self.statement(step)) else {
             return Ok(());
         };
@@ -192,18 +202,31 @@ impl Import<'_> {
         if table.foreign_keys.iter().any(|k| quote(&k.name) == step.object && self.is_lost(k)) {
             return Ok(());
         }
-        let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
-            return Ok(());
-        };
-        if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
-            return Err(error.detail(format!("SQLite table \"{}\", statement: {}.", table.source, step.sql)));
-        }
         let key = table
             .foreign_keys
             .iter()
             .find(|k| quote(&k.name) == step.object)
             .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
-        let count = orphan::count(&self.view(index)?, key, &self.parent_of(key)?)?;
+        let count = || orphan::count(&self.view(index)?, key, &self.parent_of(key)?);
+        // Few rows are counted before: the end of a subtransaction takes longer the more tables the run has made.
+        let count = if self.rows.get(index).is_some_and(|row| row.target_rows <= FEW_ROWS) {
+            let place = || format!("SQLite table \"{}\", statement: {}.", table.source, step.sql);
+            let count = error::located(place, count)?;
+            if count == 0 {
+                return self.statement(step);
+            }
+            count
+        } else {
+            let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
+                return Ok(());
+            };
+            if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
+                return Err(
+                    error.detail(format!("SQLite table \"{}\", statement: {}.", table.source, step.sql))
+                );
+            }
+            count()?
+        };
         if key.orphans.unwrap_or(self.request.orphans) != Orphans::Keep {
             self.has_orphans = true;
             if let Some(row) = self.rows.get_mut(index) {
@@ -223,6 +246,17 @@ impl Import<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether no row of the table can have too long a key for a B-tree over these terms.
+fn fits_an_index(table: &TablePlan, terms: &[String]) -> bool {
+    // A third of a page without its header, and what stands before a key's values.
+    const LONGEST: usize = pg_sys::BLCKSZ as usize / 3 - 100;
+    let width = |term: &String| {
+        table.columns.iter().find(|c| quote(&c.target) == *term).and_then(|c| c.pg_type.longest())
+    };
+    !terms.is_empty()
+        && terms.iter().try_fold(0, |sum, term| Some(sum + width(term)?)).is_some_and(|sum| sum <= LONGEST)
 }
 
 /// The key of the row whose terms in an index are the longest, as `id = 7`; of a table without a key what its columns begin with. PostgreSQL

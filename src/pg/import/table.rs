@@ -14,7 +14,8 @@ use pgrx::prelude::*;
 use super::existing::Staged;
 use super::{Import, Subject, signed};
 use crate::pg::heap::load::{self, Loaded, Policy};
-use crate::pg::heap::{readback, standing};
+use crate::pg::heap::readback;
+use crate::pg::heap::standing::{self, Standing};
 use crate::pg::record::outcome::TableRow;
 use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{self, Error, Result, unexpected};
@@ -36,7 +37,11 @@ impl Import<'_> {
         };
         let path = target::path_of(relation, plan, way)?;
         let stage = match path {
-            Path::Bulk { .. } => None,
+            Path::Bulk { .. } => {
+                // Nothing but plain tables goes this way.
+                self.standings.insert(index, Standing::Plain);
+                None
+            }
             Path::Staged => {
                 let place = || {
                     format!(
@@ -198,8 +203,8 @@ impl Import<'_> {
     }
 
     fn look_again_at(&mut self, index: usize) -> Result<()> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
-        let standing = standing::of(relation)?;
+        let plan = self.subject(index)?.plan;
+        let standing = self.standing(index)?;
         let Some(row) = self.rows.get(index).filter(|_| !standing.is_stored_here()) else { return Ok(()) };
         let sql = format!("SELECT pg_catalog.count(*) FROM {}", standing.from(&plan.target.to_string()));
         let seen = spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0);
