@@ -26,6 +26,7 @@ use aliaport_plan::policy::Mode;
 use aliaport_plan::profile::Profiles;
 use aliaport_plan::target::Target;
 use aliaport_rows::convert::{Converter, Zone};
+use aliaport_rows::identifier::{comment, quote_literal};
 use aliaport_sqlite::Uncomputable;
 
 use crate::pg::planning;
@@ -130,10 +131,10 @@ fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observati
                 Severity::Error,
                 Code::NotCarried,
                 format!("generated column \"{column}\" cannot be computed: {}", reason.trim_end_matches('.')),
-                Some(format!(
-                    "-- leave the column out with options => '{}', or make it STORED in SQLite",
-                    planning::skipping(&table, &column).replace('\'', "''")
-                )),
+                Some(comment(&format!(
+                    "leave the column out with options => {}, or make it STORED in SQLite",
+                    quote_literal(&planning::skipping(&table, &column))
+                ))),
             )
         });
     }

@@ -204,6 +204,14 @@ pub fn quote_literal(text: &str) -> String {
     format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+/// Writes a comment of SQL. Each of its lines is one, so that a line break in a name does not end it, whether PostgreSQL reads it (to which a
+/// carriage return is one, too) or SQLite.
+#[must_use]
+pub fn comment(text: &str) -> String {
+    let lines: Vec<String> = text.split(['\n', '\r']).map(|line| format!("-- {line}")).collect();
+    lines.join("\n")
+}
+
 impl fmt::Display for QualifiedName {
     /// Schema and name, quoted where necessary; the name alone where the schema is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -243,6 +251,12 @@ mod tests {
         }
         assert_eq!(quote_literal("it's"), "'it''s'");
         assert_eq!(quote_literal(r"a\'b"), r"E'a\\''b'");
+    }
+
+    #[test]
+    fn no_line_of_a_comment_is_anything_else() {
+        assert_eq!(comment("one"), "-- one");
+        assert_eq!(comment("a \"b\nDROP TABLE c;\r--\" d"), "-- a \"b\n-- DROP TABLE c;\n-- --\" d");
     }
 
     proptest! {

@@ -128,3 +128,78 @@ def test_validate_says_why_an_index_is_missing_by_the_index_itself(ask, files):
         'unique index one with a condition': "one",
         'unique index two with a condition': "two",
     }
+
+
+NEWLINE = "v\nDROP TABLE victim;--"
+RETURN = "v\rDROP TABLE victim;--"
+
+
+def advice(ask, path, mode):
+    """Every text that a DBA would paste: suggestions, statements of warnings, HINTs that begin with a statement."""
+    for code, suggestion in ask("SELECT code, suggestion FROM aliaport_inspect(%s, 't', mode => %s)", path, mode):
+        if suggestion and not code.startswith(("server", "connection")):
+            yield suggestion
+    try:
+        found = ask("SELECT detail FROM aliaport_import(%s, 't', %s, on_error => 'reject', dry_run => true)", path, mode)
+    except psycopg.Error as error:
+        yield error.diag.message_hint
+    else:
+        for (detail,) in found:
+            yield from (w["statement"] for w in detail.get("warnings", []) if w.get("statement"))
+            yield (detail.get("error") or {}).get("hint") or ""
+
+
+@pytest.mark.parametrize("name", [NEWLINE, RETURN], ids=["newline", "return"])
+@pytest.mark.parametrize(
+    "before, source, target",
+    [
+        # A bad value in a column that is there.
+        ("", "CREATE TABLE t (id INTEGER PRIMARY KEY, {n} INTEGER); INSERT INTO t VALUES (1, 'x'), (2, x'00ff')",
+         "CREATE TABLE t.t (id bigint PRIMARY KEY, {n} bigint)"),
+        ("", "CREATE TABLE {n} (id INTEGER PRIMARY KEY, d DATE, b BOOLEAN, j JSON, s VARCHAR(2)); INSERT INTO {n} VALUES (1, 'x', 5, '{{', 'long')",
+         "CREATE TABLE t.{n} (id bigint PRIMARY KEY, d date, b boolean, j jsonb, s varchar(2))"),
+        # Columns and tables that came, went, or have another name; with a view that depends on what went.
+        ("CREATE TABLE t (id INTEGER PRIMARY KEY, {n} TEXT); INSERT INTO t VALUES (1, 'a')",
+         "CREATE TABLE t (id INTEGER PRIMARY KEY, w TEXT); INSERT INTO t VALUES (1, 'a')", ""),
+        ("CREATE TABLE t (id INTEGER PRIMARY KEY, {n} TEXT)", "CREATE TABLE t (id INTEGER PRIMARY KEY)", ""),
+        ("CREATE TABLE {n} (id INTEGER PRIMARY KEY); CREATE TABLE z (id INTEGER PRIMARY KEY)",
+         "CREATE TABLE z (id INTEGER PRIMARY KEY)", 'CREATE VIEW t."w{raw}" AS SELECT * FROM t.{n}'),
+        # A key that has another parent, and one without.
+        ("CREATE TABLE {n} (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES {n});"
+         "INSERT INTO {n} VALUES (1); INSERT INTO c VALUES (1, 1)",
+         "CREATE TABLE o (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES o);"
+         "INSERT INTO o VALUES (1), (2); INSERT INTO c VALUES (1, 2), (2, 9)", ""),
+        # Orphans and repeated keys.
+        ("", "CREATE TABLE {n} (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, {n} INTEGER REFERENCES {n}); INSERT INTO c VALUES (1, 9)", ""),
+        ("", "CREATE TABLE t (id INTEGER PRIMARY KEY, {n} TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'a')",
+         "CREATE TABLE t.t (id bigint PRIMARY KEY, {n} text UNIQUE)"),
+    ],
+)
+def test_a_line_break_in_a_name_ends_no_comment(connection, ask, files, name, before, source, target):
+    names = {"n": '"' + name + '"', "raw": name}
+    if before:
+        ask("SELECT 1 FROM aliaport_import(%s, 't')", make(files, before.format(**names)))
+        (files / "hostile.db").unlink()
+    if target:
+        connection.execute(target.format(**names))
+    connection.execute("CREATE TABLE public.victim ()")
+    path = make(files, "CREATE TABLE victim (x);" + source.format(**names))
+    texts = {text for mode in ("create", "append", "replace", "sync") for text in advice(ask, path, mode) if text}
+    assert texts
+    for text in texts:
+        with sqlite3.connect(":memory:") as copy, sqlite3.connect(path) as original:
+            original.backup(copy)
+            try:
+                copy.executescript(text)
+            except sqlite3.Error:
+                pass  # a statement for the other engine, or prose
+            assert copy.execute("SELECT count(*) FROM sqlite_master WHERE name = 'victim'").fetchone() == (1,), text
+        connection.execute("BEGIN")
+        try:
+            connection.execute(text)
+        except psycopg.Error:
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN")
+        assert connection.execute("SELECT to_regclass('public.victim')").fetchone() != (None,), text
+        connection.execute("ROLLBACK")
+    connection.execute("DROP TABLE public.victim")

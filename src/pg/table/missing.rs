@@ -3,7 +3,7 @@
 use aliaport_plan::ddl;
 use aliaport_plan::finding::Code;
 use aliaport_plan::plan::{Missing, Plan, Refers};
-use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::identifier::{QualifiedName, comment};
 use pgrx::pg_sys;
 use serde_json::Value as Json;
 
@@ -79,7 +79,7 @@ pub fn statement(plan: &Plan, missing: &Missing, refers: &Refers) -> Result<Opti
         return Ok(Some(statement.clone()));
     }
     Ok(Some(match takes_keys_not_valid(child)? {
-        false => format!("-- {statement} -- which needs the rows without a parent repaired first"),
+        false => comment(&format!("{statement} -- which needs the rows without a parent repaired first")),
         true => format!("{statement} NOT VALID"),
     }))
 }
@@ -95,11 +95,11 @@ fn held(table: &QualifiedName) -> Result<Option<String>> {
     let Some(relation) = target::relation_oid(&table.schema, &table.name)? else { return Ok(None) };
     let dependents = dependents(relation)?;
     Ok((!dependents.is_empty()).then(|| {
-        format!(
-            "-- {} fails as long as these depend on it: {}",
+        comment(&format!(
+            "{} fails as long as these depend on it: {}",
             ddl::drop_table(table),
             dependents.join(", ")
-        )
+        ))
     }))
 }
 

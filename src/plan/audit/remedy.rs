@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::catalogue::{Catalogue, Table};
 use crate::finding::{About, Code, Finding, NotReferring, Severity};
 use aliaport_rows::convert::Lossy;
-use aliaport_rows::identifier::{QualifiedName, quote_literal};
+use aliaport_rows::identifier::{QualifiedName, comment, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::StorageClass;
 
@@ -123,7 +123,8 @@ pub fn of_value(code: Code, place: &Place<'_>, values: Values<'_>) -> String {
         }
         _ => String::new(),
     };
-    format!("{sql} -- {more}{policy}{}{label}", retype.unwrap_or_default())
+    let or = format!("{more}{policy}{}{label}", retype.unwrap_or_default());
+    format!("{sql} {}", comment(&or))
 }
 
 /// What helps against values that land but are not the same.
@@ -180,9 +181,10 @@ pub fn of_orphans(
     };
     let word = if is_nullable { "null" } else { "reject" };
     let option = quote_literal(&json!({"foreign_keys": {label: {"orphans": word}}}).to_string());
-    format!(
-        "{repair} -- or import with orphans => 'reject', 'null' or 'keep', for this key alone with options => {option}"
-    )
+    let or = format!(
+        "or import with orphans => 'reject', 'null' or 'keep', for this key alone with options => {option}"
+    );
+    format!("{repair} {}", comment(&or))
 }
 
 /// What helps against rows that repeat a key.
@@ -211,9 +213,13 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
         }),
         Code::TypeMismatch if finding.severity == Severity::Warning => {
             let (table_name, name) = (sqlite_name(table), sqlite_name(column?));
-            Some(format!(
-                "SELECT typeof({name}), count(*), min({name}), max({name}) FROM {table_name} GROUP BY 1; -- then repair the odd ones, or name the type with options => {}",
+            let then = format!(
+                "then repair the odd ones, or name the type with options => {}",
                 column_option(table, column?, "type", &json!("..."))
+            );
+            Some(format!(
+                "SELECT typeof({name}), count(*), min({name}), max({name}) FROM {table_name} GROUP BY 1; {}",
+                comment(&then)
             ))
         }
         Code::NoCase => Some(

@@ -14,7 +14,7 @@ use crate::name::{Names, spell};
 use crate::option::{Options, is_glob};
 use crate::plan::{KeptColumn, Plan};
 use crate::target::{FilledTable, Target};
-use aliaport_rows::identifier::{QualifiedName, quote, quote_literal};
+use aliaport_rows::identifier::{QualifiedName, comment, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, Role};
@@ -78,20 +78,17 @@ pub(super) fn missing_columns(
             let rename = ddl::rename_column(&draft.target, &old.target, &column.name);
             renamed.push(format!(" If \"{}\" was renamed in SQLite, run {rename}; instead.", old.source));
             if let Some(remedy) = remedies.last_mut() {
-                remedy.push_str(&format!(
-                    "\n-- If \"{}\" was renamed in SQLite, run this instead:\n-- {rename};",
+                remedy.push('\n');
+                remedy.push_str(&comment(&format!(
+                    "If \"{}\" was renamed in SQLite, run this instead:\n{rename};",
                     old.source
-                ));
+                )));
             }
         }
     }
     let what = if items.len() == 1 { "the column" } else { "the columns" };
-    let hint = format!(
-        "{} -- Or leave {what} out with options => {}.{}",
-        statements.join(" "),
-        skip_option(skipped),
-        renamed.concat()
-    );
+    let or = format!("Or leave {what} out with options => {}.{}", skip_option(skipped), renamed.concat());
+    let hint = format!("{} {}", statements.join(" "), comment(&or));
     let summary = format!("{} columns of the source have no column in the target", items.len());
     Some(PlanError::of(PlanErrorKind::MissingColumn, items, summary, &hint)?.with_remedies(remedies))
 }
@@ -272,7 +269,10 @@ pub(super) fn check_lost(
                         .to_owned()
                 }
             };
-            remedies.push(format!("-- postgresql\n{drop}\n-- This gives its values up. {stay}"));
+            remedies.push(format!(
+                "-- postgresql\n{drop}\n{}",
+                comment(&format!("This gives its values up. {stay}"))
+            ));
             drops.push(drop);
             skip(&mut skipped, &table, &lost.source);
         }
@@ -285,10 +285,11 @@ pub(super) fn check_lost(
         relaxes => format!("first run {} and then ", relaxes.join(" ")),
     };
     let hint = if can_stay {
-        format!(
-            "{drops} -- This gives the values up. To leave {what} in place, which writes no new values {stay}, {first}import with options => {}.",
+        let instead = format!(
+            "This gives the values up. To leave {what} in place, which writes no new values {stay}, {first}import with options => {}.",
             skip_option(skipped)
-        )
+        );
+        format!("{drops} {}", comment(&instead))
     } else {
         format!("{drops} -- This gives the values up: without a value in {what} no row could be written.")
     };

@@ -8,7 +8,7 @@ use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::plan::{Elsewhere, Refers};
 use crate::target::{Structure, Target, TargetForeignKey};
-use aliaport_rows::identifier::{QualifiedName, quote};
+use aliaport_rows::identifier::{QualifiedName, comment, quote};
 
 use super::draft::Draft;
 use super::foreign::{Foreign, ForeignDraft};
@@ -184,7 +184,7 @@ impl OfKey<'_, '_> {
             let add = key.add(&draft.target, &old.name);
             let statement = ddl::instead_of(&draft.target, &old.name, &add);
             let drop = ddl::drop_constraint(&draft.target, &old.name);
-            let before = format!("{drop};\n-- after the import: {add}");
+            let before = format!("{drop};\n{}", comment(&format!("after the import: {add}")));
             return Some(self.finding(message, statement, is_new.then_some(before)));
         }
         let mut names = Names::new();
@@ -200,7 +200,7 @@ impl OfKey<'_, '_> {
         };
         let message = format!("foreign key {label} is missing on {}", draft.target);
         let statement = key.add(&draft.target, &name);
-        let before = is_new.then(|| format!("-- after the import: {statement}"));
+        let before = is_new.then(|| comment(&format!("after the import: {statement}")));
         Some(self.finding(message, statement, before))
     }
 
