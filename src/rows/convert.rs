@@ -22,7 +22,7 @@ mod error;
 mod integer;
 mod interval;
 pub mod json;
-mod jsonb;
+pub(crate) mod jsonb;
 mod literal;
 mod lossy;
 mod money;

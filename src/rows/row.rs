@@ -107,8 +107,8 @@ pub struct SetAside {
     pub reason: String,
     /// True where the row was left out, false where only the value became NULL.
     pub is_rejected: bool,
-    /// Every column's original value.
-    pub row_data: serde_json::Value,
+    /// Every column's original value, as a whole value of type jsonb. What one row has several entries for is there once.
+    pub row_data: Arc<Vec<u8>>,
     /// What was counted of it when it was converted, and has not landed after all: column and kind.
     pub lossy: Vec<(usize, Lossy)>,
 }
@@ -161,6 +161,7 @@ pub struct RowConverter {
     lossy: Vec<(usize, Lossy, u64)>,
     /// The same of the row at hand, which may not land.
     row_lossy: Vec<(usize, Lossy)>,
+    is_recording: bool,
     set_aside: Vec<SetAside>,
 }
 
@@ -177,18 +178,8 @@ impl RowConverter {
             })
             .collect();
         let types: Vec<&PgType> = table.columns.iter().map(|c| &c.pg_type).collect();
-        let key = table
-            .key
-            .iter()
-            .filter_map(|name| table.columns.iter().position(|c| &c.source == name))
-            .collect();
         RowConverter {
-            about: Arc::new(About {
-                table: table.source.to_owned(),
-                columns: table.columns.to_vec(),
-                key,
-                existing: table.existing.cloned(),
-            }),
+            about: Arc::new(About::new(table)),
             lanes,
             on_error,
             number: 0,
@@ -200,8 +191,16 @@ impl RowConverter {
             digest: TableDigest::default(),
             lossy: Vec::new(),
             row_lossy: Vec::new(),
+            is_recording: true,
             set_aside: Vec::new(),
         }
+    }
+
+    /// What is set aside is not recorded: another converter has done that or will do it.
+    #[must_use]
+    pub fn without_record(mut self) -> Self {
+        self.is_recording = false;
+        self
     }
 
     /// Texts that the input function of their type is known to refuse become bad values.
@@ -265,6 +264,7 @@ impl RowConverter {
     pub fn convert(&mut self, row: &Row<'_>, sink: &mut impl CellSink) -> Result<Fate, RowError> {
         sink.begin_row();
         self.number += 1;
+        let first_aside = self.set_aside.len();
         self.row_lossy.clear();
         self.scratch.has_valid_texts = row.has_valid_texts();
         for (column, lane) in self.lanes.iter().enumerate() {
@@ -329,8 +329,11 @@ impl RowConverter {
                 (OnError::Reject, _) | (OnError::Null, None) => true,
                 (OnError::Null, Some(_)) => lane.is_not_null,
             };
-            let entry = self.about.entry(row, column, bad.as_ref(), is_fatal_for_row);
-            self.set_aside.push(entry);
+            if self.is_recording {
+                let row_data = self.row_data_once(row, first_aside)?;
+                let entry = self.about.entry(row, column, bad.as_ref(), is_fatal_for_row, row_data);
+                self.set_aside.push(entry);
+            }
             if is_fatal_for_row {
                 if let Some(hasher) = &mut self.hasher {
                     hasher.abandon_row();
@@ -349,7 +352,10 @@ impl RowConverter {
             if self.on_error == OnError::Abort {
                 return Err(self.about.too_wide_error(row));
             }
-            self.set_aside.push(self.about.too_wide(row));
+            if self.is_recording {
+                let row_data = self.row_data_once(row, first_aside)?;
+                self.set_aside.push(self.about.too_wide(row, row_data));
+            }
             if let Some(hasher) = &mut self.hasher {
                 hasher.abandon_row();
             }
@@ -366,6 +372,15 @@ impl RowConverter {
             hasher.end_row(&mut self.digest);
         }
         Ok(Fate::Kept)
+    }
+
+    /// The original values of the row at hand, whose first entry would be number `first`.
+    #[cold]
+    fn row_data_once(&self, row: &Row<'_>, first: usize) -> Result<Arc<Vec<u8>>, RowError> {
+        match self.set_aside.get(first) {
+            Some(entry) => Ok(Arc::clone(&entry.row_data)),
+            None => self.about.row_data(row),
+        }
     }
 
     /// The digest of all rows that were kept.
@@ -396,10 +411,12 @@ impl RowConverter {
         self.about.key_json(row)
     }
 
-    /// Every column's original value.
-    #[must_use]
-    pub fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
-        self.about.row_json(row)
+    /// Every column's original value, as a whole value of type jsonb.
+    ///
+    /// # Errors
+    /// For a row that is too long for that.
+    pub fn row_data(&self, row: &Row<'_>) -> Result<Arc<Vec<u8>>, RowError> {
+        self.about.row_data(row)
     }
 }
 

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import threading
 
+import psycopg
 import pytest
 
 LIMIT = 64 * 1024  # kB
@@ -16,7 +17,7 @@ def private_memory(pid):
 
 
 @contextlib.contextmanager
-def small(connection):
+def small(connection, limit=LIMIT):
     """Fails where the backend grows by more than the limit meanwhile."""
     connection.execute("SELECT aliaport_import_version()")
     pid = connection.info.backend_pid
@@ -35,7 +36,7 @@ def small(connection):
         thread.join()
     growth = peak[0] - before
     print(f"RssAnon: {before} kB before, {peak[0]} kB at most")
-    assert growth < LIMIT, f"the backend grew by {growth} kB"
+    assert growth < limit, f"the backend grew by {growth} kB"
 
 
 @pytest.mark.slow
@@ -75,3 +76,44 @@ def test_bad_rows_do_not_stay_in_the_backend(connection, bad_rows, what):
         # A rehearsal keeps what it has set aside, although its work is undone.
         assert connection.execute("SELECT count(*), count(DISTINCT source_key), min(length(row_data ->> 'v')) FROM aliaport.rejected_row"
                                   ).fetchone() == (40_000, 40_000, 10_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["text", "blob"])
+def test_a_long_value_set_aside_is_there_a_few_times_only(connection, cluster, what):
+    """Of 48 MB as jsonb has it: read, written to a temporary file, read from there, compressed, with a copy at each step."""
+    path = cluster.files / f"long_{what}.db"
+    value = {"text": "ş" * (24 << 20), "blob": bytes(range(256)) * (96 << 10)}[what]
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, m INTEGER, v)")
+    db.execute("INSERT INTO t VALUES (1, 'kötü', 'fena', ?)", [value])
+    db.commit()
+    db.close()
+    for policy in ("reject", "null"):
+        with small(connection, limit=6 * (48 << 10)):
+            connection.execute("SELECT aliaport_import(%s, on_error => %s, mode => 'replace')", [str(path), policy])
+    lengths = connection.execute("SELECT action, column_name, length(coalesce(row_data #>> '{v,hex}', row_data ->> 'v'))"
+                                 " FROM aliaport.rejected_row WHERE table_name = 't' ORDER BY run_id DESC, column_name DESC LIMIT 3").fetchall()
+    whole = {"text": 24 << 20, "blob": 48 << 20}[what]
+    assert lengths == [("nulled", "n", whole), ("nulled", "m", whole), ("rejected", "n", whole)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["reject", "null"])
+def test_a_row_that_jsonb_cannot_hold_is_a_clear_error(connection, cluster, policy):
+    path = cluster.files / "longest.db"
+    path.unlink(missing_ok=True)
+    db = sqlite3.connect(path)
+    db.executescript("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, v BLOB);
+        INSERT INTO t VALUES (1, 'bad', x'00'), (2, 'bad', zeroblob(140000000));
+    """)
+    db.close()
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded) as raised:
+        connection.execute("SELECT aliaport_import(%s, on_error => %s)", [str(path), policy])
+    assert "too long to be set aside" in raised.value.diag.message_primary
+    assert 'table "t", rowid 2' in raised.value.diag.message_detail
+    # What the HINT says.
+    done = connection.execute("SELECT rejected_rows FROM aliaport_import(%s, on_error => 'reject', options => %s)",
+                              [str(path), '{"tables": {"t": {"where": "id <> 2"}}}']).fetchone()
+    assert done == (1,)

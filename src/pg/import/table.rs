@@ -16,6 +16,7 @@ use super::{Import, Subject, signed};
 use crate::pg::heap::load::{self, Loaded, Policy};
 use crate::pg::heap::readback;
 use crate::pg::heap::standing::{self, Standing};
+use crate::pg::record::aside;
 use crate::pg::record::outcome::TableRow;
 use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{self, Error, Result, unexpected};
@@ -250,9 +251,13 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
 /// The error of rows that break a rule of their table: the first of them.
 fn check_error(plan: &TablePlan, count: i64, first: Option<&SetAside>) -> Error {
     let code = PgSqlErrorCode::ERRCODE_CHECK_VIOLATION;
-    let (reason, key, row) = first.map_or_else(Default::default, |e| {
-        (e.reason.clone(), e.source_key.to_string(), e.row_data.to_string())
-    });
+    let (reason, key, row) = match first {
+        Some(e) => match aside::text_of(&e.row_data) {
+            Ok(row) => (e.reason.clone(), e.source_key.to_string(), row),
+            Err(error) => return error,
+        },
+        None => Default::default(),
+    };
     let others = if count > 1 { format!(" It is the first of {count} such rows.") } else { String::new() };
     Error::new(code, reason)
         .detail(format!(

@@ -4,21 +4,27 @@
 //! fills it inside of one and hands it over after that.
 #![allow(unsafe_code)] // calls PostgreSQL's tuple store
 
+use std::sync::Arc;
+
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::pg::server::error::{Result, unexpected};
-use crate::pg::server::{interrupt, memory};
+use crate::pg::server::{interrupt, memory, spi};
 use aliaport_rows::row::SetAside;
 
 /// Kilobytes that wait in memory at most; `work_mem`, where that is less.
 const MEMORY: i32 = 4096;
 
-/// Columns of a stored entry, all of them text.
+/// Columns of a stored entry, all of them text but the last.
 const COLUMNS: usize = 8;
 
+/// The last: the row's values, which are of type jsonb.
+const ROW_DATA: usize = COLUMNS - 1;
+
 /// One entry as it is stored.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Entry {
     /// The SQLite table.
     pub table: String,
@@ -34,8 +40,8 @@ pub struct Entry {
     pub reason: String,
     /// rejected or nulled.
     pub action: String,
-    /// Every column's original value, as JSON.
-    pub row_data: String,
+    /// Every column's original value: a whole value of type jsonb, or nothing.
+    pub row_data: Arc<Vec<u8>>,
 }
 
 impl Entry {
@@ -49,8 +55,21 @@ impl Entry {
             sqlstate: of.sqlstate.to_string(),
             reason: of.reason,
             action: (if of.is_rejected { "rejected" } else { "nulled" }).to_owned(),
-            row_data: of.row_data.to_string(),
+            row_data: of.row_data,
         }
+    }
+
+    /// All but the row's values, in the order of the columns of `aliaport.rejected_row`.
+    pub fn texts(self) -> [Option<String>; ROW_DATA] {
+        [
+            Some(self.table),
+            Some(self.source_key),
+            self.column,
+            self.storage_class,
+            Some(self.sqlstate),
+            Some(self.reason),
+            Some(self.action),
+        ]
     }
 
     /// About how many bytes it takes.
@@ -89,7 +108,7 @@ impl Store {
                     descriptor,
                     number as pg_sys::AttrNumber,
                     std::ptr::null(),
-                    pg_sys::TEXTOID,
+                    if number == COLUMNS { pg_sys::JSONBOID } else { pg_sys::TEXTOID },
                     -1,
                     0,
                 );
@@ -102,23 +121,15 @@ impl Store {
     /// Adds one entry.
     pub fn put(&mut self, entry: Entry) {
         memory::briefly(|| {
-            let texts = [
-                Some(entry.table),
-                Some(entry.source_key),
-                entry.column,
-                entry.storage_class,
-                Some(entry.sqlstate),
-                Some(entry.reason),
-                Some(entry.action),
-                Some(entry.row_data),
-            ];
+            let row_data = Arc::clone(&entry.row_data);
             let mut values = [pg_sys::Datum::null(); COLUMNS];
             let mut nulls = [true; COLUMNS];
-            for ((value, is_null), text) in values.iter_mut().zip(&mut nulls).zip(texts) {
+            for ((value, is_null), text) in values.iter_mut().zip(&mut nulls).zip(entry.texts()) {
                 if let Some(datum) = text.and_then(IntoDatum::into_datum) {
                     (*value, *is_null) = (datum, false);
                 }
             }
+            (values[ROW_DATA], nulls[ROW_DATA]) = (datum_of(&row_data), false);
             // SAFETY: both arrays have an entry for each attribute of the descriptor; the values are copied. The store is the one that
             // `new` made, and it keeps to the context and the resource owner that were current there.
             unsafe {
@@ -132,10 +143,11 @@ impl Store {
         });
     }
 
-    /// Shows every entry to `each`, in order.
-    pub fn each(&mut self, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
-        // SAFETY: store and descriptor are those that `new` made. The slot's values are valid until the next tuple is fetched, and are
-        // copied before that. An error leaves the slot to the memory context it is in: it pins nothing.
+    /// Shows every entry to `each`, in order: without the row's values, which are the second argument, a whole value of type jsonb.
+    pub fn each(&mut self, mut each: impl FnMut(Entry, &[u8]) -> Result<()>) -> Result<()> {
+        // SAFETY: store and descriptor are those that `new` made. The slot's values are valid until the next tuple is fetched; texts are
+        // copied before that, and the row's values are lent for the call only. They are a varlena, which is as long as its header says,
+        // once it has a header of four bytes. An error leaves the slot to the memory context it is in: it pins nothing.
         unsafe {
             pg_sys::tuplestore_rescan(self.state);
             let slot =
@@ -147,7 +159,7 @@ impl Store {
                     memory::briefly(|| String::from_datum(*(*slot).tts_values.add(index), is_null))
                 };
                 let whole = |index: usize| text(index).ok_or_else(|| unexpected("NULL in a row set aside"));
-                each(Entry {
+                let entry = Entry {
                     table: whole(0)?,
                     source_key: whole(1)?,
                     column: text(2),
@@ -155,7 +167,16 @@ impl Store {
                     sqlstate: whole(4)?,
                     reason: whole(5)?,
                     action: whole(6)?,
-                    row_data: whole(7)?,
+                    row_data: Arc::default(),
+                };
+                if *(*slot).tts_isnull.add(ROW_DATA) {
+                    return Err(unexpected("NULL in a row set aside"));
+                }
+                let stored = *(*slot).tts_values.add(ROW_DATA);
+                memory::briefly(|| {
+                    // Only a short header makes a copy.
+                    let data = pg_sys::pg_detoast_datum(stored.cast_mut_ptr());
+                    each(entry, std::slice::from_raw_parts(data.cast(), pgrx::varsize_4b(data)))
                 })?;
                 interrupt::check();
             }
@@ -163,6 +184,53 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// A value of type jsonb as PostgreSQL takes it, for as long as `whole` lives. It is an empty object where there are no bytes.
+fn datum_of(whole: &[u8]) -> pg_sys::Datum {
+    /// The header of the value, and that of its object: both are eight bytes and no member.
+    #[repr(C)]
+    struct Empty([u32; 2]);
+    #[cfg(target_endian = "little")]
+    static EMPTY: Empty = Empty([8 << 2, 0x2000_0000]);
+    #[cfg(target_endian = "big")]
+    static EMPTY: Empty = Empty([8, 0x2000_0000]);
+    if whole.is_empty() {
+        return pg_sys::Datum::from((&raw const EMPTY).cast::<u8>());
+    }
+    // Every allocation of some bytes is aligned to four, as PostgreSQL wants it, by the allocators that there are.
+    debug_assert!(whole.as_ptr().cast::<u32>().is_aligned());
+    pg_sys::Datum::from(whole.as_ptr())
+}
+
+/// A value of type jsonb as an argument of a statement that runs while `whole` lives.
+pub fn argument(whole: &[u8]) -> DatumWithOid<'_> {
+    // SAFETY: the datum is of the type that is said with it, and lives as long as the argument.
+    unsafe { DatumWithOid::new(datum_of(whole), pg_sys::JSONBOID) }
+}
+
+/// The same of an array of them, which is copied into the current memory context.
+pub fn arguments(whole: &[Vec<u8>]) -> Result<DatumWithOid<'static>> {
+    let count = i32::try_from(whole.len()).map_err(unexpected)?;
+    let mut elements: Vec<pg_sys::Datum> = whole.iter().map(|data| datum_of(data)).collect();
+    // SAFETY: so many elements of a varlena type that is aligned to four bytes; they are copied. The array lives as long as the memory
+    // context, which the caller keeps until his statement has run.
+    unsafe {
+        let array = pg_sys::construct_array(
+            elements.as_mut_ptr(),
+            count,
+            pg_sys::JSONBOID,
+            -1,
+            false,
+            pg_sys::TYPALIGN_INT as std::ffi::c_char,
+        );
+        Ok(DatumWithOid::new(pg_sys::Datum::from(array), pg_sys::JSONBARRAYOID))
+    }
+}
+
+/// A value of type jsonb as text.
+pub fn text_of(whole: &[u8]) -> Result<String> {
+    Ok(spi::one::<String>("SELECT $1::pg_catalog.text", &[argument(whole)])?.unwrap_or_default())
 }
 
 impl Drop for Store {

@@ -10,16 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
-use super::aside::{Entry, Store};
+use super::aside::{self, Entry, Store};
 use super::failure::Will;
 use super::outcome::{Outcome, TableRow};
 use super::progress;
 use crate::pg::server::error::{Error, Result, Told, unexpected};
 use crate::pg::server::{guc, memory, spi};
 use aliaport_rows::row::SetAside;
-
-/// Bytes of one row's original values that `aliaport.rejected_row` can hold: jsonb has 28 bits for the length of an object.
-const LONGEST_ROW: usize = 255 << 20;
 
 /// Rows of `aliaport.rejected_row` that one statement writes, and bytes of their values after which it is sent before that.
 const BATCH_ROWS: usize = 1000;
@@ -136,9 +133,6 @@ impl Run {
         for entry in entries {
             let entry = Entry::new(table, entry);
             let size = entry.size();
-            if entry.row_data.len() > LONGEST_ROW {
-                return Err(too_long(&entry));
-            }
             self.set_aside.set(self.set_aside.get() + 1);
             self.set_aside_bytes.set(self.set_aside_bytes.get() + size as u64);
             if let Some(limit) = limits.0.filter(|limit| self.set_aside.get() > *limit) {
@@ -178,17 +172,23 @@ impl Run {
 
     /// Writes `aliaport.rejected_row`, a batch at a time.
     fn write_set_aside(&self) -> Result<()> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        self.store.borrow_mut().each(|entry| {
-            bytes += entry.size();
-            batch.push(entry);
-            if batch.len() < BATCH_ROWS && bytes < BATCH_BYTES {
-                return Ok(());
+        let (mut batch, mut rows_data, mut bytes) = (Vec::new(), Vec::new(), 0);
+        self.store.borrow_mut().each(|entry, row_data| {
+            let size = entry.size() + row_data.len();
+            // A long row goes alone and is not copied.
+            if bytes + size > BATCH_BYTES || batch.len() == BATCH_ROWS {
+                insert_set_aside(self.id, std::mem::take(&mut batch), std::mem::take(&mut rows_data))?;
+                bytes = 0;
             }
-            bytes = 0;
-            insert_set_aside(self.id, std::mem::take(&mut batch))
+            if size > BATCH_BYTES {
+                return insert_long_row(self.id, entry, row_data);
+            }
+            bytes += size;
+            batch.push(entry);
+            rows_data.push(row_data.to_vec());
+            Ok(())
         })?;
-        insert_set_aside(self.id, batch)
+        insert_set_aside(self.id, batch, rows_data)
     }
 
     /// The run has failed and its transaction will be undone: has the row written by another process.
@@ -275,40 +275,54 @@ fn insert_table(run_id: i64, row: &TableRow) -> Result<()> {
     )
 }
 
-fn insert_set_aside(run_id: i64, entries: Vec<Entry>) -> Result<()> {
+fn insert_set_aside(run_id: i64, entries: Vec<Entry>, rows_data: Vec<Vec<u8>>) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
     memory::briefly(|| {
-        let mut columns: [Vec<Option<String>>; 8] = Default::default();
-        for e in entries {
-            let Entry { table, source_key, column, storage_class, sqlstate, reason, action, row_data } = e;
-            let texts = [
-                Some(table),
-                Some(source_key),
-                column,
-                storage_class,
-                Some(sqlstate),
-                Some(reason),
-                Some(action),
-                Some(row_data),
-            ];
-            for (column, text) in columns.iter_mut().zip(texts) {
+        let mut columns: [Vec<Option<String>>; 7] = Default::default();
+        for entry in entries {
+            for (column, text) in columns.iter_mut().zip(entry.texts()) {
                 column.push(text);
             }
         }
         let mut arguments = vec![run_id.into()];
         arguments.extend(columns.map(Into::into));
+        arguments.push(aside::arguments(&rows_data)?);
+        drop(rows_data);
         spi::run_with(
             "INSERT INTO aliaport.rejected_row \
              SELECT $1, e.table_name, e.source_key::pg_catalog.jsonb, e.column_name, e.storage_class, e.sqlstate, e.reason, e.action, \
-                 e.row_data::pg_catalog.jsonb \
+                 e.row_data \
              FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), \
                  pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9)) \
                  AS e (table_name, source_key, column_name, storage_class, sqlstate, reason, action, row_data)",
             &arguments,
         )
     })
+}
+
+/// The same of one row, whose values are lent.
+fn insert_long_row(run_id: i64, entry: Entry, row_data: &[u8]) -> Result<()> {
+    let mut arguments = vec![run_id.into()];
+    arguments.extend(entry.texts().map(Into::into));
+    arguments.push(aside::argument(row_data));
+    let insert = || {
+        spi::run_with(
+            "INSERT INTO aliaport.rejected_row VALUES ($1, $2, $3::pg_catalog.jsonb, $4, $5, $6, $7, $8, $9)",
+            &arguments,
+        )
+    };
+    // pglz takes seconds for a hundred megabytes, and looks at no interrupt meanwhile; lz4 takes a tenth of that.
+    let has_lz4 = spi::one::<bool>(
+        "SELECT 'lz4' = ANY (enumvals) FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression'",
+        &[],
+    )?;
+    if has_lz4 == Some(true) {
+        spi::with_setting(c"default_toast_compression", c"lz4", insert)
+    } else {
+        insert()
+    }
 }
 
 fn too_many(table: &str, limit: &str, setting: &str) -> Error {
@@ -318,19 +332,4 @@ fn too_many(table: &str, limit: &str, setting: &str) -> Error {
     )
     .detail(format!("The limit of {setting} was passed in SQLite table \"{table}\"."))
     .hint(format!("Look at the source with aliaport_inspect(), or raise {setting} (0: no limit)."))
-}
-
-fn too_long(entry: &Entry) -> Error {
-    Error::new(
-        pgrx::PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        "a row is too long to be set aside in aliaport.rejected_row",
-    )
-    .detail(format!(
-        "SQLite table \"{}\", key {}: its values take {} bytes as JSON. It would be set aside because: {}.",
-        entry.table,
-        entry.source_key,
-        entry.row_data.len(),
-        entry.reason
-    ))
-    .hint("Repair the row in SQLite, or leave it out with the option where of its table.")
 }

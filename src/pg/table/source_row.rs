@@ -15,7 +15,7 @@ use pgrx::pg_sys;
 use super::unwanted::{Kind, Marked, Unwanted};
 use super::wide;
 use crate::pg::heap::output::Echo;
-use crate::pg::heap::{readback, refusal};
+use crate::pg::heap::{load, readback, refusal};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use aliaport_rows::row::{Fate, OnError, Refusals, RowConverter, SetAside};
@@ -109,7 +109,9 @@ impl Search<'_> {
     ) -> Result<()> {
         let mut converter = RowConverter::new(&self.plan.row_plan(), self.zone, self.on_error, true)
             .with_refusals(Arc::clone(refusals))
-            .with_too_wide(Arc::clone(too_wide));
+            .with_too_wide(Arc::clone(too_wide))
+            // What does not convert was set aside by the load already.
+            .without_record();
         let mut echo = Echo::new(self.relation, self.plan)?;
         let mut reader = self.source.rows_where(self.table, self.columns, self.plan.filter.as_deref())?;
         let (mut read, mut found): (u64, usize) = (0, 0);
@@ -128,12 +130,11 @@ impl Search<'_> {
                         first.found += 1;
                     }
                     found += 1;
-                    let (key, row) = (converter.key_json(&row), converter.row_json(&row));
-                    each(kind, Original { key, row, lossy: converter.row_lossy().to_vec() })?;
+                    let data = converter.row_data(&row).map_err(load::row_error)?;
+                    let key = converter.key_json(&row);
+                    each(kind, Original { key, row: data, lossy: converter.row_lossy().to_vec() })?;
                 }
             }
-            // What does not convert was set aside by the load already.
-            converter.take_set_aside();
             read += 1;
             if read.is_multiple_of(1024) {
                 interrupt::check();
@@ -143,8 +144,8 @@ impl Search<'_> {
             let first = sent.partition_point(|s| s.digest < rest.digest);
             let is_found = sent.get(first).is_some_and(|s| index - first < s.found as usize);
             if !is_found {
-                let nothing = || serde_json::json!({});
-                each(rest.kind, Original { key: nothing(), row: nothing(), lossy: Vec::new() })?;
+                let key = serde_json::json!({});
+                each(rest.kind, Original { key, row: Arc::default(), lossy: Vec::new() })?;
             }
         }
         Ok(())
@@ -174,6 +175,6 @@ impl Search<'_> {
 /// A row of the source: its key and its values, and what was lost of them on their way.
 struct Original {
     key: serde_json::Value,
-    row: serde_json::Value,
+    row: Arc<Vec<u8>>,
     lossy: Vec<(usize, Lossy)>,
 }

@@ -41,6 +41,7 @@ pub fn find(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64
         let converter = || {
             RowConverter::new(&search.plan.row_plan(), search.zone, search.on_error, false)
                 .with_refusals(Arc::clone(refusals))
+                .without_record()
         };
         let (mut first, mut second) = (converter(), converter());
         let mut width = Width::new(attributes, false);
@@ -50,7 +51,6 @@ pub fn find(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64
         while let Some(row) = reader.next()? {
             number += 1;
             let fate = first.convert(&row, &mut width);
-            first.take_set_aside();
             if number % 1024 == 0 {
                 interrupt::check();
             }
@@ -62,7 +62,6 @@ pub fn find(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64
                 second.go_to(number);
                 // It was kept a moment ago.
                 let _ = second.convert(&row, &mut heap);
-                second.take_set_aside();
                 heap.flush();
                 heap.close();
                 Ok(())

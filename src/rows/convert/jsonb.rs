@@ -4,6 +4,8 @@
 //! An entry holds the type and the length of its data, every 32nd the offset of its end instead. Containers and numbers
 //! begin at multiples of four; the padding counts as theirs.
 
+pub(crate) mod object;
+
 use super::json::{self, Document, Node, size};
 use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, numeric, shown};
 use crate::value::{Cell, Value};
@@ -184,16 +186,9 @@ impl Encoder<'_> {
                 ENTRY_STRING
             }
             Node::Number(span) => {
-                self.pad();
-                // A numeric with its own length header, which counts itself.
-                let header = self.out.len();
-                self.word(0);
-                let number = self.document.bytes(self.text, span);
-                if !numeric::append_json_number(number, self.digits, self.out) {
+                if !push_number(self.document.bytes(self.text, span), self.digits, self.out) {
                     return Err(Fault::Number);
                 }
-                let length = self.out.len() - header;
-                self.set_word(header, length_header(length as u32));
                 ENTRY_NUMERIC
             }
             // Containers never come here.
@@ -236,6 +231,21 @@ impl Encoder<'_> {
             slot.copy_from_slice(&word.to_ne_bytes());
         }
     }
+}
+
+/// Appends a number as a numeric with its own length header, which counts itself; false if no numeric can hold it.
+fn push_number(number: &[u8], digits: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
+    out.resize(out.len().next_multiple_of(4), 0);
+    let header = out.len();
+    out.extend_from_slice(&[0; 4]);
+    if !numeric::append_json_number(number, digits, out) {
+        return false;
+    }
+    let length = length_header((out.len() - header) as u32).to_ne_bytes();
+    if let Some(slot) = out.get_mut(header..header + 4) {
+        slot.copy_from_slice(&length);
+    }
+    true
 }
 
 /// A varlena header of four bytes (`SET_VARSIZE_4B`): on little-endian machines the two lowest bits say what kind it is, on

@@ -1,9 +1,12 @@
 //! What is said of a row: where it is, what it holds, and why it cannot be stored.
 
+use std::sync::Arc;
+
 use serde_json::{Map, json};
 
 use super::{RowError, SetAside};
-use crate::column::ColumnPlan;
+use crate::column::{ColumnPlan, RowPlan};
+use crate::convert::jsonb::object;
 use crate::convert::{ValueError, shown};
 use crate::identifier::{QualifiedName, quote};
 use crate::pg_type::PgType;
@@ -15,6 +18,8 @@ use crate::value::{Row, Value};
 pub struct About {
     pub(super) table: String,
     pub(super) columns: Vec<ColumnPlan>,
+    /// The columns in the order in which jsonb keeps them.
+    order: Vec<usize>,
     /// The columns of the source's key.
     pub(super) key: Vec<usize>,
     /// The table that the rows go to, where the import does not make it.
@@ -22,6 +27,20 @@ pub struct About {
 }
 
 impl About {
+    pub(super) fn new(table: &RowPlan<'_>) -> Self {
+        let columns = table.columns;
+        let name = |i: &usize| columns.get(*i).map_or("", |c| c.source.as_str());
+        let mut order: Vec<usize> = (0..columns.len()).collect();
+        order.sort_by(|a, b| object::order(name(a), name(b)));
+        About {
+            table: table.source.to_owned(),
+            columns: columns.to_vec(),
+            order,
+            key: table.key.iter().filter_map(|name| columns.iter().position(|c| &c.source == name)).collect(),
+            existing: table.existing.cloned(),
+        }
+    }
+
     /// The types of the columns.
     pub(crate) fn types(&self) -> Vec<&PgType> {
         self.columns.iter().map(|c| &c.pg_type).collect()
@@ -33,6 +52,7 @@ impl About {
         column: usize,
         error: Option<&ValueError>,
         is_rejected: bool,
+        row_data: Arc<Vec<u8>>,
     ) -> SetAside {
         let (sqlstate, reason) = self.reason(column, error);
         SetAside {
@@ -42,14 +62,14 @@ impl About {
             sqlstate,
             reason,
             is_rejected,
-            row_data: self.row_json(row),
+            row_data,
             lossy: Vec::new(),
         }
     }
 
     /// A row that no page holds; no single value is to blame.
     #[cold]
-    pub(super) fn too_wide(&self, row: &Row<'_>) -> SetAside {
+    pub(super) fn too_wide(&self, row: &Row<'_>, row_data: Arc<Vec<u8>>) -> SetAside {
         SetAside {
             source_key: self.key_json(row),
             column: None,
@@ -57,7 +77,7 @@ impl About {
             sqlstate: TOO_WIDE,
             reason: too_wide(),
             is_rejected: true,
-            row_data: self.row_json(row),
+            row_data,
             lossy: Vec::new(),
         }
     }
@@ -180,10 +200,32 @@ impl About {
         serde_json::Value::Object(map)
     }
 
-    pub(super) fn row_json(&self, row: &Row<'_>) -> serde_json::Value {
-        let entries =
-            self.columns.iter().enumerate().map(|(i, c)| (c.source.clone(), value_json(row.value(i))));
-        serde_json::Value::Object(entries.collect())
+    /// Every column's original value, as a whole value of type jsonb.
+    pub(super) fn row_data(&self, row: &Row<'_>) -> Result<Arc<Vec<u8>>, RowError> {
+        let members: Vec<_> = self
+            .order
+            .iter()
+            .filter_map(|i| Some((self.columns.get(*i)?.source.as_str(), row.value(*i))))
+            .collect();
+        object::write(&members).map(Arc::new).map_err(|_| self.too_long(row))
+    }
+
+    /// A row that cannot be set aside.
+    #[cold]
+    fn too_long(&self, row: &Row<'_>) -> RowError {
+        RowError {
+            sqlstate: SqlState::PROGRAM_LIMIT_EXCEEDED,
+            message: "a row is too long to be set aside in aliaport.rejected_row".to_owned(),
+            detail: format!(
+                "SQLite table \"{}\", {}: its values take more than the 255 MB that a value of type jsonb can hold. \
+                 A blob takes twice its length there.",
+                self.table,
+                self.place(row)
+            ),
+            hint: "Repair the row in SQLite, or leave it out with the option where of its table; \
+                   on_error => 'abort' says what is wrong with it."
+                .to_owned(),
+        }
     }
 }
 
