@@ -23,6 +23,7 @@ use aliaport_plan::sequence::Used;
 use aliaport_rows::convert::Zone;
 use aliaport_sqlite::Source;
 use pgrx::pg_sys;
+use pgrx::prelude::PgSqlErrorCode;
 
 use self::existing::Staged;
 use crate::pg::heap::pipeline;
@@ -106,7 +107,7 @@ fn require_writable() -> Result<()> {
 /// From here on a failure leaves a row in `aliaport.run`.
 fn begun(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outcome> {
     access::source_path(request.path)?;
-    lock::lock(schema)?;
+    lock::schema(schema)?;
     let work = || work(request, schema, run);
     if !request.dry_run {
         return work();
@@ -117,8 +118,10 @@ fn begun(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outc
 }
 
 fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outcome> {
-    let Planned { mut source, catalogue, mut plan, options } =
+    let Planned { mut source, catalogue, mut plan, options, shapes } =
         planning::plan(request.path, schema, request.mode, request.options)?;
+    let schemas: BTreeSet<&str> = plan.tables.iter().map(|t| t.target.schema.as_str()).collect();
+    schemas.into_iter().filter(|other| *other != schema).try_for_each(lock::schema)?;
     run.note_source(signed(source.size_bytes()), &source.fingerprint());
     locks::require(&plan)?;
     for table in plan.tables.iter_mut().filter(|t| !t.is_created) {
@@ -140,6 +143,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         catalogue: &catalogue,
         plan: &plan,
         options: &options,
+        shapes: &shapes,
         estimates,
         zone,
         rows,
@@ -188,6 +192,8 @@ struct Import<'a> {
     catalogue: &'a Catalogue,
     plan: &'a Plan,
     options: &'a Options,
+    /// What the tables were like that are there, when the plan was made.
+    shapes: &'a target::Shapes,
     estimates: progress::Estimates,
     zone: Zone,
     rows: Vec<TableRow>,
@@ -241,8 +247,9 @@ impl<'a> Import<'a> {
             .ok_or_else(|| unexpected("table that the source does not have"))?;
         let columns =
             plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
-        let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?
-            .ok_or_else(|| unexpected(format!("absence of relation {}", plan.target)))?;
+        let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?.ok_or_else(|| {
+            error::gone(format!("relation {}", plan.target), PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE)
+        })?;
         Ok(Subject { plan, table, columns, relation })
     }
 

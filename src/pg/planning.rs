@@ -29,6 +29,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The options, checked.
     pub options: Options,
+    /// What the relations of the target's schemas were like before the plan was made, which takes no lock.
+    pub shapes: target::Shapes,
 }
 
 /// A source that is open, in its one snapshot.
@@ -140,6 +142,9 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
             profiles.insert(table.name.clone(), source.profile(table)?);
         }
     }
+    let mut schemas = options.target_schemas();
+    schemas.push(schema.to_owned());
+    let shapes = target::shapes(&schemas)?;
     let target = target(&catalogue, &options, schema, mode)?;
     let mut plan = planner::plan(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
     refuse_uncomputable(&source, &catalogue, &plan)?;
@@ -151,7 +156,7 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
         let before = if first.note.is_empty() { "" } else { "; " };
         first.note = format!("{}{before}{}: {remedy}", first.note, finding.message);
     }
-    Ok(Planned { source, catalogue, plan, options })
+    Ok(Planned { source, catalogue, plan, options, shapes })
 }
 
 /// Refuses a plan that reads a generated column whose value is nowhere: SQLite computes it at each read, by a function that is not here.

@@ -1,5 +1,6 @@
 """One import is one statement: it lands whole or not at all, also beside another one."""
 
+import sqlite3
 import threading
 import time
 
@@ -197,3 +198,75 @@ def test_one_session_imports_as_often_as_it_likes(files, connection):
         assert found == [(f"{schema}.parent", 1, 0), (f"{schema}.child", 49_950, 50)]
     keys = connection.execute("SELECT count(DISTINCT source_key) FROM aliaport.rejected_row").fetchone()
     assert keys == (50,)
+
+
+def error_of(connection, sql, *arguments):
+    try:
+        connection.execute(sql, arguments)
+    except psycopg.Error as error:
+        return error
+    return None
+
+
+@pytest.fixture
+def one_table(files):
+    path = files / "one.db"
+    with sqlite3.connect(path) as source:
+        source.executescript("CREATE TABLE t (a INTEGER, b TEXT); INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    source.close()
+    path.chmod(0o644)
+    return str(path)
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "replace"])
+def test_two_imports_into_one_table_exclude_each_other_whatever_their_schema(cluster, database, connection, one_table, mode):
+    other = cluster.connect(database)
+    connection.execute("CREATE SCHEMA s1; CREATE SCHEMA s2; CREATE SCHEMA s3; CREATE TABLE s3.u (a bigint, b text)")
+    sql = "SELECT target_rows FROM aliaport_import(%s, %s, %s, options => '{\"tables\": {\"t\": {\"target\": \"s3.u\"}}}')"
+    connection.execute("BEGIN")
+    assert connection.execute(sql, [one_table, "s1", mode]).fetchall() == [(2,)]
+    assert error_of(other, sql, one_table, "s2", mode).sqlstate == "55P03"
+    # The schema that it goes to by name is the same one.
+    assert error_of(other, sql, one_table, "s3", mode).sqlstate == "55P03"
+    connection.execute("COMMIT")
+    assert connection.execute("SELECT count(*) FROM s3.u").fetchone() == (2,)
+
+
+def test_mode_create_waits_for_whoever_writes_and_then_finds_the_rows(cluster, database, connection, one_table):
+    """Another session's rows are there, though nobody sees them when the import is planned."""
+    other = cluster.connect(database)
+    connection.execute("CREATE TABLE t (a bigint, b text)")
+    other.execute("BEGIN")
+    other.execute("INSERT INTO t VALUES (9, 'z')")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(error_of(connection, "SELECT aliaport_import(%s)", one_table)))
+    thread.start()
+    waits = "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND NOT granted AND mode = 'ShareRowExclusiveLock'"
+    watcher = cluster.connect(database)
+    while watcher.execute(waits).fetchone() == (0,):
+        assert thread.is_alive(), found
+        time.sleep(0.02)
+    other.execute("COMMIT")
+    thread.join()
+    assert [error.sqlstate for error in found] == ["55000"]
+    assert watcher.execute("SELECT count(*) FROM t").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "replace"])
+def test_a_schema_that_is_renamed_meanwhile_is_no_bug_of_ours(cluster, database, connection, one_table, mode):
+    """The name is looked up more than once, and nothing locks a schema."""
+    other, watcher = cluster.connect(database), cluster.connect(database)
+    connection.execute("CREATE SCHEMA s; CREATE TABLE s.t (a bigint, b text)")
+    other.execute("BEGIN")
+    other.execute("LOCK TABLE s.t IN ROW EXCLUSIVE MODE")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(error_of(connection, "SELECT aliaport_import(%s, 's', %s)", one_table, mode)))
+    thread.start()
+    while watcher.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,):
+        assert thread.is_alive(), found
+        time.sleep(0.02)
+    watcher.execute("ALTER SCHEMA s RENAME TO gone")
+    other.execute("COMMIT")
+    thread.join()
+    assert [error.sqlstate in ("42P01", "40001", "3F000") for error in found] == [True], [str(error) for error in found]
+    assert watcher.execute("SELECT count(*) FROM gone.t").fetchone() == (0,)

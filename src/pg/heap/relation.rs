@@ -4,8 +4,9 @@
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::tuple::Attribute;
 use pgrx::pg_sys;
+use pgrx::prelude::PgSqlErrorCode;
 
-use crate::pg::server::error::{Result, unexpected};
+use crate::pg::server::error::{Result, gone, unexpected};
 
 /// Where a planned column is in the table.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,8 @@ pub unsafe fn columns(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Ve
             unsafe {
                 let number = pg_sys::get_attnum((*relation).rd_id, name.as_ptr());
                 if number <= 0 {
-                    return Err(unexpected(format!("absence of attribute \"{}\"", column.target)));
+                    let attribute = format!("column \"{}\" of relation {}", column.target, plan.target);
+                    return Err(gone(attribute, PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN));
                 }
                 let index = (number - 1) as usize;
                 let attribute = crate::pg::server::compat::attribute((*relation).rd_att, index);

@@ -8,8 +8,9 @@
 
 use aliaport_rows::identifier::QualifiedName;
 use pgrx::pg_sys;
+use pgrx::prelude::PgSqlErrorCode;
 
-use crate::pg::server::error::{Result, unexpected};
+use crate::pg::server::error::{Result, gone};
 use crate::pg::server::spi;
 
 /// How a query finds the rows of a relation.
@@ -148,7 +149,10 @@ fn facts(relation: pg_sys::Oid) -> Result<Facts> {
             })
         },
     )?;
-    found.into_iter().next().ok_or_else(|| unexpected("absence of a table that was there"))
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| gone("a table of the target", PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE))
 }
 
 /// The relations that a plan scans from end to end.

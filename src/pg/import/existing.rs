@@ -5,7 +5,7 @@
 //! vanished rows go, children first; then rows are updated and inserted, parents first; then every foreign key that the target
 //! has is checked, and every table is read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use aliaport_plan::finding::{Code, Finding};
@@ -54,14 +54,12 @@ impl Import<'_> {
             }
             let Subject { plan, relation, .. } = self.subject(index)?;
             existing.push(relation);
-            if mode == Mode::Create {
-                continue;
-            }
             require_privileges(plan, relation, mode)?;
             // Rows that come or go between the comparison and the writing would be lost, or would not be what was checked.
             // Readers do not wait for this lock.
             compat::lock_against_writers(relation);
         }
+        self.require_as_planned()?;
         self.references = foreign_key::find(&existing)?;
         for reference in self.references.iter().filter(|r| !(r.is_of(&existing) && r.is_to(&existing))) {
             if compat::has_old_snapshot() {
@@ -91,6 +89,36 @@ impl Import<'_> {
                     );
                     row.warn(Code::OrphanRows, &message, count);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// The plan was made without a lock on any table. What another session has changed until the tables were locked ends the import.
+    fn require_as_planned(&self) -> Result<()> {
+        let there = || self.plan.tables.iter().filter(|t| !t.is_created);
+        let schemas: BTreeSet<&String> = there().map(|t| &t.target.schema).collect();
+        if schemas.is_empty() {
+            return Ok(());
+        }
+        let now = target::shapes(&schemas.into_iter().cloned().collect::<Vec<_>>())?;
+        for table in there() {
+            let name = (table.target.schema.clone(), table.target.name.clone());
+            if now.get(&name) != self.shapes.get(&name) {
+                return Err(Error::new(
+                    PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                    format!("table {} was changed while the import began", table.target),
+                )
+                .detail("Another session has altered the table or its indexes since the import was planned.")
+                .hint("Run the import again."));
+            }
+            if self.request.mode == Mode::Create && !target::is_empty(&table.target)? {
+                return Err(Error::new(
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("target table {} has rows already", table.target),
+                )
+                .detail("Another session has written them since the import was planned. Mode create fills new and empty tables only.")
+                .hint("Use mode append to add rows, replace to put the source's rows in their place, or sync to make them equal."));
             }
         }
         Ok(())

@@ -12,13 +12,14 @@ use aliaport_plan::policy::{Mode, Verify};
 use aliaport_rows::digest::TableDigest;
 use pgrx::JsonB;
 use pgrx::pg_sys;
+use pgrx::prelude::PgSqlErrorCode;
 use serde_json::{Value as Json, json};
 
 use super::{Import, Subject, signed};
 use crate::pg::heap::{readback, standing};
 use crate::pg::record::outcome::Earlier;
 use crate::pg::record::progress::{self, Phase};
-use crate::pg::server::error::{Result, unexpected};
+use crate::pg::server::error::{Result, gone};
 use crate::pg::server::{access, spi};
 use crate::pg::table::sequence::{self, Behind, Sequence};
 
@@ -256,5 +257,5 @@ fn definition(relation: pg_sys::Oid) -> Result<Definition> {
     )?
     .into_iter()
     .next()
-    .ok_or_else(|| unexpected("absence of a table that was there"))
+    .ok_or_else(|| gone("a table of the target", PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE))
 }

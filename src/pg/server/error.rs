@@ -98,6 +98,13 @@ pub fn code(sqlstate: SqlState) -> PgSqlErrorCode {
     }
 }
 
+/// An object of the target that was there when the import or the look at it began, and is not any more.
+pub fn gone(what: impl std::fmt::Display, code: PgSqlErrorCode) -> Error {
+    Error::new(code, format!("{what} does not exist any more"))
+        .detail("It was there a moment ago: another session has dropped or renamed it, or its schema.")
+        .hint("Run it again when nobody changes the target.")
+}
+
 impl From<SourceError> for Error {
     fn from(error: SourceError) -> Self {
         use PgSqlErrorCode as C;

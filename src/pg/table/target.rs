@@ -1,10 +1,13 @@
 //! What the target schema holds already, read from PostgreSQL's catalogue.
 
+use std::collections::HashMap;
+
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::target::{EmptyBy, Past, Target, TargetColumn, TargetRelation};
 use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::{PgType, Shape};
 use pgrx::pg_sys;
+
 use pgrx::prelude::*;
 
 use super::sequence::{calls_a_function, column_default};
@@ -225,8 +228,32 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
     })
 }
 
+/// What relations are like, by schema and name, as texts to compare: which relation it is, its columns, its keys.
+pub type Shapes = HashMap<(String, String), String>;
+
+/// The shapes of every table in some schemas.
+pub fn shapes(schemas: &[String]) -> Result<Shapes> {
+    let found = spi::rows(
+        "SELECT n.nspname::text, c.relname::text, pg_catalog.concat_ws(' ', c.oid, c.relkind, c.relam, \
+             (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(',', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, \
+                         a.atthasdef, a.attidentity, a.attgenerated, a.attisdropped), ';' ORDER BY a.attnum) \
+              FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), \
+             (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(',', i.indexrelid, i.indisunique, i.indisprimary, i.indisvalid), ';' ORDER BY i.indexrelid) \
+              FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+        &[schemas.to_vec().into()],
+        |row| {
+            let (schema, name) =
+                (row.get::<String>(1)?.unwrap_or_default(), row.get::<String>(2)?.unwrap_or_default());
+            Ok(((schema, name), row.get::<String>(3)?.unwrap_or_default()))
+        },
+    )?;
+    Ok(found.into_iter().collect())
+}
+
 /// Whether a table holds no row that this transaction sees.
-fn is_empty(name: &QualifiedName) -> Result<bool> {
+pub fn is_empty(name: &QualifiedName) -> Result<bool> {
     Ok(spi::one_for_caller::<bool>(&format!("SELECT NOT EXISTS (SELECT 1 FROM {name})"), &[])?
         .unwrap_or(false))
 }
