@@ -1,7 +1,10 @@
 """Targets that are more than a heap of their own: what a query of them returns is what was imported, in every mode."""
 
+import sqlite3
+
 import pytest
 
+from conftest import refused
 from targets import CUSTOMER, ORDERS, Target, make_source, scenario
 
 CUSTOMERS = f"CREATE TABLE customer ({CUSTOMER});"
@@ -74,3 +77,48 @@ def test_a_trigger_that_leaves_rows_out_is_no_success(connection, files):
             target.run(options={"triggers": "on", "verify": verify})
     target.run(options={"triggers": "on", "verify": "none"})
     target.shows("id <> 5")
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "replace", "sync"])
+def test_keys_to_partitioned_tables_are_those_that_the_dba_made(connection, files, mode):
+    """Beside a key to a partitioned table PostgreSQL keeps one for each partition, which holds a part of the parents only."""
+    path = files / "keys.db"
+    with sqlite3.connect(path) as source:
+        source.executescript(
+            "CREATE TABLE p (id INTEGER PRIMARY KEY, up INTEGER REFERENCES p(id));"
+            "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p(id));"
+            "INSERT INTO p VALUES (1, 20), (2, 1), (20, 2), (21, NULL), (30, 30);"
+            "INSERT INTO c VALUES (1, 1), (2, 20), (3, 30), (4, NULL)"
+        )
+    source.close()
+    path.chmod(0o644)
+    connection.execute(
+        "CREATE SEQUENCE ps; CREATE SEQUENCE cs;"
+        "CREATE TABLE p (id bigint PRIMARY KEY DEFAULT nextval('ps'), up bigint REFERENCES p (id)) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (100) PARTITION BY RANGE (id);"
+        "CREATE TABLE p21 PARTITION OF p2 FOR VALUES FROM (10) TO (25); CREATE TABLE p22 PARTITION OF p2 DEFAULT;"
+        "CREATE TABLE c (id bigint PRIMARY KEY DEFAULT nextval('cs'), p bigint REFERENCES p (id)) PARTITION BY LIST (id); CREATE TABLE c1 PARTITION OF c DEFAULT"
+    )
+    sql = "SELECT table_name, target_rows, orphan_rows, content_match, detail -> 'warnings' FROM aliaport_import(%s, mode => %s)"
+    clean = [("p", 5, 0, True, []), ("c", 4, 0, True, [])]
+    assert [row for row in connection.execute("SELECT code, table_name, message FROM aliaport_inspect(%s, mode => %s)", [str(path), mode])
+            if not row[0].startswith(("server", "connection"))] == []
+    assert connection.execute(sql, [str(path), mode]).fetchall() == clean
+    if mode in ("replace", "sync"):
+        assert [row[:4] for row in connection.execute(sql, [str(path), mode])] == [row[:4] for row in clean]
+    assert connection.execute("SELECT * FROM aliaport_validate(%s) WHERE NOT ok", [str(path)]).fetchall() == []
+    # A real orphan is one, once.
+    with sqlite3.connect(path) as source:
+        source.execute("INSERT INTO c VALUES (5, 77)")
+    source.close()
+    with refused("23503") as error:
+        connection.execute(sql, [str(path), "replace"])
+    assert "1 row without a parent" in error.value.diag.message_detail and "p1" not in error.value.diag.message_detail
+    # A row that goes straight into a partition of the child obeys the same key.
+    other = files / "part.db"
+    with sqlite3.connect(other) as source:
+        source.executescript("CREATE TABLE c1 (id INTEGER PRIMARY KEY, p INTEGER); INSERT INTO c1 VALUES (7, 20), (8, 1)")
+    source.close()
+    other.chmod(0o644)
+    assert connection.execute(sql, [str(other), "replace"]).fetchall()[0][:4] == ("c1", 2, 0, True)

@@ -10,6 +10,16 @@ use crate::pg::heap::standing;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
 
+/// Whether the constraint `k` is what PostgreSQL makes beside a foreign key to a partitioned table for each of its partitions. Its rows need
+/// not be in that very partition: only the key that it was made for says what has to be where.
+macro_rules! is_partition_copy {
+    () => {
+        "EXISTS (SELECT FROM pg_catalog.pg_constraint AS whole \
+                 WHERE whole.oid = k.conparentid AND whole.contype = 'f' AND whole.confrelid <> k.confrelid)"
+    };
+}
+pub(in crate::pg) use is_partition_copy;
+
 /// One foreign key constraint.
 pub struct Reference {
     name: String,

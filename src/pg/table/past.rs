@@ -15,6 +15,7 @@ use aliaport_rows::identifier::QualifiedName;
 use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
+use super::foreign_key::is_partition_copy;
 use crate::pg::record::history;
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
@@ -156,10 +157,11 @@ fn structures(target: &Target) -> Result<Vec<(QualifiedName, Structure)>> {
                      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n), \
                k.confupdtype::text, k.confdeltype::text, \
                CASE WHEN k.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED' WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END, \
-               k.confmatchtype = 'f' \
+               k.confmatchtype = 'f', {} \
              FROM {these} JOIN pg_catalog.pg_constraint AS k ON k.conrelid = c.oid \
              LEFT JOIN pg_catalog.pg_class AS p ON p.oid = k.confrelid LEFT JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.relnamespace \
-             ORDER BY k.oid"
+             ORDER BY k.oid",
+            is_partition_copy!()
         ),
         &[schemas.clone().into(), names.clone().into()],
         |row| {
@@ -171,7 +173,8 @@ fn structures(target: &Target) -> Result<Vec<(QualifiedName, Structure)>> {
             let on_delete = action(row.get::<String>(10)?);
             let deferrable = row.get::<String>(11)?.unwrap_or_default();
             let is_match_full = row.get::<bool>(12)?.unwrap_or(false);
-            let key = parent.map(|(schema, parent)| TargetForeignKey {
+            let is_copy = row.get::<bool>(13)?.unwrap_or(false);
+            let key = parent.filter(|_| !is_copy).map(|(schema, parent)| TargetForeignKey {
                 name: name.clone(),
                 pairs: children.into_iter().zip(parents).collect(),
                 parent: QualifiedName { schema, name: parent },

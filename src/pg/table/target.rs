@@ -10,6 +10,7 @@ use pgrx::pg_sys;
 
 use pgrx::prelude::*;
 
+use super::foreign_key::is_partition_copy;
 use super::sequence::{calls_a_function, column_default};
 use crate::pg::heap::standing::{self, Standing};
 use crate::pg::server::error::{Error, Result};
@@ -684,7 +685,8 @@ pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Resu
 /// are checked after the load like the others.
 pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
     let keys = spi::rows(
-        "SELECT k.conname::text, pn.nspname::text, pc.relname::text, \
+        concat!(
+            "SELECT k.conname::text, pn.nspname::text, pc.relname::text, \
                 ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
                       JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
                 ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(attnum, n) \
@@ -692,7 +694,10 @@ pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
          FROM pg_catalog.pg_constraint k \
          JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_class pc ON pc.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace \
-         WHERE k.contype = 'f' AND n.nspname = $1 AND c.relname = $2 ORDER BY k.oid",
+         WHERE k.contype = 'f' AND n.nspname = $1 AND c.relname = $2 AND NOT (",
+            is_partition_copy!(),
+            ") ORDER BY k.oid"
+        ),
         &[plan.target.schema.clone().into(), plan.target.name.clone().into()],
         |row| {
             Ok((

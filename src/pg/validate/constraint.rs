@@ -17,6 +17,7 @@ use super::subject::Subject;
 use super::{Check, of};
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
+use crate::pg::table::foreign_key::is_partition_copy;
 use crate::pg::table::orphan;
 use crate::pg::table::sequence::{self, Behind, Sequence};
 
@@ -370,14 +371,18 @@ fn target_orphans(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<u64> {
 
 fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
     spi::rows(
-        "SELECT pg_catalog.pg_get_constraintdef(k.oid), k.convalidated, n.nspname::pg_catalog.text, p.relname::pg_catalog.text, \
+        concat!(
+            "SELECT pg_catalog.pg_get_constraintdef(k.oid), k.convalidated, n.nspname::pg_catalog.text, p.relname::pg_catalog.text, \
                 ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
                       JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
                 ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(attnum, n) \
                       JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n) \
          FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class p ON p.oid = k.confrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace \
-         WHERE k.conrelid = $1 AND k.contype = 'f' ORDER BY k.oid",
+         WHERE k.conrelid = $1 AND k.contype = 'f' AND NOT (",
+            is_partition_copy!(),
+            ") ORDER BY k.oid"
+        ),
         &[relation.into()],
         |row| {
             let columns = row.get::<Vec<String>>(5)?.unwrap_or_default();
