@@ -33,8 +33,8 @@ pub enum Touch {
 pub fn is_possible(relation: pg_sys::Oid, triggers: bool, touch: Touch) -> Result<bool> {
     let is_possible = spi::one::<bool>(
         "SELECT NOT c.relhasrules AND NOT pg_catalog.row_security_active(c.oid) \
-             AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND (t.tgrelid = c.oid \
-                             OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid::regclass))))) \
+             AND NOT ($2 AND EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgrelid = ANY (ARRAY( \
+                             SELECT c.oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid::regclass))))) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid \
                              AND k.contype IN ('p', 'u', 'x') AND k.condeferrable) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE (k.conrelid = c.oid OR k.confrelid = c.oid) \

@@ -10,6 +10,9 @@ use pgrx::pg_sys;
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 
+// By `= ANY (ARRAY(...))` PostgreSQL looks the few relations up in its catalogue's indexes, of whatever size it believes a partition tree to
+// be; joined they are found by reading all of the catalogue, for each of ten thousand tables.
+
 /// What evaluates expressions of the relation `$1` when a row is inserted or updated there, its partitions included: defaults and generated
 /// columns, CHECKs, indexes, partition keys; and the types of its columns, whose domains have CHECKs of their own.
 macro_rules! of_relation {
@@ -17,13 +20,13 @@ macro_rules! of_relation {
         "relation (oid) AS ( \
          SELECT $1 UNION SELECT t.relid::oid FROM pg_catalog.pg_partition_tree($1::regclass) AS t \
      ), start (tree, type) AS ( \
-         SELECT d.adbin::text, NULL::oid FROM pg_catalog.pg_attrdef d JOIN relation r ON r.oid = d.adrelid \
-         UNION SELECT k.conbin::text, NULL FROM pg_catalog.pg_constraint k JOIN relation r ON r.oid = k.conrelid \
-         UNION SELECT i.indexprs::text, NULL FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid \
-         UNION SELECT i.indpred::text, NULL FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid \
-         UNION SELECT p.partexprs::text, NULL FROM pg_catalog.pg_partitioned_table p JOIN relation r ON r.oid = p.partrelid \
-         UNION SELECT NULL, a.atttypid FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid \
-               WHERE a.attnum > 0 AND NOT a.attisdropped \
+         SELECT d.adbin::text, NULL::oid FROM pg_catalog.pg_attrdef d WHERE d.adrelid = ANY (ARRAY(SELECT oid FROM relation)) \
+         UNION SELECT k.conbin::text, NULL FROM pg_catalog.pg_constraint k WHERE k.conrelid = ANY (ARRAY(SELECT oid FROM relation)) \
+         UNION SELECT i.indexprs::text, NULL FROM pg_catalog.pg_index i WHERE i.indrelid = ANY (ARRAY(SELECT oid FROM relation)) \
+         UNION SELECT i.indpred::text, NULL FROM pg_catalog.pg_index i WHERE i.indrelid = ANY (ARRAY(SELECT oid FROM relation)) \
+         UNION SELECT p.partexprs::text, NULL FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = ANY (ARRAY(SELECT oid FROM relation)) \
+         UNION SELECT NULL, a.atttypid FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY (ARRAY(SELECT oid FROM relation)) \
+               AND a.attnum > 0 AND NOT a.attisdropped \
      )"
     };
 }

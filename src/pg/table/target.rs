@@ -608,8 +608,8 @@ pub fn enabled_triggers(relation: pg_sys::Oid, as_replica: bool) -> Result<Vec<E
     spi::rows(
         "SELECT pg_catalog.format('ONLY %I.%I', n.nspname, c.relname), t.tgname::text, t.tgenabled::text FROM pg_catalog.pg_trigger t \
          JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE (t.tgrelid = $1 OR t.tgtype::int & 1 = 1 \
-                AND t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass))) \
+         WHERE t.tgrelid = ANY (ARRAY(SELECT $1::oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass))) \
+           AND (t.tgrelid = $1 OR t.tgtype::int & 1 = 1) \
            AND NOT t.tgisinternal AND t.tgenabled IN ('A', CASE WHEN $2 THEN 'R' ELSE 'O' END) \
            AND NOT ($3 AND EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
                                    AND d.objid = t.tgfoid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
@@ -644,8 +644,8 @@ pub fn partitions(relation: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
 pub fn firing_triggers(relation: pg_sys::Oid, kinds: i32) -> Result<Vec<String>> {
     spi::rows(
         "SELECT DISTINCT t.tgname::text FROM pg_catalog.pg_trigger t \
-         WHERE (t.tgrelid = $1 OR t.tgtype::int & 1 = 1 \
-                AND t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass))) \
+         WHERE t.tgrelid = ANY (ARRAY(SELECT $1::oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass))) \
+           AND (t.tgrelid = $1 OR t.tgtype::int & 1 = 1) \
            AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & $2 <> 0 ORDER BY 1",
         &[relation.into(), kinds.into()],
         |row| Ok(row.get::<String>(1)?.unwrap_or_default()),
@@ -657,7 +657,7 @@ pub fn has_before_triggers(relation: pg_sys::Oid) -> Result<bool> {
     // pg_trigger.h: TRIGGER_TYPE_ROW is 1, _BEFORE 2, _INSERT 4.
     Ok(spi::one::<bool>(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_trigger t \
-         WHERE (t.tgrelid = $1 OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::regclass))) \
+         WHERE t.tgrelid = ANY (ARRAY(SELECT $1::oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree($1::oid::regclass))) \
            AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype::int & 7 = 7)",
         &[relation.into()],
     )?
