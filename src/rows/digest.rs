@@ -22,6 +22,12 @@ use crate::value::{Cell, Value};
 
 pub use witness::Witness;
 
+/// The hash of a text or of bytes, by which they are told from others where too many of them would have to be kept.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> u128 {
+    xxh3_128(bytes)
+}
+
 /// The digest of a table: the sum of its rows' hashes, whatever their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableDigest {

@@ -149,9 +149,9 @@ pub fn one_for_caller<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<
     Spi::connect(|client| first(client.select(sql, Some(1), args)?)).map_err(unexpected)
 }
 
-/// Rows that are asked for with expressions as PostgreSQL prints them under the search_path of [`rows`]. So they are read back under that
+/// Rows that are too many to be kept, or that are asked for with expressions as PostgreSQL prints them under the search_path of [`rows`]. So they are read back under that
 /// one, and functions in them find their names by the caller's. `each` gets them a page at a time.
-pub fn pages_by_expressions<T>(
+pub fn pages<T>(
     sql: &str,
     mut row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
     mut each: impl FnMut(Vec<T>) -> Result<()>,

@@ -169,7 +169,7 @@ pub fn unwanted(
         first_broken(&rules)
     );
     let mut found: Option<Unwanted> = None;
-    spi::pages_by_expressions(
+    spi::pages(
         &broken,
         |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<i32>(2)?.unwrap_or(-1))),
         |page| {

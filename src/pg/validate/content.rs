@@ -66,8 +66,6 @@ pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Asid
     let mut sender = Sender::new(source, subject, zone)?;
     let mut compared = Compared { tally: sender.tally(), ..Compared::default() };
     let mut sums = Sums::default();
-    // What a row that was set aside may be in the target instead, as the difference that it makes.
-    let mut excused = HashMap::new();
     each_source_row(source, subject, |number, row| {
         let (key, excuse) = (sender.key(number, row), aside.excuse(row));
         let Some(excuse) = excuse else {
@@ -77,17 +75,14 @@ pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Asid
             sums.add(key.unwrap_or(sent.row), sent.row);
             return ControlFlow::Continue(());
         };
-        let original = sender.row(number, row, &[], None);
         if excuse.is_rejected {
             compared.rejected += 1;
-            excused.insert(key.unwrap_or(original.row), original.row.wrapping_neg());
         } else {
             compared.nulled += excuse.nulled.len() as u64;
-            let sent = sender.row(number, row, &excuse.nulled, Some(&mut compared.tally));
+            let sent = sender.row(number, row, excuse.nulled, Some(&mut compared.tally));
             compared.source.merge(&TableDigest { rows: 1, sum: sent.row });
             compared.unstorable += u64::from(!sent.is_storable);
             sums.add(key.unwrap_or(sent.row), sent.row);
-            excused.insert(key.unwrap_or(sent.row), sent.row.wrapping_sub(original.row));
         }
         ControlFlow::Continue(())
     })?;
@@ -100,7 +95,7 @@ pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Asid
     })?;
     if let Some(suspects) = sums.differing() {
         drop(sums);
-        let found = look_again(source, subject, &mut sender, aside, suspects, &excused)?;
+        let found = look_again(source, subject, &mut sender, aside, suspects)?;
         compared.differences = Some(name(source, subject, &mut sender, aside, found)?);
     }
     Ok(compared)
@@ -113,17 +108,29 @@ fn look_again(
     sender: &mut Sender<'_>,
     aside: &Aside,
     mut suspects: Suspects<At>,
-    excused: &HashMap<u128, u128>,
 ) -> Result<Differences<At>> {
+    // What a row that was set aside may be in the target instead, as the difference that it makes.
+    let mut excused = HashMap::new();
     each_source_row(source, subject, |number, row| {
         let key = sender.key(number, row);
         if key.is_some_and(|key| !suspects.has(key)) {
             return ControlFlow::Continue(());
         }
         let excuse = aside.excuse(row);
-        if excuse.is_none_or(|e| !e.is_rejected) {
-            let sent = sender.row(number, row, excuse.map_or(&[], |e| &e.nulled), None);
-            suspects.add(key.unwrap_or(sent.row), sent.row, number);
+        let sent = match excuse {
+            Some(excuse) if excuse.is_rejected => 0,
+            _ => {
+                let sent = sender.row(number, row, excuse.map_or(&[], |e| e.nulled), None).row;
+                suspects.add(key.unwrap_or(sent), sent, number);
+                sent
+            }
+        };
+        if let Some(excuse) = excuse {
+            let original = sender.row(number, row, &[], None).row;
+            let key = key.unwrap_or(if excuse.is_rejected { original } else { sent });
+            if suspects.has(key) {
+                excused.insert(key, sent.wrapping_sub(original));
+            }
         }
         ControlFlow::Continue(())
     })?;
@@ -137,7 +144,7 @@ fn look_again(
         }
         ControlFlow::Continue(())
     })?;
-    Ok(suspects.differences(!subject.key.is_empty(), NAMED, excused))
+    Ok(suspects.differences(!subject.key.is_empty(), NAMED, &excused))
 }
 
 /// Names the keys of what differs, and the columns.
@@ -158,7 +165,7 @@ fn name(
                 if found.missing_at.contains(&number) {
                     missing.push(sender.words(row));
                 } else if found.changed_at.iter().any(|c| c.number == number) {
-                    let nulled = aside.excuse(row).map_or(&[][..], |e| &e.nulled);
+                    let nulled = aside.excuse(row).map_or(&[][..], |e| e.nulled);
                     sent.insert(number, (sender.words(row), sender.columns(number, row, nulled)));
                 } else {
                     return ControlFlow::Continue(());

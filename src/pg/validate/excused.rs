@@ -1,16 +1,18 @@
 //! What the import left out or cleared on purpose, as `aliaport.rejected_row` has it: no difference, but said.
 
-use aliaport_rows::value::Row;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aliaport_plan::plan::TablePlan;
+use aliaport_rows::digest;
+use aliaport_rows::identifier::quote_literal;
+use aliaport_rows::row::value_json;
+use aliaport_rows::value::Row;
 use pgrx::JsonB;
 use serde_json::Value as Json;
 
 use super::of;
-use crate::pg::server::error::Result;
+use crate::pg::server::error::{Result, unexpected};
 use crate::pg::server::spi;
-use aliaport_rows::row::value_json;
 
 /// The last import of a path into a schema that was not undone.
 pub struct LastRun {
@@ -46,19 +48,22 @@ impl LastRun {
 }
 
 /// What one row is excused from.
-#[derive(Clone, Debug, Default)]
-pub struct Excuse {
+#[derive(Clone, Copy, Debug)]
+pub struct Excuse<'a> {
     /// It need not be there.
     pub is_rejected: bool,
     /// These columns of the plan may be NULL.
-    pub nulled: Vec<usize>,
+    pub nulled: &'a [usize],
 }
 
-/// What the last run set aside of one table, by the rows' keys.
+/// What the last run set aside of one table, by the hashes of the rows' keys: there may be millions.
 pub struct Aside {
     /// The key's columns in the plan; empty where rows go by their rowid.
     key: Vec<usize>,
-    excuses: HashMap<String, Excuse>,
+    rejected: HashSet<u128>,
+    /// The number in `columns` of what may be NULL.
+    nulled: HashMap<u128, u32>,
+    columns: Vec<Vec<usize>>,
 }
 
 impl Aside {
@@ -67,13 +72,17 @@ impl Aside {
         let place = |name: &String| plan.columns.iter().position(|c| &c.source == name);
         // Part of a key is none.
         let key = plan.source_key.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default();
-        let mut aside = Aside { key, excuses: HashMap::new() };
+        let mut aside = Aside { key, rejected: HashSet::new(), nulled: HashMap::new(), columns: Vec::new() };
         let Some(run) = run else { return Ok(aside) };
-        let entries = spi::as_history_owner(|| {
-            spi::rows(
-                "SELECT source_key, column_name, action OPERATOR(pg_catalog.=) 'rejected' FROM aliaport.rejected_row \
-                 WHERE run_id OPERATOR(pg_catalog.=) $1 AND table_name OPERATOR(pg_catalog.=) $2",
-                &[run.run_id.into(), plan.source.clone().into()],
+        let mut numbers = HashMap::new();
+        spi::as_history_owner(|| {
+            spi::pages(
+                &format!(
+                    "SELECT source_key, column_name, action OPERATOR(pg_catalog.=) 'rejected' FROM aliaport.rejected_row \
+                     WHERE run_id OPERATOR(pg_catalog.=) {} AND table_name OPERATOR(pg_catalog.=) {}",
+                    run.run_id,
+                    quote_literal(&plan.source)
+                ),
                 |row| {
                     Ok((
                         row.get::<JsonB>(1)?.map_or(Json::Null, |j| j.0),
@@ -81,35 +90,45 @@ impl Aside {
                         row.get::<bool>(3)?.unwrap_or(false),
                     ))
                 },
+                |page| {
+                    for (source_key, column, is_rejected) in page {
+                        let Some(key) = aside.key_of_entry(&source_key, plan) else { continue };
+                        if is_rejected {
+                            aside.rejected.insert(key);
+                            continue;
+                        }
+                        // Several columns of one foreign key stand in one entry, and several entries are of one row.
+                        let known = aside.nulled.get(&key).and_then(|n| aside.columns.get(*n as usize));
+                        let mut columns = known.cloned().unwrap_or_default();
+                        match place(&column) {
+                            Some(column) => columns.push(column),
+                            None => columns.extend(column.split(", ").filter_map(|c| place(&c.to_owned()))),
+                        }
+                        let next = u32::try_from(aside.columns.len()).map_err(unexpected)?;
+                        let number = *numbers.entry(columns).or_insert_with_key(|columns| {
+                            aside.columns.push(columns.clone());
+                            next
+                        });
+                        aside.nulled.insert(key, number);
+                    }
+                    Ok(())
+                },
             )
         })?;
-        for (source_key, column, is_rejected) in entries {
-            let Some(key) = aside.key_of_entry(&source_key, plan) else { continue };
-            let excuse = aside.excuses.entry(key).or_default();
-            if is_rejected {
-                excuse.is_rejected = true;
-            } else {
-                // Several columns of one foreign key stand in one entry.
-                let columns = place(&column).map(|c| vec![c]);
-                let columns = columns
-                    .unwrap_or_else(|| column.split(", ").filter_map(|c| place(&c.to_owned())).collect());
-                excuse.nulled.extend(columns);
-            }
-        }
         Ok(aside)
     }
 
-    fn key_of_entry(&self, source_key: &Json, plan: &TablePlan) -> Option<String> {
+    fn key_of_entry(&self, source_key: &Json, plan: &TablePlan) -> Option<u128> {
         if self.key.is_empty() {
-            return source_key.get("rowid").map(|rowid| Json::Array(vec![rowid.clone()]).to_string());
+            return source_key.get("rowid").map(|rowid| hashed(vec![rowid.clone()]));
         }
         let values = self.key.iter().map(|c| source_key.get(&plan.columns.get(*c)?.source).cloned());
-        Some(Json::Array(values.collect::<Option<Vec<Json>>>()?).to_string())
+        Some(hashed(values.collect::<Option<Vec<Json>>>()?))
     }
 
     /// What a source row is excused from.
-    pub fn excuse(&self, row: &Row<'_>) -> Option<&Excuse> {
-        if self.excuses.is_empty() {
+    pub fn excuse(&self, row: &Row<'_>) -> Option<Excuse<'_>> {
+        if self.rejected.is_empty() && self.nulled.is_empty() {
             return None;
         }
         let values = if self.key.is_empty() {
@@ -117,11 +136,19 @@ impl Aside {
         } else {
             self.key.iter().map(|c| value_json(row.value(*c))).collect()
         };
-        self.excuses.get(&Json::Array(values).to_string())
+        let key = hashed(values);
+        let is_rejected = self.rejected.contains(&key);
+        let nulled = self.nulled.get(&key).and_then(|number| self.columns.get(*number as usize));
+        let nulled = nulled.map(Vec::as_slice);
+        (is_rejected || nulled.is_some()).then(|| Excuse { is_rejected, nulled: nulled.unwrap_or_default() })
     }
 
     /// How many rows need not be there.
     pub fn rejected(&self) -> u64 {
-        self.excuses.values().filter(|e| e.is_rejected).count() as u64
+        self.rejected.len() as u64
     }
+}
+
+fn hashed(key: Vec<Json>) -> u128 {
+    digest::hash(Json::Array(key).to_string().as_bytes())
 }
