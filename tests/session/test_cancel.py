@@ -1,6 +1,7 @@
 """Cancelling works within a second in every phase, and leaves neither tables, nor open files, nor a broken server."""
 
 import os
+import sqlite3
 import threading
 import time
 
@@ -149,3 +150,53 @@ def test_a_waiting_import_can_be_cancelled(files, connection):
     assert time.monotonic() - start < 1.5
     writer.execute("ROLLBACK")
     writer.close()
+
+
+@pytest.fixture(scope="module")
+def questions(cluster):
+    """A file with much to look at: rows, texts to group by two keys, references to a column without an index of its own, large indexes."""
+    path = cluster.files / "questions.db"
+    db = sqlite3.connect(path)
+    db.executescript("""
+        CREATE TABLE p (id INTEGER PRIMARY KEY, code TEXT COLLATE NOCASE UNIQUE, name TEXT, at TEXT);
+        CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p (code), q INTEGER REFERENCES p (id), n INTEGER, UNIQUE (n, p));
+        CREATE INDEX names ON p (name, at);
+        CREATE INDEX numbers ON c (q, n);
+        WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 150000)
+        INSERT INTO p SELECT i, 'Code ' || i, 'name ' || (i * 7919 % 150000), '2024-01-01 10:00:00' FROM r;
+        INSERT INTO c SELECT id, 'code ' || (id * 7919 % 150000), id * 104729 % 150000 + 1, id % 1000 FROM p""")
+    db.commit()
+    db.close()
+    cluster.recreate_database("questions")
+    cluster.psql("CREATE EXTENSION aliaport_import", "questions")
+    with cluster.connect("questions") as connection:
+        connection.execute("SELECT aliaport_import(%s, orphans => 'keep')", [str(path)])
+    return str(path)
+
+
+@pytest.mark.parametrize("question", [
+    "SELECT count(*) FROM aliaport_inspect(%s, mode => 'sync')",
+    "SELECT count(*) FROM aliaport_plan(%s, mode => 'sync')",
+    "SELECT count(*) FROM aliaport_validate(%s)",
+])
+def test_a_question_can_be_cancelled_in_every_phase(cluster, questions, question):
+    with cluster.connect("questions") as connection:
+        start = time.monotonic()
+        connection.execute(question, [questions])
+        full_time = time.monotonic() - start
+        stopped = 0
+        for part in (0.05, 0.2, 0.35, 0.5, 0.65, 0.8):
+            timeout = max(full_time * part, 0.002)
+            connection.execute(f"SET statement_timeout = {int(timeout * 1000)}")
+            start = time.monotonic()
+            try:
+                connection.execute(question, [questions])
+            except psycopg.errors.QueryCanceled:
+                stopped += 1
+                late = time.monotonic() - start - timeout
+                assert late < 1.0, f"{late:.2f} s late at {part} of {full_time:.1f} s"
+            assert open_files(connection.info.backend_pid, questions) == 0
+        # The machine may be less busy than when the whole was timed.
+        assert stopped > 2 or full_time < 0.2
+        connection.execute("RESET statement_timeout")
+        assert connection.execute("SELECT 1").fetchone() == (1,)
