@@ -10,6 +10,7 @@ pub(crate) enum Copied {
     Real(f64),
     Text(u32, u32),
     Blob(u32, u32),
+    Unreadable(u32, u32),
 }
 
 impl Copied {
@@ -21,6 +22,9 @@ impl Copied {
             Copied::Real(v) => Value::Real(v),
             Copied::Text(start, length) => Value::Text(slice(&rows.texts, start, length)),
             Copied::Blob(start, length) => Value::Blob(slice(&rows.blobs, start, length)),
+            Copied::Unreadable(start, length) => {
+                Value::Unreadable(std::str::from_utf8(slice(&rows.blobs, start, length)).unwrap_or_default())
+            }
         }
     }
 }
@@ -113,6 +117,10 @@ impl Rows {
             Value::Blob(bytes) => {
                 let (start, length) = keep(&mut self.blobs, bytes)?;
                 Copied::Blob(start, length)
+            }
+            Value::Unreadable(reason) => {
+                let (start, length) = keep(&mut self.blobs, reason.as_bytes())?;
+                Copied::Unreadable(start, length)
             }
         };
         self.values.push(copied);

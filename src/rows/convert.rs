@@ -227,8 +227,10 @@ impl Converter {
         value: Value<'a>,
         scratch: &'a mut Scratch,
     ) -> Result<Converted<'a>, ValueError> {
-        if matches!(value, Value::Null) {
-            return Ok(Converted::exact(Cell::Null));
+        match value {
+            Value::Null => return Ok(Converted::exact(Cell::Null)),
+            Value::Unreadable(reason) => return Err(ValueError::unreadable(reason)),
+            _ => {}
         }
         match &self.kind {
             Kind::Boolean => boolean::convert(value),

@@ -20,6 +20,8 @@ pub enum Value<'a> {
     Text(&'a [u8]),
     /// A blob.
     Blob(&'a [u8]),
+    /// What SQLite cannot compute: the expression of a generated column fails on the row. The text is what SQLite says.
+    Unreadable(&'a str),
 }
 
 /// SQLite's storage class of a value, for messages and for the profile.
@@ -47,6 +49,8 @@ impl Value<'_> {
             Value::Real(_) => StorageClass::Real,
             Value::Text(_) => StorageClass::Text,
             Value::Blob(_) => StorageClass::Blob,
+            // It has none.
+            Value::Unreadable(_) => StorageClass::Null,
         }
     }
 }

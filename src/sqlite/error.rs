@@ -58,6 +58,8 @@ struct Parts {
     /// Says more than the kind's own text can.
     message: Option<String>,
     detail: Option<String>,
+    /// What SQLite itself said.
+    words: Option<String>,
     os_error: Option<i32>,
     /// Who had the lock.
     holder: Option<Holder>,
@@ -66,7 +68,15 @@ struct Parts {
 impl SourceError {
     pub(crate) fn new(kind: SourceErrorKind, path: &Path) -> Self {
         let path = path.to_owned();
-        Self(Box::new(Parts { kind, path, message: None, detail: None, os_error: None, holder: None }))
+        Self(Box::new(Parts {
+            kind,
+            path,
+            message: None,
+            detail: None,
+            words: None,
+            os_error: None,
+            holder: None,
+        }))
     }
 
     /// An error with a primary message of its own.
@@ -140,6 +150,7 @@ impl SourceError {
         {
             result.0.os_error = Some(os_error);
         }
+        result.0.words = Some(message.trim_end_matches('.').to_owned());
         result.0.detail = Some(format!("SQLite reports: {} (code {code}).", message.trim_end_matches('.')));
         result
     }
@@ -173,6 +184,11 @@ impl SourceError {
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         self.0.detail.clone()
+    }
+
+    /// What SQLite itself said, or else what is said of it.
+    pub(crate) fn words(&self) -> String {
+        self.0.words.clone().unwrap_or_else(|| self.to_string())
     }
 
     /// The next step, where there is one to name.

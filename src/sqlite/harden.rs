@@ -41,6 +41,8 @@ const SWITCHES: &[(DbConfig, bool)] = &[
     (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
     (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
+    // Values of parameters are no reason to compile a statement again, which the limit of their number forbids.
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     // A misspelt "column" in a filter is an error, not a text. Schemas of old applications rely on it: DDL keeps it.
     (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
 ];

@@ -8,6 +8,7 @@
 //! A file is treated as hostile: its schema is code that SQLite runs (`harden`), its names and texts are bytes.
 
 mod btree;
+mod careful;
 mod catalogue;
 mod content;
 mod count;

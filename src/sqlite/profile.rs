@@ -60,5 +60,7 @@ fn count(column: &mut ColumnProfile, value: Value<'_>) {
             column.nul_characters += u64::from(bytes.contains(&0));
         }
         Value::Blob(_) => column.blobs += 1,
+        // It has no class.
+        Value::Unreadable(_) => {}
     }
 }

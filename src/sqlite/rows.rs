@@ -10,6 +10,7 @@ use aliaport_plan::catalogue::{IndexOrigin, Table};
 use aliaport_rows::value::{Row, Value};
 use rusqlite::ffi;
 
+use crate::careful::{Careful, Recipe, may_come_from_expression};
 use crate::error::{SourceError, SourceErrorKind};
 use crate::source::Source;
 use crate::{catalogue, token, utf16};
@@ -35,6 +36,8 @@ pub(crate) struct Statement<'s> {
     is_utf16: bool,
     /// Columns and texts of the current row that are no UTF-16; `values` has slices of them.
     malformed: Vec<(c_int, Vec<u8>)>,
+    /// Why values of the current row cannot be computed; `values` has references to them.
+    unreadable: Vec<String>,
     is_done: bool,
 }
 
@@ -67,6 +70,7 @@ impl<'s> Statement<'s> {
             stride: None,
             is_utf16: false,
             malformed: Vec::new(),
+            unreadable: Vec::new(),
             is_done: false,
         };
         let read = (tail as usize).wrapping_sub(sql.as_ptr() as usize);
@@ -78,11 +82,78 @@ impl<'s> Statement<'s> {
     }
 
     /// As [`Statement::prepare`], for the values of a table: a text that is no UTF-16 comes out as no UTF-8.
-    fn prepare_rows(source: &'s Source, sql: &str) -> Result<Self, SourceError> {
+    pub(crate) fn prepare_rows(source: &'s Source, sql: &str) -> Result<Self, SourceError> {
         let is_utf16 = catalogue::encoding(source)? != "UTF-8";
         let mut statement = Self::prepare(source, sql)?;
         statement.is_utf16 = is_utf16;
         Ok(statement)
+    }
+
+    /// As [`Statement::prepare_rows`], with so many parameters. No text of the caller's may be in it: a parameter of his own would be NULL.
+    pub(crate) fn prepare_with_parameters(
+        source: &'s Source,
+        sql: &str,
+        parameters: usize,
+    ) -> Result<Self, SourceError> {
+        let parameters = c_int::try_from(parameters).unwrap_or(c_int::MAX);
+        let limit = |number| {
+            // SAFETY: the connection is open.
+            unsafe { ffi::sqlite3_limit(source.handle(), ffi::SQLITE_LIMIT_VARIABLE_NUMBER, number) }
+        };
+        let before = limit(parameters);
+        let statement = Self::prepare_rows(source, sql);
+        limit(before);
+        statement
+    }
+
+    /// Starts again, with these values for the parameters.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn restart(&mut self, arguments: &[Value<'_>]) -> Result<(), SourceError> {
+        self.values.clear();
+        self.unreadable.clear();
+        self.is_done = false;
+        let raw = self.raw.as_ptr();
+        // SAFETY: the statement is prepared, and nothing of its row is used any more. What reset returns is the error of the last step.
+        unsafe { ffi::sqlite3_reset(raw) };
+        for (value, number) in arguments.iter().zip(1..) {
+            // SAFETY: as above; SQLite copies the bytes before the call returns.
+            let code = unsafe {
+                match *value {
+                    Value::Null | Value::Unreadable(_) => ffi::sqlite3_bind_null(raw, number),
+                    Value::Integer(integer) => ffi::sqlite3_bind_int64(raw, number, integer),
+                    Value::Real(real) => ffi::sqlite3_bind_double(raw, number, real),
+                    Value::Text(bytes) => ffi::sqlite3_bind_text(
+                        raw,
+                        number,
+                        bytes.as_ptr().cast(),
+                        c_int::try_from(bytes.len()).unwrap_or(c_int::MAX),
+                        ffi::SQLITE_TRANSIENT(),
+                    ),
+                    Value::Blob(bytes) => ffi::sqlite3_bind_blob(
+                        raw,
+                        number,
+                        bytes.as_ptr().cast(),
+                        c_int::try_from(bytes.len()).unwrap_or(c_int::MAX),
+                        ffi::SQLITE_TRANSIENT(),
+                    ),
+                }
+            };
+            if code != ffi::SQLITE_OK {
+                return Err(self.source.error(code));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a value of the current row, which SQLite does not compute.
+    pub(crate) fn set_unreadable(&mut self, column: usize, reason: String) {
+        if let Some(value) = self.values.get_mut(column) {
+            // SAFETY: the text is on the heap, and self.unreadable keeps it until values is cleared.
+            *value = Value::Unreadable(unsafe { &*std::ptr::from_ref(reason.as_str()) });
+            self.unreadable.push(reason);
+        }
     }
 
     /// Goes to the next row; false after the last.
@@ -267,6 +338,12 @@ pub struct RowReader<'s> {
     /// How many columns were asked for.
     width: usize,
     has_filter: bool,
+    /// Rows that were given.
+    given: u64,
+    /// Where a row may fail: how to read on.
+    recipe: Option<Recipe>,
+    /// Reads on, where one has failed.
+    careful: Option<Box<Careful<'s>>>,
 }
 
 /// Where the rowid of a row is found in the statement's columns.
@@ -280,6 +357,23 @@ enum Rowid {
 }
 
 impl<'s> RowReader<'s> {
+    /// Goes to the next row; false after the last.
+    #[inline]
+    fn step(&mut self) -> Result<bool, SourceError> {
+        match &mut self.careful {
+            None => self.statement.step().or_else(|error| self.read_on(error)),
+            Some(careful) => careful.step(),
+        }
+    }
+
+    /// Goes to the row that has failed, where its columns can be told apart.
+    #[cold]
+    fn read_on(&mut self, error: SourceError) -> Result<bool, SourceError> {
+        let recipe = self.recipe.take().filter(|_| may_come_from_expression(&error));
+        let Some(recipe) = recipe else { return Err(error) };
+        self.careful.insert(Box::new(Careful::after(self.statement.source, recipe, self.given)?)).step()
+    }
+
     /// Each row comes with its rowid.
     pub(crate) fn gives_rowids(&self) -> bool {
         !matches!(self.rowid, Rowid::None)
@@ -291,7 +385,8 @@ impl<'s> RowReader<'s> {
         columns: &[usize],
         filter: Option<&str>,
     ) -> Result<Self, SourceError> {
-        let (mut sql, rowid) = select(source, table, columns)?;
+        let (mut sql, rowid, terms) = select(source, table, columns)?;
+        let recipe = Recipe::of(source, table, columns, &terms, filter)?;
         // What others have compared is no business of this reader.
         let _ = source.compared_by();
         let Some(filter) = filter else {
@@ -300,6 +395,9 @@ impl<'s> RowReader<'s> {
                 rowid,
                 width: columns.len(),
                 has_filter: false,
+                given: 0,
+                recipe,
+                careful: None,
             });
         };
         let invalid = |detail: String| {
@@ -312,7 +410,15 @@ impl<'s> RowReader<'s> {
         let plain = Statement::prepare(source, &sql);
         sql += &format!(" WHERE (\n{filter}\n)");
         match Statement::prepare_rows(source, &sql) {
-            Ok(statement) => Ok(Self { statement, rowid, width: columns.len(), has_filter: true }),
+            Ok(statement) => Ok(Self {
+                statement,
+                rowid,
+                width: columns.len(),
+                has_filter: true,
+                given: 0,
+                recipe,
+                careful: None,
+            }),
             // Without the filter it works: it is the filter.
             Err(error) if plain.is_ok() && error.may_come_from_sql() => {
                 Err(error.into_kind(SourceErrorKind::InvalidFilter))
@@ -328,8 +434,8 @@ impl<'s> RowReader<'s> {
     /// after an error.
     #[allow(clippy::should_implement_trait)] // an iterator cannot lend
     pub fn next(&mut self) -> Result<Option<Row<'_>>, SourceError> {
-        let has_row = self.statement.step().map_err(|error| match error {
-            // A function of the filter failed on this row.
+        let has_row = self.step().map_err(|error| match error {
+            // The filter failed on this row.
             error if self.has_filter && error.may_come_from_sql() => {
                 error.into_kind(SourceErrorKind::InvalidFilter)
             }
@@ -339,7 +445,11 @@ impl<'s> RowReader<'s> {
         if !has_row {
             return Ok(None);
         }
-        let values = self.statement.values();
+        self.given += 1;
+        let values = match &self.careful {
+            Some(careful) => careful.values(),
+            None => self.statement.values(),
+        };
         let integer = |at: usize| match values.get(at) {
             Some(Value::Integer(rowid)) => Some(*rowid),
             _ => None,
@@ -376,7 +486,11 @@ pub(crate) fn refuse_filter(source: &Source) -> Result<(), SourceError> {
 }
 
 /// The statement that reads these columns of all rows, and where the rowid is in its result.
-fn select(source: &Source, table: &Table, columns: &[usize]) -> Result<(String, Rowid), SourceError> {
+fn select(
+    source: &Source,
+    table: &Table,
+    columns: &[usize],
+) -> Result<(String, Rowid, Vec<String>), SourceError> {
     let mut terms = Vec::with_capacity(columns.len() + 1);
     for &index in columns {
         let Some(column) = table.columns.get(index) else {
@@ -392,12 +506,12 @@ fn select(source: &Source, table: &Table, columns: &[usize]) -> Result<(String, 
         quoted(source, &table.name)?,
         own_order(source, table)?
     );
-    Ok((sql, rowid))
+    Ok((sql, rowid, terms))
 }
 
 /// What keeps SQLite from reading an index that holds all of the columns, in its order. Without a rowid the table is an
 /// index itself, and `NOT INDEXED` does not keep the others away.
-fn own_order(source: &Source, table: &Table) -> Result<String, SourceError> {
+pub(crate) fn own_order(source: &Source, table: &Table) -> Result<String, SourceError> {
     let key = table.indexes.iter().find(|index| index.origin == IndexOrigin::PrimaryKey);
     match key {
         Some(key) if !table.has_rowid => Ok(format!("INDEXED BY {}", quoted(source, &key.name)?)),

@@ -11,6 +11,7 @@ use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::profile::TableProfile;
 use rusqlite::{Connection, ffi};
 
+use crate::careful::may_come_from_expression;
 use crate::error::{SourceError, SourceErrorKind};
 use crate::harden::harden;
 use crate::interrupt::Interrupt;
@@ -295,8 +296,29 @@ impl Source {
         // It would call an index out of order that the application has in an order of its own.
         let pragma = if self.has_stand_in_collation()? { "quick_check" } else { "integrity_check" };
         match self.check(pragma, None, max) {
-            Err(error) if *error.kind() == SourceErrorKind::NotAvailable => self.check_the_rest(max),
+            Err(error) => self.check_otherwise(pragma, max, error),
             checked => checked,
+        }
+    }
+
+    /// A check that computes generated columns has failed.
+    fn check_otherwise(
+        &self,
+        pragma: &str,
+        max: usize,
+        error: SourceError,
+    ) -> Result<Vec<String>, SourceError> {
+        match error.kind() {
+            SourceErrorKind::NotAvailable => self.check_the_rest(max),
+            _ if may_come_from_expression(&error) => {
+                let mut messages = Vec::new();
+                for table in self.catalogue()?.tables {
+                    messages.extend(self.check(pragma, Some(&table.name), max)?);
+                }
+                messages.truncate(max);
+                Ok(messages)
+            }
+            _ => Err(error),
         }
     }
 
@@ -329,7 +351,7 @@ impl Source {
     /// What reading can meet.
     pub fn quick_check(&self, max: usize) -> Result<Vec<String>, SourceError> {
         match self.check("quick_check", None, max) {
-            Err(error) if *error.kind() == SourceErrorKind::NotAvailable => self.check_the_rest(max),
+            Err(error) => self.check_otherwise("quick_check", max, error),
             checked => checked,
         }
     }
@@ -342,7 +364,20 @@ impl Source {
         };
         let mut statement = Statement::prepare(self, &format!("PRAGMA main.{pragma}({what})"))?;
         let mut messages = Vec::new();
-        while statement.step()? {
+        loop {
+            match statement.step() {
+                Ok(true) => {}
+                Ok(false) => break,
+                // A generated column of a row fails, which the look at the rows tells; what was found so far of the table holds.
+                Err(error)
+                    if table.is_some()
+                        && *error.kind() != SourceErrorKind::NotAvailable
+                        && may_come_from_expression(&error) =>
+                {
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
             if let Some(message) = statement.text(0)
                 && message != "ok"
             {

@@ -67,6 +67,13 @@ pub fn rowid_name(table: &Table) -> Option<String> {
 pub fn of_value(code: Code, place: &Place<'_>, values: Values<'_>) -> String {
     let table = sqlite_name(place.table);
     let column = sqlite_name(place.column);
+    if code == Code::TypeMismatch && values.class == StorageClass::Null {
+        // A generated column that SQLite cannot compute, and which it does not show either.
+        return format!(
+            "-- repair the columns that it is computed from in these rows, import with on_error => 'reject' or 'null', or with options => {}",
+            column_option(place.table, place.column, "skip", &json!(true))
+        );
+    }
     let is_text = matches!(
         place.pg_type,
         PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Citext | PgType::Json | PgType::Jsonb

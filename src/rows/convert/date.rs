@@ -14,7 +14,9 @@ pub(super) fn convert<'a>(rules: &Rules, value: Value<'a>) -> Result<Converted<'
             epoch::instant_of_integer(v, rules.number).and_then(|utc| of_instant(rules, utc))
         }
         Value::Real(v) => epoch::instant_of_real(v, rules.number).and_then(|utc| of_instant(rules, utc)),
-        Value::Null | Value::Blob(_) => return Err(ValueError::class(&"date", true, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            return Err(ValueError::class(&"date", true, value));
+        }
     };
     match day {
         Ok((day, lossy)) => Ok(Converted { cell: Cell::Date(day), lossy }),

@@ -36,7 +36,7 @@ pub(super) fn convert<'a>(target: &Target, value: Value<'a>) -> Result<Converted
         Value::Text(text) => target.oid(text),
         // A label such as '1' in a column without text affinity.
         Value::Integer(v) => target.oid(v.to_string().as_bytes()),
-        Value::Null | Value::Real(_) | Value::Blob(_) => {
+        Value::Null | Value::Real(_) | Value::Blob(_) | Value::Unreadable(_) => {
             return Err(ValueError::class(&target.name, false, value));
         }
     };

@@ -147,6 +147,11 @@ pub enum ValueErrorKind {
         /// Its detail; empty where it has none.
         detail: String,
     },
+    /// A generated column whose expression SQLite cannot compute for the row (22000).
+    Unreadable {
+        /// What SQLite says.
+        reason: String,
+    },
     /// A JSON document too large for `jsonb`; the message says which limit (54000).
     JsonSize {
         /// The primary message.
@@ -182,6 +187,12 @@ impl ValueError {
             is_datetime,
             shown: shown(value),
         })
+    }
+
+    /// A value that SQLite cannot compute.
+    #[cold]
+    pub(crate) fn unreadable(reason: &str) -> Self {
+        ValueError::new(ValueErrorKind::Unreadable { reason: reason.to_owned() })
     }
 
     /// A text that an input function refused.
@@ -221,6 +232,7 @@ impl ValueError {
             ValueErrorKind::JsonNul => SqlState::UNTRANSLATABLE_CHARACTER,
             ValueErrorKind::JsonDepth => SqlState::STATEMENT_TOO_COMPLEX,
             ValueErrorKind::JsonSize { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            ValueErrorKind::Unreadable { .. } => SqlState::DATA_EXCEPTION,
             ValueErrorKind::Refused { sqlstate, .. } => *sqlstate,
         }
     }
@@ -267,6 +279,7 @@ impl ValueError {
             | ValueErrorKind::DateTimeRange { .. }
             | ValueErrorKind::Offset { .. }
             | ValueErrorKind::Malformed { .. }
+            | ValueErrorKind::Unreadable { .. }
             | ValueErrorKind::JsonSize { .. } => None,
         }
     }
@@ -290,6 +303,7 @@ impl ValueError {
             }
             | ValueErrorKind::DateTimeRange { .. }
             | ValueErrorKind::Label { .. }
+            | ValueErrorKind::Unreadable { .. }
             | ValueErrorKind::IntervalSign { .. } => None,
             _ => Some("text"),
         }
@@ -298,7 +312,7 @@ impl ValueError {
     /// What to do next about a value of this column of a SQLite table, as whole sentences.
     #[must_use]
     pub fn hint(&self, table: &str, column: &str) -> String {
-        let option = |name: &str, value: &str| option(table, column, name, value);
+        let option = |name: &str, value: serde_json::Value| option(table, column, name, value);
         let or = "or set on_error to reject or null.";
         match &*self.kind {
             ValueErrorKind::Class {
@@ -307,11 +321,11 @@ impl ValueError {
                 ..
             } => format!(
                 "Name the unit of the numbers, unix_s, unix_ms, unix_us or another, for instance with {}; {or}",
-                option("number", "unix_ms")
+                option("number", "unix_ms".into())
             ),
             ValueErrorKind::DateTimeRange { .. } => format!(
                 "If the number is not Unix time in the unit that its size suggests, name the unit, for instance with {}; {or}",
-                option("number", "unix_ms")
+                option("number", "unix_ms".into())
             ),
             ValueErrorKind::Label { .. } => {
                 format!("Add the label with ALTER TYPE ... ADD VALUE, repair the source, {or}")
@@ -319,9 +333,13 @@ impl ValueError {
             ValueErrorKind::IntervalSign { .. } => {
                 format!("Write a sign before every field in the source, {or}")
             }
+            ValueErrorKind::Unreadable { .. } => format!(
+                "Repair the columns that the generated column is computed from, leave it out with {}, {or}",
+                option("skip", true.into())
+            ),
             _ => match self.better_type() {
                 Some(better) => {
-                    format!("Repair the source, map the column with {}, {or}", option("type", better))
+                    format!("Repair the source, map the column with {}, {or}", option("type", better.into()))
                 }
                 None => format!("Repair the source, {or}"),
             },
@@ -330,7 +348,7 @@ impl ValueError {
 }
 
 /// An option of a column, as the argument of a call of ours.
-fn option(table: &str, column: &str, name: &str, value: &str) -> String {
+fn option(table: &str, column: &str, name: &str, value: serde_json::Value) -> String {
     let options = serde_json::json!({ "tables": { table: { "columns": { column: { name: value } } } } });
     format!("options => {}", quote_literal(&options.to_string()))
 }
@@ -376,6 +394,9 @@ impl fmt::Display for ValueError {
             ValueErrorKind::JsonDepth => f.write_str("JSON document is nested too deeply"),
             ValueErrorKind::JsonSize { message } => f.write_str(message),
             ValueErrorKind::Refused { message, .. } => f.write_str(message),
+            ValueErrorKind::Unreadable { reason } => {
+                write!(f, "SQLite cannot compute the value of the generated column: {reason}")
+            }
         }
     }
 }
@@ -390,6 +411,7 @@ impl std::error::Error for ValueError {}
 pub fn shown(value: Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
+        Value::Unreadable(reason) => reason.to_owned(),
         Value::Integer(v) => v.to_string(),
         Value::Real(v) => super::real::to_text(v),
         Value::Text(bytes) => {

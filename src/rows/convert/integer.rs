@@ -29,7 +29,9 @@ fn whole(type_name: &'static str, value: Value) -> Result<i64, ValueError> {
             Err(Fault::Syntax) => Err(ValueError::syntax(type_name, value)),
             Err(Fault::Range) => Err(ValueError::range(type_name, value)),
         },
-        Value::Null | Value::Blob(_) => Err(ValueError::class(&type_name, false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            Err(ValueError::class(&type_name, false, value))
+        }
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) fn convert<'a>(
             }
             (Span::of_micros(micros as i64), Some(Lossy::EpochNumber))
         }
-        Value::Null | Value::Blob(_) => return Err(refused()),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => return Err(refused()),
     };
     lossy = target.fit(&mut span).or(lossy);
     write(&span, &mut scratch.bytes);

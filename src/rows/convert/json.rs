@@ -31,7 +31,7 @@ pub(super) fn convert<'a>(value: Value<'a>, scratch: &'a mut Scratch) -> Result<
             write_number(value, "json", &mut scratch.bytes)?;
             Ok(Converted::exact(Cell::Varlena(&scratch.bytes)))
         }
-        Value::Null | Value::Blob(_) => Err(ValueError::class(&"json", false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => Err(ValueError::class(&"json", false, value)),
     }
 }
 

@@ -44,7 +44,9 @@ pub(super) fn convert<'a>(value: Value<'a>, scratch: &'a mut Scratch) -> Result<
             head.copy_from_slice(scratch.bytes.get(..length).unwrap_or_default());
             &*head
         }
-        Value::Null | Value::Blob(_) => return Err(ValueError::class(&"jsonb", false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            return Err(ValueError::class(&"jsonb", false, value));
+        }
     };
     let root = scratch.document.parse(text)?;
     scratch.bytes.clear();

@@ -25,7 +25,7 @@ pub(super) fn convert<'a>(
     value: Value<'a>,
     scratch: &'a mut Scratch,
 ) -> Result<Converted<'a>, ValueError> {
-    if matches!(value, Value::Null | Value::Blob(_)) {
+    if matches!(value, Value::Null | Value::Blob(_) | Value::Unreadable(_)) {
         return Err(ValueError::class(&"money", false, value));
     }
     let converted = numeric::convert(&target.decimal, value, scratch);

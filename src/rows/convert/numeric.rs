@@ -92,7 +92,9 @@ pub(super) fn convert<'a>(
         Value::Integer(v) => of_integer(target, v, scratch)?,
         Value::Real(v) => of_real(target, v, scratch)?,
         Value::Text(text) => of_text(target, text, scratch)?,
-        Value::Null | Value::Blob(_) => return Err(ValueError::class(&"numeric", false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            return Err(ValueError::class(&"numeric", false, value));
+        }
     };
     Ok(Converted { cell: Cell::Varlena(&scratch.bytes), lossy: lossy.then_some(Lossy::NumericRounded) })
 }

@@ -115,7 +115,9 @@ pub(super) fn convert<'a>(
             real::write_text(v, &mut scratch.bytes);
             target.input(&scratch.bytes)
         }
-        Value::Null | Value::Blob(_) => Err(ValueError::class(&target.name, false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            Err(ValueError::class(&target.name, false, value))
+        }
     }
 }
 

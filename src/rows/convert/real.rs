@@ -62,7 +62,9 @@ pub(super) fn to_float8(value: Value<'_>) -> Result<Converted<'_>, ValueError> {
         Value::Text(text) => {
             parse::<f64>(text).map_err(|fault| fault.into_error("double precision", value))?
         }
-        Value::Null | Value::Blob(_) => return Err(ValueError::class(&"double precision", false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            return Err(ValueError::class(&"double precision", false, value));
+        }
     };
     Ok(Converted { cell: Cell::Float8(v), lossy: (!is_exact).then_some(Lossy::RealRounded) })
 }
@@ -82,7 +84,9 @@ pub(super) fn to_float4(value: Value<'_>) -> Result<Converted<'_>, ValueError> {
             (nearest, nearest as i128 == i128::from(v))
         }
         Value::Text(text) => parse::<f32>(text).map_err(|fault| fault.into_error("real", value))?,
-        Value::Null | Value::Blob(_) => return Err(ValueError::class(&"real", false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            return Err(ValueError::class(&"real", false, value));
+        }
     };
     Ok(Converted { cell: Cell::Float4(v), lossy: (!is_exact).then_some(Lossy::RealRounded) })
 }

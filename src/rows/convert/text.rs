@@ -67,7 +67,9 @@ pub(super) fn convert<'a>(
             real::write_text(v, &mut scratch.bytes);
             number(target, &mut scratch.bytes)
         }
-        Value::Null | Value::Blob(_) => Err(ValueError::class(&target.type_name(), false, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            Err(ValueError::class(&target.type_name(), false, value))
+        }
     }
 }
 

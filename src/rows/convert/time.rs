@@ -29,7 +29,7 @@ pub(super) fn convert<'a>(target: &Target, value: Value<'a>) -> Result<Converted
             of_number(target, epoch::instant_of_real(v, target.rules.number))
         }
         // A number could be seconds, minutes or a fraction of a day: nothing says which.
-        Value::Integer(_) | Value::Real(_) | Value::Null | Value::Blob(_) => {
+        Value::Integer(_) | Value::Real(_) | Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
             return Err(ValueError::class(&"time without time zone", true, value));
         }
     };

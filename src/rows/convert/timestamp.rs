@@ -47,7 +47,9 @@ pub(super) fn convert<'a>(target: &Target, value: Value<'a>) -> Result<Converted
         Value::Text(text) => of_text(target, text),
         Value::Integer(v) => of_number(target, epoch::instant_of_integer(v, target.rules.number)),
         Value::Real(v) => of_number(target, epoch::instant_of_real(v, target.rules.number)),
-        Value::Null | Value::Blob(_) => return Err(ValueError::class(&target.type_name(), true, value)),
+        Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
+            return Err(ValueError::class(&target.type_name(), true, value));
+        }
     };
     match timestamp {
         Ok((micros, lossy)) => Ok(Converted { cell: Cell::Timestamp(micros), lossy }),

@@ -43,7 +43,7 @@ pub(super) fn convert(order: UuidBytes, value: Value<'_>) -> Result<Converted<'_
             lossy = (order == UuidBytes::Unsaid).then_some(Lossy::UuidBytes);
             if order == UuidBytes::Guid { swapped(bytes) } else { bytes }
         }
-        Value::Null | Value::Integer(_) | Value::Real(_) => {
+        Value::Null | Value::Integer(_) | Value::Real(_) | Value::Unreadable(_) => {
             return Err(ValueError::class(&"uuid", false, value));
         }
     };

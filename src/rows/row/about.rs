@@ -58,7 +58,10 @@ impl About {
         SetAside {
             source_key: self.key_json(row),
             column: Some(self.columns[column].source.clone()),
-            storage_class: Some(row.value(column).storage_class().as_str()),
+            storage_class: match row.value(column) {
+                Value::Unreadable(_) => None,
+                value => Some(value.storage_class().as_str()),
+            },
             sqlstate,
             reason,
             is_rejected,
@@ -163,6 +166,7 @@ impl About {
         };
         let held = match value {
             Value::Null => "NULL".to_owned(),
+            Value::Unreadable(reason) => format!("what SQLite cannot compute ({reason})"),
             other => format!("{} {}", other.storage_class().as_str(), quoted(&other)),
         };
         format!(
@@ -206,6 +210,8 @@ impl About {
             .order
             .iter()
             .filter_map(|i| Some((self.columns.get(*i)?.source.as_str(), row.value(*i))))
+            // What cannot be read has no value.
+            .filter(|(_, value)| !matches!(value, Value::Unreadable(_)))
             .collect();
         object::write(&members).map(Arc::new).map_err(|_| self.too_long(row))
     }
@@ -247,7 +253,7 @@ fn quoted(value: &Value<'_>) -> String {
 #[must_use]
 pub fn value_json(value: Value<'_>) -> serde_json::Value {
     match value {
-        Value::Null => serde_json::Value::Null,
+        Value::Null | Value::Unreadable(_) => serde_json::Value::Null,
         Value::Integer(i) => json!(i),
         // JSON has no infinities; SQLite's own spelling is kept as text.
         Value::Real(r) if r.is_infinite() => json!(if r > 0.0 { "Inf" } else { "-Inf" }),

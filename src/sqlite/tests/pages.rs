@@ -16,6 +16,7 @@ pub(super) enum Owned {
     Real(u64),
     Text(Vec<u8>),
     Blob(Vec<u8>),
+    Unreadable(String),
 }
 
 impl From<Value<'_>> for Owned {
@@ -26,6 +27,7 @@ impl From<Value<'_>> for Owned {
             Value::Real(v) => Owned::Real(v.to_bits()),
             Value::Text(bytes) => Owned::Text(bytes.to_vec()),
             Value::Blob(bytes) => Owned::Blob(bytes.to_vec()),
+            Value::Unreadable(reason) => Owned::Unreadable(reason.to_owned()),
         }
     }
 }

@@ -50,7 +50,7 @@ fn shortest(value: Value<'_>) -> usize {
     match value {
         Value::Text(bytes) => bytes.len(),
         Value::Blob(bytes) => bytes.len().saturating_mul(2).saturating_add(24),
-        Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+        Value::Null | Value::Integer(_) | Value::Real(_) | Value::Unreadable(_) => 0,
     }
 }
 
@@ -68,7 +68,7 @@ impl Object {
     fn value(&mut self, value: Value<'_>) -> Result<(), TooLong> {
         let start = self.out.len();
         let kind = match value {
-            Value::Null => ENTRY_NULL,
+            Value::Null | Value::Unreadable(_) => ENTRY_NULL,
             Value::Integer(number) => self.number(&number.to_string())?,
             // JSON has no infinities; SQLite's own spelling is kept as text.
             Value::Real(number) if number.is_infinite() => {
