@@ -166,8 +166,10 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
     for finding in &plan.findings {
         // What belongs to no table that is loaded (views, virtual tables) is said in the first row: a run has none of its own.
         let index = plan.tables.iter().position(|t| Some(&t.source) == finding.table.as_ref()).unwrap_or(0);
-        if let Some(row) = import.rows.get_mut(index) {
-            row.warnings.push(finding.clone());
+        match import.rows.get_mut(index) {
+            Some(row) => row.warnings.push(finding.clone()),
+            // Nothing is loaded, so the result has no row to say it in.
+            None => pgrx::warning!("{}", finding.message),
         }
     }
     let sets_aside = request.on_error != OnError::Abort;

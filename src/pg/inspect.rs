@@ -90,7 +90,7 @@ pub fn inspect(
             profiles.insert(table.name.clone(), opened.source.profile(table)?);
         }
     }
-    let target = planning::target(&opened.catalogue, &opened.options, schema, mode)?;
+    let target = planning::target(path, &opened.catalogue, &opened.options, schema, mode)?;
     let mut audited = audit::plan_despite(&opened.catalogue, &profiles, &target, &opened.options, mode)?;
     planning::check_filters(&opened.source, &opened.catalogue, &audited.plan)?;
     missing::settle(&mut audited.plan)?;

@@ -110,8 +110,14 @@ pub fn check_filters(source: &Source, catalogue: &Catalogue, plan: &Plan) -> Res
 
 /// What `schema`, and the other schemas that options name, hold already.
 ///
-/// For the modes that tell drift, with what earlier runs left behind.
-pub fn target(catalogue: &Catalogue, options: &Options, schema: &str, mode: Mode) -> Result<Target> {
+/// For the modes that tell drift, with what earlier runs left behind. `path` names the file as the caller does.
+pub fn target(
+    path: &str,
+    catalogue: &Catalogue,
+    options: &Options,
+    schema: &str,
+    mode: Mode,
+) -> Result<Target> {
     // Existing relations match by name, as declared or as the options spell it, without regard to case.
     let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
     for table in &catalogue.tables {
@@ -128,7 +134,7 @@ pub fn target(catalogue: &Catalogue, options: &Options, schema: &str, mode: Mode
     schemas.iter().try_for_each(|schema| target::require_schema(schema))?;
     schemas.push(schema.to_owned());
     let mut target = target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))?;
-    target.past = past::of(filled, &target, mode)?;
+    target.past = past::of(path, filled, &target, mode)?;
     Ok(target)
 }
 
@@ -145,7 +151,7 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     let mut schemas = options.target_schemas();
     schemas.push(schema.to_owned());
     let shapes = target::shapes(&schemas)?;
-    let target = target(&catalogue, &options, schema, mode)?;
+    let target = target(path, &catalogue, &options, schema, mode)?;
     let mut plan = planner::plan(&catalogue, &profiles, &target, &Request { mode, options: &options })?;
     refuse_uncomputable(&source, &catalogue, &plan)?;
     check_filters(&source, &catalogue, &plan)?;

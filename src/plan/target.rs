@@ -25,6 +25,8 @@ pub struct Target {
 pub struct Past {
     /// Drift is to be told. Else only names that options may mention are looked up here.
     pub is_told: bool,
+    /// The SQLite file, as the caller names it.
+    pub path: String,
     /// Tables that are there and that earlier runs filled.
     pub filled: Vec<FilledTable>,
     /// The indexes and constraints of the tables in [`Target::relations`].
@@ -42,6 +44,8 @@ pub struct FilledTable {
     pub run_id: i64,
     /// The last run that filled it or missed its source.
     pub last_seen: i64,
+    /// The SQLite file of that run, as its caller named it.
+    pub path: String,
     /// Those of its columns that runs have ever filled and that are there.
     pub columns: Vec<FilledColumn>,
 }

@@ -147,6 +147,27 @@ def test_a_vanished_table_is_a_warning_until_it_is_given_up(connection, source, 
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_file_that_has_none_of_its_tables_any_more_is_told_by_its_name(connection, source, files, mode):
+    run(connection, source, "create")
+    connection.execute("CREATE SCHEMA elsewhere")
+    connection.execute("SELECT aliaport_import(%s, 'elsewhere')", [str(source)])
+    alter(source, "ALTER TABLE old RENAME TO old9; ALTER TABLE cust RENAME TO cust9; UPDATE old9 SET note = 'y'")
+    gone = {"DROP TABLE public.cust", "DROP TABLE public.old"}
+    assert set(inspected(connection, source, mode)) == {"table_vanished"}
+    assert {w["statement"] for w in run(connection, source, mode)} == gone
+    # Nor is there a row in the result to say it in.
+    alter(source, "DROP TABLE old9; DROP TABLE cust9")
+    said = []
+    connection.add_notice_handler(lambda notice: said.append((notice.severity, notice.message_primary.split(" was filled")[0])))
+    run(connection, source, mode)
+    assert {("WARNING", f"table public.{name}") for name in ("cust", "old", "cust9", "old9")} <= set(said)
+    # Another file is not asked for these.
+    other = files / "other.db"
+    alter(other, "CREATE TABLE third (id INTEGER PRIMARY KEY)")
+    assert run(connection, other, mode) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_what_the_import_would_make_on_a_table_is_a_warning_that_makes_it(connection, source, mode):
     run(connection, source, "create")
     next_batch(source, mode)

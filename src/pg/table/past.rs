@@ -32,11 +32,12 @@ pub fn filled(mode: Mode) -> Result<Vec<FilledTable>> {
 }
 
 /// What a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so nothing is told there.
-pub fn of(filled: Vec<FilledTable>, target: &Target, mode: Mode) -> Result<Past> {
+pub fn of(path: &str, filled: Vec<FilledTable>, target: &Target, mode: Mode) -> Result<Past> {
+    let path = path.to_owned();
     Ok(match mode {
-        Mode::Create => Past { is_told: false, filled, structures: structures(target)? },
+        Mode::Create => Past { is_told: false, path, filled, structures: structures(target)? },
         Mode::Append | Mode::Replace | Mode::Sync => {
-            Past { is_told: true, filled, structures: structures(target)? }
+            Past { is_told: true, path, filled, structures: structures(target)? }
         }
     })
 }
@@ -62,7 +63,8 @@ fn read_filled() -> Result<Vec<FilledTable>> {
         )
     };
     let sql = format!(
-        "SELECT n.nspname::text, c.relname::text, f.source_table, f.filled_by, GREATEST(f.filled_by, f.missed_by), {}, {}, {} \
+        "SELECT n.nspname::text, c.relname::text, f.source_table, f.filled_by, GREATEST(f.filled_by, f.missed_by), {}, {}, {}, \
+                (SELECT r.path FROM aliaport.run AS r WHERE r.run_id = GREATEST(f.filled_by, f.missed_by)) \
          FROM {FOUND} ORDER BY f.schema_name, f.table_name",
         column("x.source"),
         column("a.attname::text"),
@@ -82,6 +84,7 @@ fn read_filled() -> Result<Vec<FilledTable>> {
                 source: row.get::<String>(3)?.unwrap_or_default(),
                 run_id: row.get::<i64>(4)?.unwrap_or(0),
                 last_seen: row.get::<i64>(5)?.unwrap_or(0),
+                path: row.get::<String>(9)?.unwrap_or_default(),
                 columns: columns
                     .map(|((source, target), is_filled)| FilledColumn { source, target, is_filled })
                     .collect(),

@@ -35,7 +35,7 @@ pub struct Against {
 /// Opens the file at `path` and matches its tables with those of `schema`.
 pub fn open(path: &str, schema: &str, options: &serde_json::Value) -> Result<Against> {
     let opened = planning::open(path, options)?;
-    let mut target = planning::target(&opened.catalogue, &opened.options, schema, Mode::Create)?;
+    let mut target = planning::target(path, &opened.catalogue, &opened.options, schema, Mode::Create)?;
     // A column of the target without a source is no obstacle to a comparison.
     for column in target.relations.iter_mut().flat_map(|r| &mut r.columns) {
         column.has_default = true;

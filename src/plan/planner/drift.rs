@@ -301,8 +301,8 @@ pub(super) fn check_lost(
     Ok(())
 }
 
-/// Tables that were filled together with those that are filled now, and that the source does not have any more. Other files may go to
-/// the same schema, so a table alone says nothing.
+/// Tables that were filled together with those that are filled now, or from a file of this name, and that the source does not have any more.
+/// Other files may go to the same schema, so a table alone says nothing.
 fn vanished_tables(
     drafts: &[Draft<'_>],
     catalogue: &Catalogue,
@@ -317,8 +317,13 @@ fn vanished_tables(
         options.exclude.iter().any(|name| !is_glob(name) && same(name, &t.source))
             || catalogue.tables.iter().any(|s| same(&s.name, &t.source))
     };
-    for table in past.iter().filter(|t| !is_drafted(t) && together.contains(&t.last_seen) && !is_given_up(t))
-    {
+    // The same file may fill other schemas by other calls.
+    let is_here = |t: &FilledTable| {
+        t.target.schema == target.schema || drafts.iter().any(|d| d.target.schema == t.target.schema)
+    };
+    let is_of_file = |t: &FilledTable| !t.path.is_empty() && t.path == target.past.path && is_here(t);
+    let is_ours = |t: &FilledTable| together.contains(&t.last_seen) || is_of_file(t);
+    for table in past.iter().filter(|t| !is_drafted(t) && is_ours(t) && !is_given_up(t)) {
         let message = format!(
             "table {} was filled from SQLite table \"{}\" by run {}, and the source does not have it any more; its rows stay as they are",
             table.target, table.source, table.run_id
