@@ -133,7 +133,20 @@ pub fn target(
     let mut schemas = options.target_schemas();
     schemas.iter().try_for_each(|schema| target::require_schema(schema))?;
     schemas.push(schema.to_owned());
-    let mut target = target::read(schema, &schemas, |name| wanted.contains(&name.to_lowercase()))?;
+    let names = |is_filled: bool| {
+        let tables = catalogue.tables.iter().filter(move |t| options.includes(&t.name) == is_filled);
+        tables.flat_map(|t| [t.name.to_lowercase(), spell(&t.name, options.identifiers).to_lowercase()])
+    };
+    let asked = options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase()));
+    let filled_here: HashSet<String> = names(true).chain(asked).collect();
+    // What only tables that are left out may be called.
+    let left_out: HashSet<String> = names(false).filter(|name| !filled_here.contains(name)).collect();
+    let mut target = target::read(
+        schema,
+        &schemas,
+        |name| wanted.contains(&name.to_lowercase()),
+        |name| !left_out.contains(&name.to_lowercase()),
+    )?;
     target.past = past::of(path, filled, &target, mode)?;
     Ok(target)
 }

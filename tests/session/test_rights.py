@@ -208,3 +208,29 @@ def test_terminated_while_a_check_asks_for_another_file(cluster, database, conne
         wait_until(lambda: connection.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone() == (0,), what="the end of the process")
     # The server did not go down with it.
     assert connection.execute("SELECT count(*) FROM app.t").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("options", [{"include": ["t"]}, {"exclude": ["other"]}])
+def test_a_table_that_options_leave_out_need_not_be_readable(connection, files, options):
+    connection.execute("DROP ROLE IF EXISTS limited")
+    connection.execute(IMPORTER.format(role="limited"))
+    connection.execute("GRANT EXECUTE ON FUNCTION aliaport_validate, aliaport_plan TO limited; CREATE TABLE m.t (id bigint PRIMARY KEY, v bigint);"
+                       "CREATE TABLE m.other (id bigint PRIMARY KEY); ALTER TABLE m.t OWNER TO limited; SET SESSION AUTHORIZATION limited")
+    path = source(files, T + "; CREATE TABLE other (id INTEGER PRIMARY KEY)")
+    try:
+        for sql in ("SELECT * FROM aliaport_plan(%s, 'm', 'append', %s)", "SELECT * FROM aliaport_inspect(%s, 'm', %s, 'append')",
+                    "SELECT target_rows FROM aliaport_import(%s, 'm', 'append', options => %s)", "SELECT * FROM aliaport_validate(%s, 'm', %s)"):
+            connection.execute(sql, [path, json.dumps(options)])
+            with refused("42501") as error:
+                connection.execute(sql, [path, "{}"])
+        assert "other" in error.value.diag.message_primary
+        hint = error.value.diag.message_hint
+    finally:
+        connection.execute("RESET SESSION AUTHORIZATION")
+    # What is left to do is what the HINT says.
+    connection.execute(hint[hint.index("GRANT"):])
+    connection.execute("SET SESSION AUTHORIZATION limited")
+    try:
+        connection.execute("SELECT * FROM aliaport_validate(%s, 'm')", [path])
+    finally:
+        connection.execute("RESET SESSION AUTHORIZATION; DROP SCHEMA m CASCADE; DROP OWNED BY limited; DROP ROLE limited")

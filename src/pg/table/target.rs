@@ -173,9 +173,14 @@ fn quote_as_needed(name: &str) -> Result<String> {
         .unwrap_or_default())
 }
 
-/// Reads the relations of `schemas`. Whether a table is empty is looked at only where `is_wanted` says so (a look takes a
-/// lock and reads a page), all others count as not empty.
-pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) -> Result<Target> {
+/// Reads the relations of `schemas`, with the columns and keys of those that `is_wanted` names. Whether a table is empty is looked at only
+/// where `is_filled` says that rows may go there (a look needs SELECT, takes a lock and reads a page), all others count as not empty.
+pub fn read(
+    schema: &str,
+    schemas: &[String],
+    is_wanted: impl Fn(&str) -> bool,
+    is_filled: impl Fn(&str) -> bool,
+) -> Result<Target> {
     let server_version =
         spi::one::<i32>("SELECT pg_catalog.current_setting('server_version_num')::int", &[])?;
     let mut relations = spi::rows(
@@ -204,9 +209,10 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
         }
         relation.columns = columns(*oid)?;
         relation.keys = keys(*oid)?;
-        if matches!(relation.kind, 'r' | 'p') {
-            relation.is_empty =
-                is_empty(&QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() })?;
+        if matches!(relation.kind, 'r' | 'p') && is_filled(&relation.name) {
+            let name = QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() };
+            require_select(*oid, &name)?;
+            relation.is_empty = is_empty(&name)?;
             if !is_deletable(*oid)? {
                 empty_by = EmptyBy::Truncate;
             }
@@ -227,6 +233,23 @@ pub fn read(schema: &str, schemas: &[String], is_wanted: impl Fn(&str) -> bool) 
         empty_by,
         past: Past::default(),
     })
+}
+
+/// Whether a table has rows decides what an import may do and which way it takes, so the caller must be allowed to know.
+fn require_select(relation: pg_sys::Oid, name: &QualifiedName) -> Result<()> {
+    let allowed = spi::one::<bool>(
+        "SELECT pg_catalog.has_any_column_privilege($1::pg_catalog.oid, 'SELECT')",
+        &[relation.into()],
+    )?;
+    if allowed != Some(false) {
+        return Ok(());
+    }
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied for table {}", name.name),
+    )
+    .detail(format!("Whether {name} has rows has to be known, and the caller lacks SELECT on it."))
+    .hint(format!("As the table's owner, run GRANT SELECT ON {name} TO {};", caller()?)))
 }
 
 /// What relations are like, by schema and name, as texts to compare: which relation it is, its columns, its keys.

@@ -252,7 +252,7 @@ fn empty_tables() {
 
 /// A table and the plan that fills all its columns.
 fn planned(table: &str) -> (pg_sys::Oid, TablePlan) {
-    let existing = target::read(SCHEMA, &[SCHEMA.to_owned()], |_| true).unwrap();
+    let existing = target::read(SCHEMA, &[SCHEMA.to_owned()], |_| true, |_| true).unwrap();
     let relation = existing.relations.iter().find(|relation| relation.name == table).unwrap();
     let columns = relation.columns.iter().map(|column| ColumnPlan {
         source: column.name.clone(),
