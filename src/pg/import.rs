@@ -343,7 +343,7 @@ impl<'a> Import<'a> {
                 self.add_unique_key(table, step)?;
             }
             (Action::Truncate, None) => {
-                self.statement(step)?;
+                self.truncate_all(step)?;
                 self.is_truncated = true;
             }
             (Action::AddPrimaryKey | Action::AddUnique | Action::CreateIndex, Some(table)) => {

@@ -338,6 +338,22 @@ def test_the_key_that_is_missing_is_not_valid_where_orphans_are_kept(connection,
     assert run(connection, path, mode, orphans="keep") == []
 
 
+@pytest.mark.parametrize("columns, key", [("id INTEGER PRIMARY KEY", "(n)"), ("id INTEGER, n INTEGER, PRIMARY KEY (id, n)", "(pid, n)")])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_key_to_a_table_that_is_new_is_valid_where_every_row_has_its_parent(connection, files, mode, columns, key):
+    path = files / "source.db"
+    alter(path, PARENT + child("pid INTEGER, n INTEGER, t TEXT", rows="(1, 1, 5, 'x')"))
+    run(connection, path, "create")
+    new = f"CREATE TABLE np ({columns}); INSERT INTO np SELECT {'n' if key == '(n)' else 'pid, n'} FROM ch;"
+    alter(path, new + child(f"pid INTEGER, n INTEGER, t TEXT, FOREIGN KEY {key} REFERENCES np", rows="(11, 1, 5, 'x')"))
+    if mode == "append":
+        alter(path, "UPDATE p SET id = id + 10, a = a + 10")
+    (warning,) = [w for w in run(connection, path, mode) if w["code"] == "constraint_missing"]
+    assert "REFERENCES public.np" in warning["statement"] and "NOT VALID" not in warning["statement"]
+    connection.execute(warning["statement"])
+    assert connection.execute("SELECT convalidated FROM pg_constraint WHERE confrelid = 'np'::regclass").fetchall() == [(True,)]
+
+
 def test_a_table_that_others_depend_on_is_not_to_be_dropped_in_one(connection, source):
     run(connection, source, "create")
     connection.execute("CREATE VIEW reads AS SELECT note FROM old; CREATE FUNCTION takes(old) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE own (id bigint REFERENCES old)")

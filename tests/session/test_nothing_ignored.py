@@ -141,6 +141,45 @@ def test_triggers_of_partitions_do_not_fire_either(connection, ask, files, mode,
     assert said == "everywhere, own, usual"
 
 
+EMPTIED = """
+CREATE TABLE t.plain (id bigint PRIMARY KEY, n text);
+CREATE TABLE t.parts (id bigint PRIMARY KEY, n text) PARTITION BY RANGE (id);
+CREATE TABLE t.low PARTITION OF t.parts FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+CREATE TABLE t.lowest PARTITION OF t.low FOR VALUES FROM (0) TO (10);
+CREATE TABLE t.log (name text);
+CREATE FUNCTION t.logs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t.log VALUES (TG_NAME); RETURN NULL; END $$;
+"""
+
+
+@pytest.mark.parametrize("method", ["delete", "truncate"])
+def test_triggers_of_truncate_do_not_fire_at_any_level(connection, ask, files, method):
+    tables = ["plain", "parts", "low", "lowest"]
+    path = make(files, "".join(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO {t} VALUES (1, 'x');" for t in tables[:2]))
+    connection.execute(EMPTIED)
+    for table in tables:
+        for when in ("before", "after"):
+            for how in ("ORIGIN", "ALWAYS", "REPLICA"):
+                name = f"{table}_{when}_{how}"
+                connection.execute(f"CREATE TRIGGER {name} {when} TRUNCATE ON t.{table} EXECUTE FUNCTION t.logs();"
+                                   f"ALTER TABLE t.{table} ENABLE {how if how != 'ORIGIN' else ''} TRIGGER {name}")
+    connection.execute("INSERT INTO t.plain VALUES (7, 'old'); INSERT INTO t.parts VALUES (7, 'old')")
+    enabled = "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2"
+    before = ask(enabled)
+    connection.execute(f"SET aliaport_import.replace_method = {method}")
+    call = "SELECT table_name, detail FROM aliaport_import(%s, 't', 'replace', options => %s)"
+    said = {}
+    for name, detail in ask(call, path, "{}"):
+        said |= {name: w["message"].split('"off"): ')[1].split(", ") for w in detail["warnings"] if w["code"] == "triggers_off"}
+    assert ask("SELECT name FROM t.log") == [] and ask(enabled) == before
+    assert ask("SELECT id FROM t.plain UNION ALL SELECT id FROM t.parts") == [(1,), (1,)]
+    fired = {t: {f"{t}_{when}_{how}".lower() for when in ("before", "after") for how in ("origin", "always")} for t in tables}
+    wanted = {"t.plain": fired["plain"], "t.parts": fired["parts"] | fired["low"] | fired["lowest"]} if method == "truncate" else {}
+    assert {name: set(names) for name, names in said.items()} == wanted
+    # With "on" they do what was said of them.
+    ask(call, path, '{"triggers": "on"}')
+    assert {name for (name,) in ask("SELECT name FROM t.log")} == set().union(*wanted.values())
+
+
 SOURCE = """
 CREATE TABLE p (id INTEGER PRIMARY KEY);
 CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER, at DATETIME, s TEXT, p INTEGER REFERENCES p(id), CHECK (n < 100));
@@ -153,6 +192,8 @@ IN_VAIN = [
     ({"include": ["zzz*"]}, 'option "include" has "zzz*"'),
     ({"include": ["a", "b?"]}, 'option "include" has "b?"'),
     ({"exclude": ["tmp_*"]}, 'option "exclude" has "tmp_*"'),
+    ({"exclude": ["*"]}, "leave no table to import"),
+    ({"include": ["a"], "exclude": ["?"]}, "leave no table to import"),
     ({"exclude": ["a"], "tables": {"a": {"where": "n > 1"}}}, "tables.a.where"),
     ({"exclude": ["a"], "tables": {"A": {"target": "b"}}}, "tables.A.target"),
     ({"exclude": ["a"], "tables": {"a": {"columns": {"n": {"type": "text"}}}}}, "tables.a.columns.n"),

@@ -185,7 +185,11 @@ impl Import<'_> {
         }
         // They are enabled again as they were; an error undoes the disabling with everything else. A table that the import makes has none.
         let has_none = triggers || plan.is_created;
-        let silenced = if has_none { Vec::new() } else { target::enabled_triggers(relation, is_quiet)? };
+        let silenced = if has_none {
+            Vec::new()
+        } else {
+            target::enabled_triggers(relation, target::OF_ROWS, is_quiet)?
+        };
         silenced.iter().try_for_each(|trigger| spi::run(&trigger.disable()))?;
         let result = if is_quiet { as_replica::quietly(f)? } else { f()? };
         silenced.iter().try_for_each(|trigger| spi::run(&trigger.enable()))?;
@@ -235,6 +239,36 @@ impl Import<'_> {
             plan.target,
             quote(key.name())
         )))
+    }
+
+    /// Mode replace where TRUNCATE empties the tables, all at once. No key is checked by triggers then, and no code runs but theirs.
+    pub(super) fn truncate_all(&self, step: &Step) -> Result<()> {
+        let mut relations = Vec::new();
+        for index in (0..self.plan.tables.len()).filter(|_| !self.options.triggers) {
+            if self.plan.tables.get(index).is_some_and(|t| !t.is_created) {
+                relations.push(self.subject(index)?.relation);
+            }
+        }
+        if relations.is_empty() {
+            return self.statement(step);
+        }
+        // Where others keep the rows, triggers of theirs empty what stands behind the table.
+        let mut is_quiet = true;
+        for relation in &relations {
+            target::partitions(*relation)?.into_iter().for_each(compat::lock_against_writers);
+            is_quiet = is_quiet && !standing::of(*relation)?.is_elsewhere();
+        }
+        let mut silenced = Vec::new();
+        for relation in relations {
+            silenced.extend(target::enabled_triggers(relation, target::OF_TRUNCATE, is_quiet)?);
+        }
+        silenced.iter().try_for_each(|trigger| spi::run(&trigger.disable()))?;
+        if is_quiet {
+            as_replica::quietly(|| self.statement(step))?
+        } else {
+            self.statement(step)?
+        }
+        silenced.iter().try_for_each(|trigger| spi::run(&trigger.enable()))
     }
 
     /// Mode replace: the old rows go.

@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 use super::{orphan, target};
 use crate::pg::heap::standing;
 use crate::pg::server::error::Result;
-use crate::pg::server::spi;
 use crate::pg::server::subxact::{self, Outcome};
+use crate::pg::server::{compat, spi};
 
 /// Adds to the findings of each table of the plan what is missing on it for certain. What is left in [`Plan::missing`] are the foreign
 /// keys, whose statements may have to be looked at again after the load.
@@ -65,14 +65,18 @@ pub fn statement(plan: &Plan, missing: &Missing, refers: &Refers) -> Result<Opti
     };
     let key = &refers.key;
     let is_broken = || -> Result<bool> {
+        // Else nothing here would see what the run has made: the rows, and the referenced table where that is new. A standby makes nothing.
+        if !compat::is_standby() {
+            spi::run("SELECT 1")?;
+        }
         let Some(parent) = target::relation_oid(&key.parent.schema, &key.parent.name)? else {
             return Ok(true);
         };
         let parent = standing::from(parent, &key.parent)?;
         let condition = orphan::condition(&table.target, key, &parent)?;
         let rows = standing::from(child, &table.target)?;
-        // As a statement that may write: one that only reads would not see here what the run has loaded.
-        Ok(spi::count_for_caller(&format!("SELECT 1 FROM {rows} c WHERE {condition} LIMIT 1"))? > 0)
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {rows} c WHERE {condition})");
+        Ok(spi::one_for_caller::<bool>(&sql, &[])? != Some(false))
     };
     // What the caller may not read, or PostgreSQL cannot compare, is not known to hold.
     if matches!(subxact::within(Outcome::Undo, is_broken), Ok(false)) {

@@ -31,6 +31,14 @@ pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options
     if let Some(pattern) = options.unmatched_excludes(|| Box::new(known())).first() {
         return Err(without_match("exclude", pattern, "nothing is left out by it", catalogue));
     }
+    if tables().count() > 0 && !tables().any(|name| options.includes(name)) {
+        let names: Vec<&str> = tables().take(20).collect();
+        return Err(error(
+            "",
+            "options \"include\" and \"exclude\" leave no table to import".to_owned(),
+            format!("Let one of the source's tables take part: {}.", names.join(", ")),
+        ));
+    }
     for (name, asked) in &options.tables {
         if options.includes(name) {
             continue;
