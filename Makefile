@@ -186,11 +186,11 @@ engines: install venv ## the tests of tables of TimescaleDB and Citus, on a serv
 
 .PHONY: roundtrip
 roundtrip: build venv ## SQLAlchemy writes SQLite, the import runs, into new tables and into SQLAlchemy's own, the same models read PostgreSQL
-	@'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/roundtrip --pg-config "$(TREE)" $(PYTEST_ARGS)
+	@'$(VENV)'/bin/python -m pytest -q -rs -p no:cacheprovider tests/roundtrip --pg-config "$(TREE)" $(PYTEST_ARGS)
 
 .PHONY: schema
 schema: build venv ## every declared object is there after an import, and aliaport_plan's statements make the same ones
-	@'$(VENV)'/bin/python -m pytest -q -p no:cacheprovider tests/schema --pg-config "$(TREE)" $(PYTEST_ARGS)
+	@'$(VENV)'/bin/python -m pytest -q -rs -p no:cacheprovider tests/schema --pg-config "$(TREE)" $(PYTEST_ARGS)
 
 .PHONY: oracle
 oracle: tree venv ## the judge of make compare finds what is falsified

@@ -50,6 +50,10 @@ class Cluster:
     def ask_pg_config(self, what):
         return subprocess.run([self.pg_config, what], check=True, capture_output=True, text=True).stdout.strip()
 
+    def has_extension(self, name):
+        """Whether this PostgreSQL has an extension; the servers of some majors come without contrib."""
+        return pathlib.Path(self.ask_pg_config("--sharedir"), "extension", f"{name}.control").exists()
+
     @property
     def major(self):
         return int(self.ask_pg_config("--version").split()[1].split(".")[0])

@@ -38,7 +38,11 @@ def dump(cluster, database):
 def same_schema(cluster, fresh, path, options="{}"):
     by_hand, imported = fresh("by_hand"), fresh("imported")
     for database in (by_hand, imported):
-        cluster.psql("CREATE SCHEMA ops; CREATE EXTENSION citext", database)
+        cluster.psql("CREATE SCHEMA ops", database)
+        if cluster.has_extension("citext"):
+            cluster.psql("CREATE EXTENSION citext", database)
+        elif "citext" in options:
+            pytest.skip("NOT RUN: this PostgreSQL does not have citext (citext.control is not installed)")
     with contextlib.closing(cluster.connect(imported)) as connection:
         plan = connection.execute("SELECT action, sql FROM aliaport_plan(%s, 'public', options => %s) ORDER BY step", [str(path), options]).fetchall()
         tables = connection.execute(f"SELECT count(*) FROM aliaport_import(%s, 'public', {TOLERANT}, options => %s)", [str(path), options]).fetchone()[0]
