@@ -454,3 +454,54 @@ def test_orphans_set_aside_from_an_existing_table_take_nothing_along_unseen(conn
     assert connection.execute("SELECT id, c_id FROM d").fetchall() == [(4, 4)]
     assert connection.execute("SELECT table_name, source_key ->> 'id' FROM aliaport.rejected_row ORDER BY 1").fetchall() == [("c", "3"), ("d", "3")]
     assert connection.execute("SELECT tgenabled FROM pg_trigger WHERE tgname = 'fires'").fetchone() == ("O",)
+
+
+@pytest.mark.parametrize("mode", ["sync", "replace"])
+@pytest.mark.parametrize("made", ["by the import", "by hand"])
+def test_orphans_that_are_kept_may_be_kept_every_night(connection, files, mode, made):
+    path = files / "kept.db"
+    with sqlite3.connect(path) as db:
+        db.executescript("CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p(id), note TEXT);"
+                         "INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1, 'a'), (2, 77, 'b'), (3, NULL, 'c')")
+    db.close()
+    path.chmod(0o644)
+    if made == "by hand":
+        connection.execute("CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE c (id bigint PRIMARY KEY, p bigint, note text);"
+                           "INSERT INTO p VALUES (1); INSERT INTO c VALUES (2, 77, 'old');"
+                           "ALTER TABLE c ADD CONSTRAINT its_own FOREIGN KEY (p) REFERENCES p NOT VALID")
+
+    def night(**how):
+        sql = f"SELECT table_name, target_rows, orphan_rows, content_match FROM aliaport_import(%s, mode => %s, orphans => 'keep'{''.join(f', {k} => {v}' for k, v in how.items())})"
+        return connection.execute(sql, [str(path), "create" if how.get("first") else mode]).fetchall()
+
+    if made == "by the import":
+        connection.execute("SELECT aliaport_import(%s, orphans => 'keep')", [str(path)])
+    rows = [("p", 1, 0, True), ("c", 3, 1, True)]
+    for change in ("UPDATE c SET note = note || '!' WHERE id = 2", "UPDATE c SET note = 'z' WHERE id = 1"):
+        assert night(dry_run="true") == night() == rows
+        with sqlite3.connect(path) as db:
+            db.execute(change)
+        db.close()
+    assert night() == rows
+    assert connection.execute("SELECT p, note FROM c WHERE id = 2").fetchone()[0] == 77
+    # One more is a new one, and the constraint is never dropped for it.
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO c VALUES (4, 78, 'd')")
+    db.close()
+    with refused("23503"):
+        night()
+    if mode == "sync":
+        # Nor may another one take its place.
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE c SET p = 1 WHERE id = 2")
+        db.close()
+        with refused("23503"):
+            night()
+    assert connection.execute("SELECT convalidated FROM pg_constraint WHERE conrelid = 'c'::regclass AND contype = 'f'").fetchall() == [(False,)]
+    # A constraint that is valid stays so, and nobody is told to keep what it refuses.
+    connection.execute("DELETE FROM c WHERE p = 77")
+    connection.execute("ALTER TABLE c VALIDATE CONSTRAINT " + ("its_own" if made == "by hand" else "c_p_fkey"))
+    with refused("23503"):
+        night()
+    (suggestion,) = connection.execute("SELECT suggestion FROM aliaport_inspect(%s, mode => %s) WHERE code = 'orphan_rows'", [str(path), mode]).fetchone()
+    assert "keep" not in suggestion
