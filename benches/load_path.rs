@@ -1,7 +1,9 @@
-//! The hot path alone, without PostgreSQL: scan, convert, form heap tuples, inspect and hash them, over a database that is the same every time.
+//! The hot path alone, without PostgreSQL: scan, convert, form heap tuples, inspect and hash them, over a
+//! database that is the same every time.
 //!
-//! With a number of rows (and a table, else both) as arguments it prints what it did; `benches/instructions.sh` counts the
-//! instructions of [`load`] under valgrind. Without one (`cargo test`, `cargo bench`) it only shows that it works.
+//! With a number of rows (and a table, else both) as arguments it prints what it did;
+//! `benches/instructions.sh` counts the instructions of [`load`] under valgrind. Without one (`cargo test`,
+//! `cargo bench`) it only shows that it works.
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)] // a program for the terminal
 
 use std::time::Instant;
@@ -56,7 +58,8 @@ fn rows(count: u64) -> [String; 2] {
     [format!("{numbers}{orders}"), format!("{numbers}{narrow}")]
 }
 
-/// What is measured: one table from SQLite's pages to heap tuples. Gives rows, bytes of tuples and the digest.
+/// What is measured: one table from SQLite's pages to heap tuples. Gives rows, bytes of tuples and the
+/// digest.
 #[inline(never)]
 fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, String) {
     let types: Vec<&PgType> = plan.columns.iter().map(|column| &column.pg_type).collect();

@@ -1,8 +1,8 @@
-//! aliaport_import: moves a live SQLite application database into PostgreSQL, from inside psql, in one statement and one
-//! transaction, with proof that every value arrived.
+//! aliaport_import: moves a live SQLite application database into PostgreSQL, from inside psql, in one
+//! statement and one transaction, with proof that every value arrived.
 //!
-//! This crate is the room where rows go (`pg`); what to do is decided in `aliaport_plan`, and where rows come from is
-//! `aliaport_sqlite`. docs/architecture.md tells how the three fit together.
+//! This crate is the room where rows go (`pg`); what to do is decided in `aliaport_plan`, and where rows come
+//! from is `aliaport_sqlite`. docs/architecture.md tells how the three fit together.
 #![deny(ffi_unwind_calls)]
 
 #[cfg(not(panic = "unwind"))]

@@ -81,7 +81,8 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The line without its `//` comment. Good enough for sources in which no string holds `//` before a forbidden word.
+/// The line without its `//` comment. Good enough for sources in which no string holds `//` before a
+/// forbidden word.
 fn code(line: &str) -> &str {
     line.find("//").map_or(line, |at| &line[..at])
 }
@@ -153,7 +154,8 @@ fn each_room_knows_only_those_below_it() {
     assert!(wrong.is_empty(), "a room names what is not below it:\n{}", wrong.join("\n"));
 }
 
-/// The storeys of `src/pg` from below. A module uses its own folder and what is below it; those of one line know nothing of each other.
+/// The storeys of `src/pg` from below. A module uses its own folder and what is below it; those of one line
+/// know nothing of each other.
 const STOREYS: &[&[&str]] = &[
     &["server"],
     &["record"],
@@ -318,8 +320,9 @@ fn unqualified(sql: &str) -> Option<String> {
     })
 }
 
-/// Statements under the caller's search_path name operators, functions and types with their schema. The rest of what we say to PostgreSQL
-/// runs under our own (`spi.rs`); tests/session/test_planted.py looks at both from outside.
+/// Statements under the caller's search_path name operators, functions and types with their schema. The rest
+/// of what we say to PostgreSQL runs under our own (`spi.rs`); tests/session/test_planted.py looks at both
+/// from outside.
 #[test]
 fn statements_under_the_callers_search_path_leave_it_nothing() {
     assert_eq!(

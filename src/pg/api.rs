@@ -150,7 +150,8 @@ fn aliaport_inspect_for(
     inspected(path, target_schema, options, Some(mode)).map_err(Error::into_report)
 }
 
-/// What the SQL definition of 0.1.0 names, with three arguments. It is called until `ALTER EXTENSION aliaport_import UPDATE` has run.
+/// What the SQL definition of 0.1.0 names, with three arguments. It is called until `ALTER EXTENSION
+/// aliaport_import UPDATE` has run.
 #[allow(clippy::type_complexity)] // the column list is the contract
 #[pg_extern(sql = false)]
 fn aliaport_inspect(

@@ -1,4 +1,5 @@
-//! Rows into a table and out of it past SQL. Nearly all of the `unsafe` code of this crate is here and in [`super::server`].
+//! Rows into a table and out of it past SQL. Nearly all of the `unsafe` code of this crate is here and in
+//! [`super::server`].
 
 pub mod datum;
 pub mod input;

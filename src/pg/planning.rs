@@ -110,7 +110,8 @@ pub fn check_filters(source: &Source, catalogue: &Catalogue, plan: &Plan) -> Res
 
 /// What `schema`, and the other schemas that options name, hold already.
 ///
-/// For the modes that tell drift, with what earlier runs left behind. `path` names the file as the caller does.
+/// For the modes that tell drift, with what earlier runs left behind. `path` names the file as the caller
+/// does.
 pub fn target(
     path: &str,
     catalogue: &Catalogue,
@@ -178,7 +179,8 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     Ok(Planned { source, catalogue, plan, options, shapes })
 }
 
-/// Refuses a plan that reads a generated column whose value is nowhere: SQLite computes it at each read, by a function that is not here.
+/// Refuses a plan that reads a generated column whose value is nowhere: SQLite computes it at each read, by a
+/// function that is not here.
 fn refuse_uncomputable(source: &Source, catalogue: &Catalogue, plan: &Plan) -> Result<()> {
     for Uncomputable { table, column, reason } in source.uncomputable(catalogue)? {
         let is_read =

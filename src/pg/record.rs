@@ -1,4 +1,5 @@
-//! What outlives the run, or has to be seen while it goes on: history, progress, the row of a run that failed.
+//! What outlives the run, or has to be seen while it goes on: history, progress, the row of a run that
+//! failed.
 
 pub mod aside;
 pub mod failure;

@@ -1,4 +1,5 @@
-//! The report of a run: reads the history and the catalogue with the caller's own rights, `aliaport_report` writes it.
+//! The report of a run: reads the history and the catalogue with the caller's own rights, `aliaport_report`
+//! writes it.
 
 use aliaport_report::{
     ForeignKey, Format, Noted, RejectedGroup, Report, Run, Sample, Table, Warning, values_of,

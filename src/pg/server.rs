@@ -1,4 +1,5 @@
-//! The only words that we use to PostgreSQL: errors, SQL, settings, memory, interrupts. Nothing here knows what an import is.
+//! The only words that we use to PostgreSQL: errors, SQL, settings, memory, interrupts. Nothing here knows
+//! what an import is.
 
 pub mod access;
 pub mod compat;

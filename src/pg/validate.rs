@@ -1,9 +1,10 @@
 //! The proof after an import, usable days later: compares a source with the tables that were made from it.
 //!
-//! [`against`] finds the table that each source table stands against and [`subject`] what is needed to read both, [`excused`] what
-//! the import set aside on purpose. [`content`] reads both sides once, by [`as_sent`] and `readback`, and a second time only where
-//! they differ, to name the keys; [`aggregate`] asks the target what PostgreSQL itself sees in it; [`constraint`]
-//! looks at keys, foreign keys and sequences. Nothing is written.
+//! [`against`] finds the table that each source table stands against and [`subject`] what is needed to read
+//! both, [`excused`] what the import set aside on purpose. [`content`] reads both sides once, by [`as_sent`]
+//! and `readback`, and a second time only where they differ, to name the keys; [`aggregate`] asks the target
+//! what PostgreSQL itself sees in it; [`constraint`] looks at keys, foreign keys and sequences. Nothing is
+//! written.
 
 mod against;
 mod aggregate;

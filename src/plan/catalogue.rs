@@ -1,8 +1,8 @@
-//! What a SQLite file declares, as plain data: filled by `aliaport_sqlite` from `sqlite_schema` and the PRAGMAs,
-//! read by everything in this crate.
+//! What a SQLite file declares, as plain data: filled by `aliaport_sqlite` from `sqlite_schema` and the
+//! PRAGMAs, read by everything in this crate.
 //!
-//! What no PRAGMA tells (CHECKs, constraint names, DEFERRABLE, collations, generation expressions) is still in
-//! [`Table::sql`]; [`crate::grammar`] reads it from there.
+//! What no PRAGMA tells (CHECKs, constraint names, DEFERRABLE, collations, generation expressions) is still
+//! in [`Table::sql`]; [`crate::grammar`] reads it from there.
 
 /// Everything the file declares, in `sqlite_schema` order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,7 +62,8 @@ pub struct Table {
     pub is_autoincrement: bool,
     /// The column that is the rowid (`INTEGER PRIMARY KEY`), as an index into [`Table::columns`].
     pub rowid_alias: Option<usize>,
-    /// The declared primary key's columns in key order, as indexes into [`Table::columns`]; empty without one.
+    /// The declared primary key's columns in key order, as indexes into [`Table::columns`]; empty without
+    /// one.
     pub primary_key: Vec<usize>,
     /// Every index, those that implement UNIQUE and PRIMARY KEY included.
     pub indexes: Vec<Index>,

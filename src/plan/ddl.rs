@@ -1,8 +1,8 @@
 //! How is a planned object written as a PostgreSQL statement? Text only: every decision is made before.
 //!
-//! Statements are complete (schema-qualified, constraints named), so that running them by hand gives the schema that the import makes.
-//! Operators and functions of expressions are written as people write them, and PostgreSQL's own are meant: the import runs these
-//! statements under `search_path = pg_catalog, pg_temp`.
+//! Statements are complete (schema-qualified, constraints named), so that running them by hand gives the
+//! schema that the import makes. Operators and functions of expressions are written as people write them, and
+//! PostgreSQL's own are meant: the import runs these statements under `search_path = pg_catalog, pg_temp`.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! What does a declared column type say? SQLite takes any words as a type; this reads them without judging them.
+//! What does a declared column type say? SQLite takes any words as a type; this reads them without judging
+//! them.
 
 /// SQLite's type affinity (<https://sqlite.org/datatype3.html>, section 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub enum Affinity {
 /// A declared type, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeclType {
-    /// The words outside the parentheses in ASCII upper case with one space between them; empty without a type.
+    /// The words outside the parentheses in ASCII upper case with one space between them; empty without a
+    /// type.
     pub name: String,
     /// The integers in the parentheses; empty where there are none or where one of them is no integer.
     pub arguments: Vec<i64>,
@@ -28,7 +30,8 @@ pub struct DeclType {
 }
 
 impl DeclType {
-    /// Reads a declared type. Nothing is an error: what cannot be read as a number in parentheses is left out.
+    /// Reads a declared type. Nothing is an error: what cannot be read as a number in parentheses is left
+    /// out.
     #[must_use]
     pub fn parse(text: &str) -> DeclType {
         let (head, rest) = text.split_once('(').unwrap_or((text, ""));

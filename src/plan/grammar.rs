@@ -1,8 +1,9 @@
-//! What does a SQLite `CREATE TABLE` or `CREATE INDEX` statement say that no PRAGMA tells: CHECKs, constraint names,
-//! DEFERRABLE, collations, generation expressions, index expressions and predicates?
+//! What does a SQLite `CREATE TABLE` or `CREATE INDEX` statement say that no PRAGMA tells: CHECKs, constraint
+//! names, DEFERRABLE, collations, generation expressions, index expressions and predicates?
 //!
-//! The grammar itself is the crate `sqlite3-parser`, a port of SQLite's own. Its tree borrows from an arena and has
-//! variants for statements that cannot stand in a schema; what is needed of it is copied into [`Expr`].
+//! The grammar itself is the crate `sqlite3-parser`, a port of SQLite's own. Its tree borrows from an arena
+//! and has variants for statements that cannot stand in a schema; what is needed of it is copied into
+//! [`Expr`].
 
 mod lexeme;
 mod tree;
@@ -35,8 +36,9 @@ pub struct TableSql {
     pub conflicts: Vec<ConflictSql>,
 }
 
-/// An ON CONFLICT clause: what SQLite does with a row that breaks the constraint, other than to refuse its statement.
-/// That of a CHECK is read by SQLite and ignored, and is not among them (<https://sqlite.org/lang_conflict.html>).
+/// An ON CONFLICT clause: what SQLite does with a row that breaks the constraint, other than to refuse its
+/// statement. That of a CHECK is read by SQLite and ignored, and is not among them
+/// (<https://sqlite.org/lang_conflict.html>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConflictSql {
     /// `PRIMARY KEY`, `UNIQUE` or `NOT NULL`.
@@ -250,8 +252,8 @@ pub fn index(sql: &str) -> Result<IndexSql, GrammarError> {
 ///
 /// As [`table`].
 pub fn expression(text: &str) -> Result<Expr, GrammarError> {
-    // A DEFAULT without parentheses around it must be a single term, so they are always put there; the line break ends
-    // a comment. The outline rejects a text that would close them itself.
+    // A DEFAULT without parentheses around it must be a single term, so they are always put there; the line
+    // break ends a comment. The outline rejects a text that would close them itself.
     Outline::of(text)?;
     let sql = format!("CREATE TABLE t(c DEFAULT (\n{text}\n))");
     let bump = Bump::new();
@@ -299,7 +301,8 @@ impl<'a> Texts<'a> {
 fn add_column(table: &mut TableSql, definition: &ColumnDefinition<'_>, texts: &mut Texts<'_>) {
     let column = tree::unquoted_name(&definition.col_name);
     let mut sql = ColumnSql { name: column.clone(), ..ColumnSql::default() };
-    // DEFERRABLE is a constraint of its own in this grammar, as in SQLite's; it means the foreign key before it.
+    // DEFERRABLE is a constraint of its own in this grammar, as in SQLite's; it means the foreign key before
+    // it.
     let first_foreign_key = table.foreign_keys.len();
     for constraint in definition.constraints {
         let name = constraint.name.as_ref().map(tree::unquoted_name);
@@ -616,7 +619,8 @@ mod tests {
         }
     }
 
-    /// Reads every `*.sql` below the folder that `ALIAPORT_DDL` names: one `CREATE TABLE` or `CREATE INDEX` a file.
+    /// Reads every `*.sql` below the folder that `ALIAPORT_DDL` names: one `CREATE TABLE` or `CREATE INDEX` a
+    /// file.
     #[test]
     #[ignore = "needs a folder of statements"]
     fn statements_of_real_databases_are_read() {

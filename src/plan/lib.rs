@@ -1,8 +1,8 @@
 //! What to do with a SQLite database in PostgreSQL: the pure room.
 //!
 //! Nothing here opens a file, asks a clock or knows a database library. Data comes in as plain structs
-//! ([`catalogue::Catalogue`], [`profile::Profiles`]) and leaves as plain structs ([`plan::Plan`]), so every rule
-//! can be tested in seconds without a server.
+//! ([`catalogue::Catalogue`], [`profile::Profiles`]) and leaves as plain structs ([`plan::Plan`]), so every
+//! rule can be tested in seconds without a server.
 
 pub mod audit;
 pub mod catalogue;

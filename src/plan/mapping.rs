@@ -109,8 +109,8 @@ enum Family {
     Varchar,
 }
 
-/// The family of a type name; `None` for no or an unknown name. Fractional-second digits (`DATETIME(6)`) are dropped on
-/// purpose: PostgreSQL would round to them, SQLite does not.
+/// The family of a type name; `None` for no or an unknown name. Fractional-second digits (`DATETIME(6)`) are
+/// dropped on purpose: PostgreSQL would round to them, SQLite does not.
 fn family(decl: &DeclType) -> Option<Family> {
     let is_unsigned = decl.name.split(' ').any(|w| w == "UNSIGNED");
     let words: Vec<&str> =
@@ -367,8 +367,8 @@ fn range(name: &str) -> Option<Shape> {
     Some(if is_range { Shape::Range(bound) } else { Shape::Multirange(bound) })
 }
 
-/// A name, perhaps quoted and qualified, with a modifier and brackets at most: nothing that could end the column
-/// definition it is put into.
+/// A name, perhaps quoted and qualified, with a modifier and brackets at most: nothing that could end the
+/// column definition it is put into.
 fn looks_like_a_type(text: &str) -> bool {
     let mut is_quoted = false;
     let mut depth = 0_u32;

@@ -1,7 +1,7 @@
 //! What is this called in PostgreSQL?
 //!
-//! The only way from a SQLite name to SQL text: [`Identifiers`] decides the spelling, [`Names`] keeps names apart and
-//! within PostgreSQL's length, [`aliaport_rows::identifier::quote`] writes them.
+//! The only way from a SQLite name to SQL text: [`Identifiers`] decides the spelling, [`Names`] keeps names
+//! apart and within PostgreSQL's length, [`aliaport_rows::identifier::quote`] writes them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,8 +14,8 @@ pub const MAX_BYTES: usize = 63;
 /// Columns that every table has, so that no user column can have the name (`heap.c`, SysAtt).
 const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
-/// Reads `table` or `schema.table`, with double quotes round a part that has a dot. Nothing is folded: the names are given
-/// as they are. `None` where a part is empty or too long, or a quote is left open.
+/// Reads `table` or `schema.table`, with double quotes round a part that has a dot. Nothing is folded: the
+/// names are given as they are. `None` where a part is empty or too long, or a quote is left open.
 #[must_use]
 pub fn parse_qualified(text: &str) -> Option<(Option<String>, String)> {
     let mut parts: Vec<String> = vec![String::new()];
@@ -52,7 +52,8 @@ pub fn clip(name: &str, limit: usize) -> &str {
     name.get(..end).unwrap_or_default()
 }
 
-/// Whether [`Names::assign`] makes `name` of the wanted one where that is too long or a system column's, or where others have it.
+/// Whether [`Names::assign`] makes `name` of the wanted one where that is too long or a system column's, or
+/// where others have it.
 #[must_use]
 pub fn is_made_of(name: &str, wanted: &str) -> bool {
     if SYSTEM_COLUMNS.contains(&wanted) && is_made_of(name, &format!("{wanted}_")) {
@@ -76,7 +77,8 @@ pub fn spell(name: &str, identifiers: Identifiers) -> String {
     }
 }
 
-/// Lower case. The Turkish capital dotted I becomes a plain i, where Unicode's rule without a language gives two characters.
+/// Lower case. The Turkish capital dotted I becomes a plain i, where Unicode's rule without a language gives
+/// two characters.
 fn lower(name: &str) -> String {
     name.chars().flat_map(|c| if c == 'İ' { 'i' } else { c }.to_lowercase()).collect()
 }
@@ -128,7 +130,8 @@ pub enum Change {
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     taken: HashSet<String>,
-    /// The number to try next for a name that is taken: thousands of names with the same first 63 bytes stay linear.
+    /// The number to try next for a name that is taken: thousands of names with the same first 63 bytes stay
+    /// linear.
     next: HashMap<String, u64>,
 }
 
@@ -156,8 +159,8 @@ impl Names {
         self.taken.contains(name)
     }
 
-    /// Takes the wanted name, or the nearest one that is legal and free: cut to [`MAX_BYTES`] bytes, then with `_2`, `_3`
-    /// and so on at the end. The same calls in the same order give the same names.
+    /// Takes the wanted name, or the nearest one that is legal and free: cut to [`MAX_BYTES`] bytes, then
+    /// with `_2`, `_3` and so on at the end. The same calls in the same order give the same names.
     pub fn assign(&mut self, wanted: &str) -> (String, Change) {
         let (usable, mut change) = if wanted.is_empty() || wanted.contains('\0') {
             let cleaned = wanted.replace('\0', "_");
@@ -188,8 +191,8 @@ impl Names {
         }
     }
 
-    /// Takes names for a list of wanted ones, in its order, except that one that can be had unchanged goes to the entry
-    /// whose `source` it is: of "Name" and "name", both wanting "name", the second gets it.
+    /// Takes names for a list of wanted ones, in its order, except that one that can be had unchanged goes to
+    /// the entry whose `source` it is: of "Name" and "name", both wanting "name", the second gets it.
     pub fn assign_all<'a>(&mut self, wanted: &[(&'a str, String)]) -> Vec<(String, Change)> {
         let is_plain = |(source, name): &(&'a str, String)| *source == name;
         let mut names: Vec<Option<(String, Change)>> = vec![None; wanted.len()];
@@ -203,8 +206,9 @@ impl Names {
         names.into_iter().flatten().collect()
     }
 
-    /// Takes a name made as PostgreSQL's `makeObjectName` and `ChooseRelationName` make it (`indexcmds.c`): the parts and the
-    /// label joined by underscores, the longer part cut first, a number at the label's end until the name is free.
+    /// Takes a name made as PostgreSQL's `makeObjectName` and `ChooseRelationName` make it (`indexcmds.c`):
+    /// the parts and the label joined by underscores, the longer part cut first, a number at the label's end
+    /// until the name is free.
     pub fn make(&mut self, table: &str, columns: &str, label: &str) -> String {
         // A NUL cannot be in a SQLite name, so this key meets no other.
         let next = self.next.entry(make_object_name(table, columns, label) + "\0").or_insert(0);

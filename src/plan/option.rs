@@ -1,7 +1,8 @@
 //! What may a caller ask for, and what did this one ask for?
 //!
-//! [`OPTIONS`] is the only place that knows the keys: the check, the hints, the nearest match and the manual all read it.
-//! Whether a table or a column that an option names exists is for [`crate::planner`] to say, which has the catalogue.
+//! [`OPTIONS`] is the only place that knows the keys: the check, the hints, the nearest match and the manual
+//! all read it. Whether a table or a column that an option names exists is for [`crate::planner`] to say,
+//! which has the catalogue.
 
 mod nearest;
 mod spec;
@@ -174,8 +175,8 @@ impl Options {
     /// Reads the `options` argument.
     ///
     /// # Errors
-    /// An unknown key, a value of the wrong type, a word that is not allowed, a broken glob, an unknown time zone, or a
-    /// name given twice.
+    /// An unknown key, a value of the wrong type, a word that is not allowed, a broken glob, an unknown time
+    /// zone, or a name given twice.
     pub fn parse(value: &Value) -> Result<Options, OptionError> {
         check(value, &mut Vec::new(), "")?;
         let mut options = Options::default();
@@ -237,8 +238,8 @@ impl Options {
         lookup(&self.search, table)
     }
 
-    /// Whether include and exclude let a table through. A name that is written out matches also where it has glob
-    /// characters in it.
+    /// Whether include and exclude let a table through. A name that is written out matches also where it has
+    /// glob characters in it.
     #[must_use]
     pub fn includes(&self, table: &str) -> bool {
         let matches = |names: &[String], set: &GlobSet| {
@@ -271,7 +272,8 @@ impl Options {
         found.map(|(_, v)| v)
     }
 
-    /// The names of types that options give and that this crate does not know, and what their values are made of.
+    /// The names of types that options give and that this crate does not know, and what their values are made
+    /// of.
     pub fn other_types(&mut self) -> impl Iterator<Item = (&mut String, &mut Shape)> {
         let columns = self.tables.values_mut().flat_map(|t| t.columns.values_mut());
         columns.filter_map(|c| match &mut c.pg_type {

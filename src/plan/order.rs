@@ -11,8 +11,9 @@ pub struct LoadOrder {
 
 /// Orders tables 0 to `tables` - 1 by their foreign keys, each a pair of child and parent.
 ///
-/// Tables without parents come first, then those whose parents are all among these, and so on; catalogue order within a
-/// level. Tables of a cycle count as one. A reference to itself or to a number out of range orders nothing.
+/// Tables without parents come first, then those whose parents are all among these, and so on; catalogue
+/// order within a level. Tables of a cycle count as one. A reference to itself or to a number out of range
+/// orders nothing.
 #[must_use]
 pub fn load_order(tables: usize, references: &[(usize, usize)]) -> LoadOrder {
     let mut parents: Vec<Vec<usize>> = vec![Vec::new(); tables];
@@ -47,8 +48,9 @@ pub fn load_order(tables: usize, references: &[(usize, usize)]) -> LoadOrder {
     LoadOrder { order, cycles }
 }
 
-/// Tarjan's strongly connected components, with a stack of its own: a chain of foreign keys may be as long as the schema.
-/// Gives each node its component's number, and the number of components; a component is numbered after all it leads to.
+/// Tarjan's strongly connected components, with a stack of its own: a chain of foreign keys may be as long as
+/// the schema. Gives each node its component's number, and the number of components; a component is numbered
+/// after all it leads to.
 fn components(edges: &[Vec<usize>]) -> (Vec<usize>, usize) {
     const UNSEEN: usize = usize::MAX;
     let n = edges.len();

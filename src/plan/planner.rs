@@ -1,9 +1,10 @@
-//! What will be done? A catalogue, what the target already has and what the caller asks for become a [`Plan`].
+//! What will be done? A catalogue, what the target already has and what the caller asks for become a
+//! [`Plan`].
 //!
-//! The parts, in the order in which they work: `request` checks the names in the options, `effect` that each can have one, `draft` finds each table's target and
-//! each column's type with the names
-//! that `home` finds, `existing` matches them with tables that are there, `foreign` resolves foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and
-//! indexes, `step` puts it all in order.
+//! The parts, in the order in which they work: `request` checks the names in the options, `effect` that each
+//! can have one, `draft` finds each table's target and each column's type with the names that `home` finds,
+//! `existing` matches them with tables that are there, `foreign` resolves foreign keys, `table` settles what
+//! CREATE TABLE says, `keys` collects keys and indexes, `step` puts it all in order.
 
 mod draft;
 mod drift;
@@ -38,7 +39,8 @@ pub use error::{PlanError, PlanErrorKind};
 use foreign::Foreign;
 use request::same;
 
-/// Tables in which migration tools keep their own state. Where the target has its own, the source's must not replace it.
+/// Tables in which migration tools keep their own state. Where the target has its own, the source's must not
+/// replace it.
 const BOOKKEEPING: &[&str] = &[
     "__diesel_schema_migrations",
     "__drizzle_migrations",
@@ -72,8 +74,9 @@ pub struct Request<'a> {
     pub options: &'a Options,
 }
 
-/// Whether a table's plan depends on what its columns hold: one of them has no or an unknown declared type. Only these
-/// tables need an entry in the [`Profiles`] that [`plan`] takes, and only where the import includes and creates them.
+/// Whether a table's plan depends on what its columns hold: one of them has no or an unknown declared type.
+/// Only these tables need an entry in the [`Profiles`] that [`plan`] takes, and only where the import
+/// includes and creates them.
 #[must_use]
 pub fn needs_profile(table: &Table, options: &Options) -> bool {
     options.includes(&table.name) && crate::mapping::needs_profile(table, options)
@@ -217,8 +220,9 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
     error.map_or(Ok(()), Err)
 }
 
-/// The key by which mode sync tells the rows of an existing table apart: the primary key, else the first unique key, that the
-/// source fills and that holds no NULL. Two rows with a NULL in a unique key are not the same row, nor are they two.
+/// The key by which mode sync tells the rows of an existing table apart: the primary key, else the first
+/// unique key, that the source fills and that holds no NULL. Two rows with a NULL in a unique key are not the
+/// same row, nor are they two.
 fn sync_key<'d>(draft: &Draft<'d>) -> Option<&'d Vec<String>> {
     let relation = draft.relation?;
     let is_written =
@@ -300,8 +304,8 @@ fn table_plan(draft: Draft<'_>, foreign_keys: Vec<ForeignKeyPlan>, request: &Req
     }
 }
 
-/// Findings about views, triggers and virtual tables. A shadow table belongs to its virtual table and gets no finding of its
-/// own.
+/// Findings about views, triggers and virtual tables. A shadow table belongs to its virtual table and gets no
+/// finding of its own.
 fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
     let of_kind = |kind| catalogue.others.iter().filter(move |o| o.kind == kind);
     let mut shadows: HashMap<String, u64> = HashMap::new();

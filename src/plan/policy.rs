@@ -1,5 +1,6 @@
-//! What may a caller choose, and by which words? Every choice that an argument or an option names by a word, but those that a converter
-//! has to know: [`aliaport_rows::row::OnError`] and [`aliaport_rows::convert::NumberUnit`].
+//! What may a caller choose, and by which words? Every choice that an argument or an option names by a word,
+//! but those that a converter has to know: [`aliaport_rows::row::OnError`] and
+//! [`aliaport_rows::convert::NumberUnit`].
 
 use aliaport_rows::words;
 

@@ -74,14 +74,17 @@ pub struct Position {
 /// How a sequence comes to no good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// There is no value past the keys: `nextval()` fails, begins anew where keys may be in use, or gives what the column cannot hold.
+    /// There is no value past the keys: `nextval()` fails, begins anew where keys may be in use, or gives
+    /// what the column cannot hold.
     Exhausted,
-    /// There are values past the keys, but after the last one it begins anew at its other end (CYCLE), where keys are in use.
+    /// There are values past the keys, but after the last one it begins anew at its other end (CYCLE), where
+    /// keys are in use.
     BeginsAnew,
 }
 
-/// The position right after the keys in use: after the greatest where the sequence counts up, before the smallest where it counts
-/// down. Where all keys are on the side that it never comes to, it begins at its start.
+/// The position right after the keys in use: after the greatest where the sequence counts up, before the
+/// smallest where it counts down. Where all keys are on the side that it never comes to, it begins at its
+/// start.
 #[must_use]
 pub fn position(bounds: &Bounds, used: &Used) -> Position {
     let Bounds { start, least, most, increment, holds, .. } = *bounds;

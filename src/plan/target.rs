@@ -1,4 +1,5 @@
-//! What the target schema already holds, as plain data: read from PostgreSQL's catalogue by `src/pg/table/target.rs`.
+//! What the target schema already holds, as plain data: read from PostgreSQL's catalogue by
+//! `src/pg/table/target.rs`.
 
 use aliaport_rows::identifier::QualifiedName;
 use aliaport_rows::pg_type::PgType;
@@ -140,13 +141,15 @@ pub struct TargetRelation {
     pub schema: String,
     /// Its name.
     pub name: String,
-    /// `pg_class.relkind`: r table, p partitioned table, v view, m materialized view, f foreign table, S sequence, i index, ...
+    /// `pg_class.relkind`: r table, p partitioned table, v view, m materialized view, f foreign table, S
+    /// sequence, i index, ...
     pub kind: char,
     /// True where it holds no row that this transaction can see.
     pub is_empty: bool,
     /// Columns in attribute order, dropped ones left out.
     pub columns: Vec<TargetColumn>,
-    /// Unique keys, the primary key first: attribute names in key order. Partial, expression and deferrable ones are left out.
+    /// Unique keys, the primary key first: attribute names in key order. Partial, expression and deferrable
+    /// ones are left out.
     pub keys: Vec<Vec<String>>,
 }
 
@@ -163,11 +166,12 @@ pub struct TargetColumn {
     pub is_not_null: bool,
     /// Has a DEFAULT or is an identity column.
     pub has_default: bool,
-    /// `GENERATED ALWAYS AS IDENTITY`: an explicit value needs OVERRIDING SYSTEM VALUE, which a bulk load implies.
+    /// `GENERATED ALWAYS AS IDENTITY`: an explicit value needs OVERRIDING SYSTEM VALUE, which a bulk load
+    /// implies.
     pub is_identity_always: bool,
     /// `GENERATED ALWAYS AS (...) STORED`: cannot be written.
     pub is_generated: bool,
-    /// A sequence is behind it: serial, identity, or a default that calls `nextval()`. Of a key also where the default calls somebody's function,
-    /// which may draw from one.
+    /// A sequence is behind it: serial, identity, or a default that calls `nextval()`. Of a key also where
+    /// the default calls somebody's function, which may draw from one.
     pub has_sequence: bool,
 }

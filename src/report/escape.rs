@@ -1,11 +1,12 @@
 //! What makes a name or value of the source harmless in each format.
 //!
-//! Two steps: [`visible`] replaces what does not show or changes how its neighbours show (control characters, direction
-//! overrides, zero-width marks), then the format's own escape follows.
+//! Two steps: [`visible`] replaces what does not show or changes how its neighbours show (control characters,
+//! direction overrides, zero-width marks), then the format's own escape follows.
 
 use std::fmt::Write as _;
 
-/// The text on one line, with characters that cannot be seen spelled out: a line break as ↵, a tab as ⇥, others as ⟨U+202E⟩.
+/// The text on one line, with characters that cannot be seen spelled out: a line break as ↵, a tab as ⇥,
+/// others as ⟨U+202E⟩.
 pub fn visible(text: &str) -> String {
     spelled(text, false)
 }
@@ -32,8 +33,8 @@ fn spelled(text: &str, keep_lines: bool) -> String {
     out
 }
 
-/// Characters without a shape of their own that change the text around them or hide in it. ZWJ and ZWNJ are not among them:
-/// several scripts and emoji need them.
+/// Characters without a shape of their own that change the text around them or hide in it. ZWJ and ZWNJ are
+/// not among them: several scripts and emoji need them.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -77,11 +78,11 @@ fn html_of(text: &str) -> String {
     out
 }
 
-/// A name or value in Markdown, anywhere in a line and in a table's cell: a code span, in which nothing is markup, no name is
-/// a link and nobody is mentioned.
+/// A name or value in Markdown, anywhere in a line and in a table's cell: a code span, in which nothing is
+/// markup, no name is a link and nobody is mentioned.
 ///
-/// A pipe would end the cell even there, and its escape reads differently from one Markdown to the next; so what has a pipe,
-/// a backtick or HTML's characters becomes a `<code>` element of character references.
+/// A pipe would end the cell even there, and its escape reads differently from one Markdown to the next; so
+/// what has a pipe, a backtick or HTML's characters becomes a `<code>` element of character references.
 pub fn markdown_code(text: &str) -> String {
     let text = visible(text);
     if text.is_empty() {
@@ -91,13 +92,14 @@ pub fn markdown_code(text: &str) -> String {
     if is_plain { format!("`{text}`") } else { format!("<code>{}</code>", references(&text)) }
 }
 
-/// A sentence in Markdown, not at the beginning of a line: characters that could begin markup become character references.
+/// A sentence in Markdown, not at the beginning of a line: characters that could begin markup become
+/// character references.
 pub fn markdown_text(text: &str) -> String {
     references(&visible(text))
 }
 
-/// Writes what could be markup as character references: a colon only where a link could be made of it, an underscore not
-/// within a word, where it marks nothing up.
+/// Writes what could be markup as character references: a colon only where a link could be made of it, an
+/// underscore not within a word, where it marks nothing up.
 fn references(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut before = ' ';

@@ -1,9 +1,10 @@
 //! Where the boxes and lines of a graph of foreign keys go: layers from left to right in load order.
 //!
-//! The method is Sugiyama's: a layer is one past the deepest parent's, at most [`Shape::tallest`] boxes high; a line that
-//! skips layers gets a bend in each, which it shares with the others from the same box; the order within layers is improved by barycentres, back and forth, and the best one
-//! seen is kept; heights then come from the neighbours' mean, by isotonic regression, which never swaps two boxes.
-//! A key to a table that is loaded later closes a circle: it is laid out as if turned round, and marked.
+//! The method is Sugiyama's: a layer is one past the deepest parent's, at most [`Shape::tallest`] boxes high;
+//! a line that skips layers gets a bend in each, which it shares with the others from the same box; the order
+//! within layers is improved by barycentres, back and forth, and the best one seen is kept; heights then come
+//! from the neighbours' mean, by isotonic regression, which never swaps two boxes. A key to a table that is
+//! loaded later closes a circle: it is laid out as if turned round, and marked.
 
 use std::collections::HashMap;
 
@@ -38,7 +39,8 @@ pub struct Line {
     pub edge: usize,
     /// It closes a circle: what stands at its beginning is the child.
     pub is_turned: bool,
-    /// An even number of points. Between the first and second of each pair the line is curved, between pairs straight.
+    /// An even number of points. Between the first and second of each pair the line is curved, between pairs
+    /// straight.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -67,8 +69,8 @@ struct Vertex {
 
 const SWEEPS: usize = 24;
 
-/// Lays out boxes of the given widths, numbered in load order, and edges, each a pair of parent and child. Edges must be
-/// distinct; those from a box to itself or out of range are not drawn.
+/// Lays out boxes of the given widths, numbered in load order, and edges, each a pair of parent and child.
+/// Edges must be distinct; those from a box to itself or out of range are not drawn.
 pub fn layout(widths: &[f64], edges: &[(usize, usize)], shape: Shape) -> Layout {
     let boxes = widths.len();
     if boxes == 0 {
@@ -274,7 +276,8 @@ fn heights(vertices: &[Vertex], order: &[Vec<usize>], gap: f64) -> Vec<f64> {
                 }
                 offsets.push(offset);
                 let near = vertex.before.iter().chain(&vertex.after);
-                // A line that runs straight through its bends is worth more than one that ends in the middle of things.
+                // A line that runs straight through its bends is worth more than one that ends in the middle
+                // of things.
                 let (sum, weight) = near.fold((0.0, 0.0), |(sum, weight), &n| {
                     let w = if vertex.is_bend && vertices[n].is_bend { 6.0 } else { 1.0 };
                     (sum + middle[n] * w, weight + w)
@@ -354,8 +357,8 @@ fn drawn(
             Place { x, y: middle[v] - height / 2.0, width, height }
         })
         .collect();
-    // The ends of a box's lines are spread over its edge in the order of where they come from; those that begin as one
-    // share an end.
+    // The ends of a box's lines are spread over its edge in the order of where they come from; those that
+    // begin as one share an end.
     let mut from_right: Vec<Vec<End>> = vec![vec![]; widths.len()];
     let mut from_left: Vec<Vec<End>> = vec![vec![]; widths.len()];
     for (i, chain) in chains.iter().enumerate() {

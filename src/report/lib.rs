@@ -1,8 +1,8 @@
 //! What a team is told after a run: one struct, shown as Markdown, HTML or JSON.
 //!
-//! [`Report::new`] groups the facts of a run; [`Report::render`] writes them. Nothing here asks a clock: the same history
-//! gives the same text, and every time in it is the run's own, in UTC. Names and values are the source's and may be hostile;
-//! `escape` says how each format defuses them.
+//! [`Report::new`] groups the facts of a run; [`Report::render`] writes them. Nothing here asks a clock: the
+//! same history gives the same text, and every time in it is the run's own, in UTC. Names and values are the
+//! source's and may be hostile; `escape` says how each format defuses them.
 
 mod escape;
 mod html;

@@ -26,7 +26,8 @@ pub struct Sample {
     pub source_key: serde_json::Value,
     /// SQLite's storage class of the value.
     pub storage_class: Option<String>,
-    /// The value in the column, shortened, or those of several columns, `a = 1, b = 2`; null: NULL, or no column is to blame.
+    /// The value in the column, shortened, or those of several columns, `a = 1, b = 2`; null: NULL, or no
+    /// column is to blame.
     pub value: Option<String>,
     /// Why.
     pub reason: String,
@@ -60,9 +61,10 @@ impl Sample {
     }
 }
 
-/// The values of the columns that `names` lists, which a run writes with commas between them, out of the `values` of the row: of one
-/// column its value as it is, of several with their names. Names may hold commas themselves, so the longest that fits goes first.
-/// `None` where a name is not the row's, or where the one column holds NULL.
+/// The values of the columns that `names` lists, which a run writes with commas between them, out of the
+/// `values` of the row: of one column its value as it is, of several with their names. Names may hold commas
+/// themselves, so the longest that fits goes first. `None` where a name is not the row's, or where the one
+/// column holds NULL.
 #[must_use]
 pub fn values_of(names: &str, values: &[(String, Option<String>)]) -> Option<String> {
     if let Some((_, value)) = values.iter().find(|(name, _)| name == names) {

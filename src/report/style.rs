@@ -1,4 +1,5 @@
-//! The page's style sheet: light and dark by the reader's setting, one column on a phone, black on white on paper.
+//! The page's style sheet: light and dark by the reader's setting, one column on a phone, black on white on
+//! paper.
 
 /// Everything between `<style>` and `</style>`.
 pub const SHEET: &str = "\

@@ -114,8 +114,8 @@ fn plain() -> Report {
     report_of(&["x".to_owned()])
 }
 
-/// Reads a page as tags and text and checks that every tag is closed in its order. Gives each element's name and
-/// attributes' names.
+/// Reads a page as tags and text and checks that every tag is closed in its order. Gives each element's name
+/// and attributes' names.
 fn elements(page: &str) -> Result<Vec<String>, String> {
     const VOID: [&str; 3] = ["meta", "!DOCTYPE", "br"];
     let mut open: Vec<&str> = Vec::new();
@@ -153,8 +153,8 @@ fn check(texts: &[String]) -> Result<(), TestCaseError> {
     let report = report_of(texts);
     let page = report.render(Format::Html).unwrap();
     let built = elements(&page).map_err(TestCaseError::fail)?;
-    // No text makes an element or an attribute: they are those of a report without any hostile text. How many `pre`,
-    // warnings' groups and so on there are depends on the texts, which elements there are does not.
+    // No text makes an element or an attribute: they are those of a report without any hostile text. How many
+    // `pre`, warnings' groups and so on there are depends on the texts, which elements there are does not.
     let mut kinds = built.clone();
     kinds.sort();
     kinds.dedup();

@@ -1,4 +1,5 @@
-//! Rows copied out of their source, so that they can be converted by another thread while the source is read on.
+//! Rows copied out of their source, so that they can be converted by another thread while the source is read
+//! on.
 
 use crate::value::{Row, Value};
 
@@ -67,8 +68,8 @@ pub struct Rows {
 pub struct Full;
 
 impl Rows {
-    /// Forgets the rows and keeps the memory, unless a large value made it large. The next row that is pushed has the number `first` in the
-    /// scan, from 1.
+    /// Forgets the rows and keeps the memory, unless a large value made it large. The next row that is pushed
+    /// has the number `first` in the scan, from 1.
     pub fn restart(&mut self, first: u64) {
         const KEEP: usize = 1 << 20;
         for bytes in [&mut self.texts, &mut self.blobs] {
@@ -141,8 +142,8 @@ impl Rows {
         self.values.truncate(self.rowids.len() * self.width);
     }
 
-    /// Looks at all texts at once, which takes a fraction of what it takes one by one: whether every one is valid UTF-8 without NUL. Where
-    /// one is not, each has to be looked at.
+    /// Looks at all texts at once, which takes a fraction of what it takes one by one: whether every one is
+    /// valid UTF-8 without NUL. Where one is not, each has to be looked at.
     pub fn check_texts(&mut self) {
         self.has_valid_texts = !self.has_split_character
             && memchr::memchr(0, &self.texts).is_none()

@@ -1,8 +1,9 @@
 //! Which rows differ between two sides that are too large to be kept?
 //!
-//! Both sides add the hashes of their rows to a fixed number of sums, chosen by the hash of the row's key; one side counts as
-//! negative. Sums that are not zero at the end say where the two differ, so a second look has to keep only the rows that
-//! belong to those. What is kept of a row is its hash and where it is; the caller reads it there.
+//! Both sides add the hashes of their rows to a fixed number of sums, chosen by the hash of the row's key;
+//! one side counts as negative. Sums that are not zero at the end say where the two differ, so a second look
+//! has to keep only the rows that belong to those. What is kept of a row is its hash and where it is; the
+//! caller reads it there.
 //!
 //! Where a table has no key, the hash of the whole row takes the place of the key's.
 
@@ -11,7 +12,8 @@ use std::collections::HashMap;
 /// Sums: enough that a few differing rows among millions draw only some hundreds of equal ones along; 2 MB.
 const SUMS: usize = 1 << 16;
 
-/// Rows that are kept at most: with the map around them some 34 MB. A table that differs in more is looked at in part.
+/// Rows that are kept at most: with the map around them some 34 MB. A table that differs in more is looked at
+/// in part.
 const KEPT: u64 = 7 * (1 << 19) / 8;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,7 +110,8 @@ impl<P: Copy + Ord> Suspects<P> {
         self.is_suspect.get(number(key)).copied().unwrap_or(false)
     }
 
-    /// Adds a row of the source, the `number`-th of the scan. Rows that [`Suspects::has`] does not name are ignored.
+    /// Adds a row of the source, the `number`-th of the scan. Rows that [`Suspects::has`] does not name are
+    /// ignored.
     pub fn add(&mut self, key: u128, row: u128, number: u64) {
         if self.has(key) {
             let suspect = self.rows.entry(key).or_insert_with(|| Suspect::new(number, None));
@@ -127,9 +130,9 @@ impl<P: Copy + Ord> Suspects<P> {
         }
     }
 
-    /// What differs, up to `shown` rows of each kind with their places. Without keys, equal rows that are not there equally often
-    /// are missing or extra, not changed. `excused` has differences that are none, by key: the hash that was added for the row,
-    /// less the hash that it may have in the target instead.
+    /// What differs, up to `shown` rows of each kind with their places. Without keys, equal rows that are not
+    /// there equally often are missing or extra, not changed. `excused` has differences that are none, by
+    /// key: the hash that was added for the row, less the hash that it may have in the target instead.
     #[must_use]
     pub fn differences(self, has_keys: bool, shown: usize, excused: &HashMap<u128, u128>) -> Differences<P> {
         let mut found = Differences { is_complete: self.is_complete, ..Differences::default() };

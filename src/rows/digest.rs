@@ -1,13 +1,17 @@
-//! Is what was sent what is stored? A digest of each table as it was sent and as it was read back, which must be equal.
+//! Is what was sent what is stored? A digest of each table as it was sent and as it was read back, which must
+//! be equal.
 //!
-//! The hash of a row is that of its heap tuple: of the bytes that a table with just these columns stores for it, but for what
-//! PostgreSQL notes in a tuple's header. So a load that has formed the tuple anyway has only to hash it.
+//! The hash of a row is that of its heap tuple: of the bytes that a table with just these columns stores for
+//! it, but for what PostgreSQL notes in a tuple's header. So a load that has formed the tuple anyway has only
+//! to hash it.
 //!
-//! Equal cells on both sides would only prove that storing works, so every cell that is sent is held against the source's value first
-//! ([`Witness`]). Where they disagree, the hash of the sent row is made one that the stored row does not have.
+//! Equal cells on both sides would only prove that storing works, so every cell that is sent is held against
+//! the source's value first ([`Witness`]). Where they disagree, the hash of the sent row is made one that the
+//! stored row does not have.
 //!
-//! Of a column whose type has no converter counts what the type's own output function writes, under settings that are always the same: the
-//! stored form is the type's own affair. Enums count by their label, not by its OID.
+//! Of a column whose type has no converter counts what the type's own output function writes, under settings
+//! that are always the same: the stored form is the type's own affair. Enums count by their label, not by its
+//! OID.
 
 mod witness;
 
@@ -22,7 +26,8 @@ use crate::value::{Cell, Value};
 
 pub use witness::Witness;
 
-/// The hash of a text or of bytes, by which they are told from others where too many of them would have to be kept.
+/// The hash of a text or of bytes, by which they are told from others where too many of them would have to be
+/// kept.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u128 {
     xxh3_128(bytes)
@@ -33,7 +38,8 @@ pub fn hash(bytes: &[u8]) -> u128 {
 pub struct TableDigest {
     /// Rows in it.
     pub rows: u64,
-    /// The sum of their 128-bit hashes, modulo 2^128. A sum, because an exclusive or would lose rows that are there twice.
+    /// The sum of their 128-bit hashes, modulo 2^128. A sum, because an exclusive or would lose rows that are
+    /// there twice.
     pub sum: u128,
 }
 
@@ -60,15 +66,16 @@ impl fmt::Display for TableDigest {
     }
 }
 
-/// How a table with just these columns stores them, where the tuples of such a table can be hashed as they are: not where a column counts by
-/// something else than what is stored.
+/// How a table with just these columns stores them, where the tuples of such a table can be hashed as they
+/// are: not where a column counts by something else than what is stored.
 #[must_use]
 pub fn attributes(types: &[&PgType]) -> Option<Vec<Attribute>> {
     let is_stored = |pg_type: &&PgType| !matches!(pg_type.storage(), Storage::Label | Storage::Opaque);
     types.iter().all(is_stored).then(|| types.iter().map(|pg_type| attribute(pg_type)).collect())
 }
 
-/// `pg_type.typlen` and `typalign`. Enums have a label, types without a converter what they write, see [`RowHasher`].
+/// `pg_type.typlen` and `typalign`. Enums have a label, types without a converter what they write, see
+/// [`RowHasher`].
 fn attribute(pg_type: &PgType) -> Attribute {
     let (length, align) = match pg_type.storage() {
         Storage::Bool => (1, 1),
@@ -83,7 +90,8 @@ fn attribute(pg_type: &PgType) -> Attribute {
 
 /// Hashes one row after the other.
 ///
-/// Either all of a row's cells go in by [`RowHasher::sent`] or all by [`RowHasher::read_back`], by ascending column; what is left out is NULL.
+/// Either all of a row's cells go in by [`RowHasher::sent`] or all by [`RowHasher::read_back`], by ascending
+/// column; what is left out is NULL.
 #[derive(Debug)]
 pub struct RowHasher {
     witness: Witness,
@@ -101,8 +109,8 @@ enum Term {
 }
 
 impl RowHasher {
-    /// For a table's columns. Until [`RowHasher::with_zone`] says that naive times are UTC, what a time zone decides is not held against the
-    /// source.
+    /// For a table's columns. Until [`RowHasher::with_zone`] says that naive times are UTC, what a time zone
+    /// decides is not held against the source.
     #[must_use]
     pub fn new(types: &[&PgType]) -> Self {
         let terms = types.iter().map(|pg_type| Term::of(pg_type)).collect();
@@ -112,14 +120,16 @@ impl RowHasher {
         RowHasher { witness: Witness::new(types), terms, writer, is_wrong: false }
     }
 
-    /// The same, told which zone the converters' rules have. Digests are comparable whether or not either side was told.
+    /// The same, told which zone the converters' rules have. Digests are comparable whether or not either
+    /// side was told.
     #[must_use]
     pub fn with_zone(mut self, zone: &Zone) -> Self {
         self.witness = self.witness.with_zone(zone);
         self
     }
 
-    /// Adds a value that is being sent: the source's, and the cell that its converter made of it (`lossy`: with a loss).
+    /// Adds a value that is being sent: the source's, and the cell that its converter made of it (`lossy`:
+    /// with a loss).
     #[inline]
     pub fn sent(&mut self, column: usize, value: Value, cell: &Cell, lossy: bool) {
         self.is_wrong |= !lossy && !self.witness.agrees(column, value, cell);

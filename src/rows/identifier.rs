@@ -11,8 +11,8 @@ pub struct QualifiedName {
     pub name: String,
 }
 
-/// Keywords that cannot stand everywhere unquoted: reserved, function-or-type and column-name keywords of PostgreSQL 14 to
-/// 18 together, sorted. One too many only costs two quotes.
+/// Keywords that cannot stand everywhere unquoted: reserved, function-or-type and column-name keywords of
+/// PostgreSQL 14 to 18 together, sorted. One too many only costs two quotes.
 /// <https://www.postgresql.org/docs/current/sql-keywords-appendix.html>
 const KEYWORDS: &[&str] = &[
     "all",
@@ -181,7 +181,8 @@ const KEYWORDS: &[&str] = &[
     "xmltable",
 ];
 
-/// Writes an identifier as PostgreSQL's `quote_identifier` does: bare where that is safe, else in double quotes.
+/// Writes an identifier as PostgreSQL's `quote_identifier` does: bare where that is safe, else in double
+/// quotes.
 #[must_use]
 pub fn quote(name: &str) -> String {
     let mut bytes = name.bytes();
@@ -204,8 +205,8 @@ pub fn quote_literal(text: &str) -> String {
     format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Writes a comment of SQL. Each of its lines is one, so that a line break in a name does not end it, whether PostgreSQL reads it (to which a
-/// carriage return is one, too) or SQLite.
+/// Writes a comment of SQL. Each of its lines is one, so that a line break in a name does not end it, whether
+/// PostgreSQL reads it (to which a carriage return is one, too) or SQLite.
 #[must_use]
 pub fn comment(text: &str) -> String {
     let lines: Vec<String> = text.split(['\n', '\r']).map(|line| format!("-- {line}")).collect();

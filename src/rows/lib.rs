@@ -1,7 +1,8 @@
 //! What does a value become? The room below all others, and the hot path.
 //!
-//! Values as SQLite stores them, PostgreSQL's types, conversion between the two, heap tuples as bytes, digests, and the proof
-//! that a tuple holds what its row held. Nothing here knows a database, a catalogue or an option, so a converter cannot ask for one.
+//! Values as SQLite stores them, PostgreSQL's types, conversion between the two, heap tuples as bytes,
+//! digests, and the proof that a tuple holds what its row held. Nothing here knows a database, a catalogue or
+//! an option, so a converter cannot ask for one.
 
 pub mod batch;
 pub mod column;

@@ -19,7 +19,8 @@ pub enum PgType {
     DoublePrecision,
     /// `numeric` or `numeric(precision, scale)`.
     Numeric {
-        /// Precision 1 to 1000 and scale -1000 to 1000 (0 to precision before PostgreSQL 15); `None` without limit.
+        /// Precision 1 to 1000 and scale -1000 to 1000 (0 to precision before PostgreSQL 15); `None` without
+        /// limit.
         precision_scale: Option<(u16, i16)>,
     },
     /// `text`
@@ -62,8 +63,8 @@ pub enum PgType {
     },
 }
 
-/// What the values of a type that has its own input function are made of. The parts of a value are converted by the rules of their own
-/// types before the input function sees them.
+/// What the values of a type that has its own input function are made of. The parts of a value are converted
+/// by the rules of their own types before the input function sees them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Shape {
     /// Nothing that is known here.
@@ -86,7 +87,8 @@ pub enum Shape {
     Domain(Box<PgType>),
 }
 
-/// How values of a type are stored: what a cell, a datum and a tuple of it are made of. A new type says so here and nowhere else.
+/// How values of a type are stored: what a cell, a datum and a tuple of it are made of. A new type says so
+/// here and nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
     /// One byte, 0 or 1.
@@ -151,7 +153,8 @@ impl PgType {
         PgType::Other { name: name.into(), shape: Shape::Whole }
     }
 
-    /// The most bytes that a value takes, its alignment included; `None` where there is no bound that is known here.
+    /// The most bytes that a value takes, its alignment included; `None` where there is no bound that is
+    /// known here.
     #[must_use]
     pub fn longest(&self) -> Option<usize> {
         match self {
@@ -167,7 +170,8 @@ impl PgType {
             | PgType::TimestampTz(_)
             | PgType::Uuid
             | PgType::Enum { .. } => Some(24),
-            // A character of UTF-8 has up to four bytes, the length in front of them four, and the alignment up to seven.
+            // A character of UTF-8 has up to four bytes, the length in front of them four, and the alignment
+            // up to seven.
             PgType::Varchar(Some(n)) | PgType::Char(n) => {
                 usize::try_from(*n).ok()?.checked_mul(4)?.checked_add(11)
             }

@@ -135,7 +135,8 @@ impl Range {
         }
     }
 
-    /// Smallest and largest value as SQL expressions of the column's type; `None` where the type has no range.
+    /// Smallest and largest value as SQL expressions of the column's type; `None` where the type has no
+    /// range.
     #[must_use]
     pub fn as_sql(&self, pg_type: &PgType) -> Option<(String, String)> {
         Some((self.min.as_sql(pg_type)?, self.max.as_sql(pg_type)?))
@@ -150,8 +151,8 @@ impl Bound {
         let timestamp = |v: i64| match v {
             i64::MIN => of_type("-infinity", "timestamp"),
             i64::MAX => of_type("infinity", "timestamp"),
-            // Both fields have a sign, because with IntervalStyle sql_standard the first would count for the second. PostgreSQL 14 takes no
-            // more than 32 bits of a field.
+            // Both fields have a sign, because with IntervalStyle sql_standard the first would count for the
+            // second. PostgreSQL 14 takes no more than 32 bits of a field.
             v => format!(
                 "('2000-01-01'::pg_catalog.timestamp + '{:+} days +{}.{:06} seconds'::pg_catalog.interval)",
                 v.div_euclid(MICROS_PER_DAY),

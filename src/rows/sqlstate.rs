@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Five characters, as in PostgreSQL's errcodes.txt. Every code has a place here, not only those below: an input function may raise any.
+/// Five characters, as in PostgreSQL's errcodes.txt. Every code has a place here, not only those below: an
+/// input function may raise any.
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SqlState([u8; 5]);
@@ -62,7 +63,8 @@ impl SqlState {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The number that PostgreSQL makes of it: six bits a character, counted from '0' (`MAKE_SQLSTATE` of elog.h).
+    /// The number that PostgreSQL makes of it: six bits a character, counted from '0' (`MAKE_SQLSTATE` of
+    /// elog.h).
     #[must_use]
     pub fn packed(self) -> i32 {
         self.0.iter().rev().fold(0, |packed, byte| packed << 6 | i32::from(byte.wrapping_sub(b'0') & 0x3f))

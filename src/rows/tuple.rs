@@ -1,9 +1,10 @@
 //! Heap tuples as bytes: the image that `heap_form_tuple` would make of a row, made without PostgreSQL.
 //!
 //! The layout is that of `HeapTupleHeaderData` and `heap_fill_tuple` (src/include/access/htup_details.h and
-//! src/backend/access/common/heaptuple.c), the same in PostgreSQL 14 to 18 on 64-bit machines. The backend compares one image
-//! with `heap_form_tuple` byte by byte each time it opens a table for loading, so that a server that differs is noticed
-//! before the first row is written. Fields that the insert itself fills (xmin, cmin, xmax, ctid) are zero here.
+//! src/backend/access/common/heaptuple.c), the same in PostgreSQL 14 to 18 on 64-bit machines. The backend
+//! compares one image with `heap_form_tuple` byte by byte each time it opens a table for loading, so that a
+//! server that differs is noticed before the first row is written. Fields that the insert itself fills (xmin,
+//! cmin, xmax, ctid) are zero here.
 
 pub mod deform;
 
@@ -38,7 +39,8 @@ pub struct Attribute {
 #[derive(Clone, Debug)]
 pub struct Layout {
     attributes: Vec<Attribute>,
-    /// Where the data begins in a tuple with a null bitmap; without one it begins at [`Layout::hoff_without_nulls`].
+    /// Where the data begins in a tuple with a null bitmap; without one it begins at
+    /// [`Layout::hoff_without_nulls`].
     hoff_with_nulls: usize,
     /// Bytes that a row needs at most, without the payloads of its varlenas.
     fixed_size: usize,
@@ -60,7 +62,8 @@ impl Layout {
     }
 }
 
-/// What a tuple holds, without the header that an insert fills in: whether it has a null bitmap; the bitmap, if any, and the data.
+/// What a tuple holds, without the header that an insert fills in: whether it has a null bitmap; the bitmap,
+/// if any, and the data.
 #[inline]
 #[must_use]
 pub fn content(image: &[u8]) -> (bool, &[u8]) {
@@ -72,7 +75,8 @@ pub fn content(image: &[u8]) -> (bool, &[u8]) {
 /// Tuple images of some rows, one after the other in one piece of memory.
 #[derive(Debug, Default)]
 pub struct Images {
-    /// Bytes from `end` on are left from rows before: growing a row must not cost a zeroing of what is written anyway.
+    /// Bytes from `end` on are left from rows before: growing a row must not cost a zeroing of what is
+    /// written anyway.
     bytes: Vec<u8>,
     /// Where the last image ends.
     end: usize,
@@ -99,8 +103,8 @@ impl Images {
         self.end
     }
 
-    /// The memory of all images. Offsets are multiples of 8 from its start; whether the start itself is aligned is up to the
-    /// allocator, so a reader that needs aligned tuples checks it.
+    /// The memory of all images. Offsets are multiples of 8 from its start; whether the start itself is
+    /// aligned is up to the allocator, so a reader that needs aligned tuples checks it.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.end).unwrap_or_default()
@@ -195,10 +199,11 @@ impl Writer {
         self.has_varwidth = false;
     }
 
-    /// Writes the cell of the attribute at `index` (0-based `attnum`). Attributes come in ascending order; those that are
-    /// left out are NULL.
+    /// Writes the cell of the attribute at `index` (0-based `attnum`). Attributes come in ascending order;
+    /// those that are left out are NULL.
     ///
-    /// False where the cell cannot be in that attribute: it is of another width, or it is text for an input function.
+    /// False where the cell cannot be in that attribute: it is of another width, or it is text for an input
+    /// function.
     #[must_use]
     #[inline(always)]
     pub fn cell(&mut self, index: usize, cell: &Cell<'_>) -> bool {
@@ -281,7 +286,8 @@ impl Writer {
         std::mem::replace(&mut self.images, empty)
     }
 
-    /// Pads with zeros up to a multiple of `align`, which is at most 8. There is room for it: see `Layout::fixed_size`.
+    /// Pads with zeros up to a multiple of `align`, which is at most 8. There is room for it: see
+    /// `Layout::fixed_size`.
     #[inline]
     fn align(&mut self, align: u8) {
         // The data itself begins at a multiple of 8. A mask, because `next_multiple_of` divides.
@@ -311,7 +317,8 @@ impl Writer {
         if attribute.length == -1 {
             self.has_varwidth = true;
             if attribute.is_packable && payload.len() <= SHORT_MAX {
-                // postgres.h, SET_VARSIZE_1B: the length with its header, and the lowest (little-endian) or highest bit set.
+                // postgres.h, SET_VARSIZE_1B: the length with its header, and the lowest (little-endian) or
+                // highest bit set.
                 let length = payload.len() as u8 + 1;
                 self.images.bytes[self.at] =
                     if cfg!(target_endian = "little") { (length << 1) | 1 } else { length | 0x80 };

@@ -20,7 +20,8 @@ pub enum Value<'a> {
     Text(&'a [u8]),
     /// A blob.
     Blob(&'a [u8]),
-    /// What SQLite cannot compute: the expression of a generated column fails on the row. The text is what SQLite says.
+    /// What SQLite cannot compute: the expression of a generated column fails on the row. The text is what
+    /// SQLite says.
     Unreadable(&'a str),
 }
 

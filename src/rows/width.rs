@@ -1,7 +1,8 @@
 //! How wide is a row at least, and at most, when PostgreSQL has stored out of line what it can?
 //!
-//! A row has to fit into a page. What is longer than 24 bytes can be compressed or moved out (heap_toast_insert_or_update of
-//! heaptoast.c); all the rest stays, so a row of many hundred columns may be too wide.
+//! A row has to fit into a page. What is longer than 24 bytes can be compressed or moved out
+//! (heap_toast_insert_or_update of heaptoast.c); all the rest stays, so a row of many hundred columns may be
+//! too wide.
 
 use crate::row::CellSink;
 use crate::value::Cell;
@@ -29,7 +30,8 @@ pub struct Width {
 }
 
 impl Width {
-    /// For rows of a table with so many attributes. `surely` counts what every such row takes; else what it may take.
+    /// For rows of a table with so many attributes. `surely` counts what every such row takes; else what it
+    /// may take.
     #[must_use]
     pub fn new(attributes: usize, surely: bool) -> Self {
         // The header and a bitmap of NULLs, which a row without NULLs does not have.

@@ -1,8 +1,9 @@
-//! The pages of a table as the file format defines them (<https://sqlite.org/fileformat2.html>, sections 1.6 and 2.1): where its rows are, and
-//! what a row's bytes mean.
+//! The pages of a table as the file format defines them (<https://sqlite.org/fileformat2.html>, sections 1.6
+//! and 2.1): where its rows are, and what a row's bytes mean.
 //!
-//! SQLite makes few checks on the way to a row, and what it takes for damage depends on them. What is accepted here is less: only what
-//! SQLite accepts whatever columns it is asked for in whatever order, and reads as it is read here. All else is [`Odd`], for SQLite itself to judge.
+//! SQLite makes few checks on the way to a row, and what it takes for damage depends on them. What is
+//! accepted here is less: only what SQLite accepts whatever columns it is asked for in whatever order, and
+//! reads as it is read here. All else is [`Odd`], for SQLite itself to judge.
 
 use aliaport_rows::batch::Full;
 use aliaport_rows::value::Value;
@@ -20,7 +21,8 @@ impl From<Full> for Odd {
 /// The first page begins with the database's header.
 const DATABASE_HEADER: usize = 100;
 
-/// The longest header of a record that SQLite reads: a varint of three bytes for each of 32,768 columns, and one for its own length.
+/// The longest header of a record that SQLite reads: a varint of three bytes for each of 32,768 columns, and
+/// one for its own length.
 const LONGEST_HEADER: usize = 98_307;
 
 /// The byte that file locks use; the page it lies on is never used for anything else.
@@ -30,12 +32,13 @@ const PENDING_BYTE: usize = 0x4000_0000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Format {
     pub page_size: usize,
-    /// Bytes of a page without those that are reserved at its end. Where pages are handed in, they have so many bytes.
+    /// Bytes of a page without those that are reserved at its end. Where pages are handed in, they have so
+    /// many bytes.
     pub usable: usize,
     /// A page with more cells is damaged.
     most_cells: usize,
-    /// A record of so many bytes is all in its leaf; of a longer one there is at least `least_local` (section 1.6, "Calculating the size of
-    /// payload on a b-tree page").
+    /// A record of so many bytes is all in its leaf; of a longer one there is at least `least_local` (section
+    /// 1.6, "Calculating the size of payload on a b-tree page").
     most_local: usize,
     least_local: usize,
 }
@@ -69,8 +72,8 @@ impl Format {
         if fitting <= self.most_local { fitting } else { self.least_local }
     }
 
-    /// Where a database with pointer maps says what the page after this one is, which may be the next one of a chain of overflow pages
-    /// (section 1.8): that page, the page of its map, and the offset in there.
+    /// Where a database with pointer maps says what the page after this one is, which may be the next one of
+    /// a chain of overflow pages (section 1.8): that page, the page of its map, and the offset in there.
     pub(crate) fn after(&self, number: u32) -> Option<(u32, u32, usize)> {
         let lock_page = self.lock_page();
         let mut next = number.checked_add(1)?;
@@ -171,8 +174,8 @@ pub(crate) fn overflow(bytes: &[u8]) -> Result<(u32, &[u8]), Odd> {
     Ok((be32(bytes, 0)?, bytes.get(4..).ok_or(Odd)?))
 }
 
-/// Whether SQLite goes from overflow page `number` to `next` by the entry, at `at` in this pointer map, of the page `guess` too. SQLite looks
-/// there instead of at the page itself where it needs nothing else of it.
+/// Whether SQLite goes from overflow page `number` to `next` by the entry, at `at` in this pointer map, of
+/// the page `guess` too. SQLite looks there instead of at the page itself where it needs nothing else of it.
 pub(crate) fn confirms(map: &[u8], at: usize, guess: u32, number: u32, next: u32) -> Result<(), Odd> {
     match map.get(at) {
         // An overflow page that is not the first of its chain, and the one before it.
@@ -201,8 +204,8 @@ pub(crate) enum Reading {
     Rowid,
 }
 
-/// Reads a record, and gives the values of the columns in `wanted`, which is ascending by place, to `each`. Columns that are not wanted are
-/// looked at too: the record has to be used up by them all.
+/// Reads a record, and gives the values of the columns in `wanted`, which is ascending by place, to `each`.
+/// Columns that are not wanted are looked at too: the record has to be used up by them all.
 #[inline]
 pub(crate) fn record<'p>(
     bytes: &'p [u8],
@@ -252,7 +255,8 @@ impl<'p> Columns<'p> {
         if at < length { Ok(Columns { bytes, header, at, body: length }) } else { Err(Odd) }
     }
 
-    /// The serial type of the next column and the bytes of its value, which are in the record; `None` after the last.
+    /// The serial type of the next column and the bytes of its value, which are in the record; `None` after
+    /// the last.
     #[inline]
     fn next(&mut self) -> Result<Option<(u64, usize)>, Odd> {
         let Some(first) = self.header.get(self.at) else { return Ok(None) };
@@ -316,7 +320,8 @@ impl<'p> Columns<'p> {
     }
 }
 
-/// Bytes of a value by its serial type (section 2.1, "Serial Type Codes Of The Record Format"), where that takes one byte.
+/// Bytes of a value by its serial type (section 2.1, "Serial Type Codes Of The Record Format"), where that
+/// takes one byte.
 const SMALL_SIZES: [u8; 128] = {
     let mut sizes = [0; 128];
     let mut serial = 0;

@@ -1,8 +1,8 @@
 //! The rest of a table in which the expression of a virtual generated column has failed on a row.
 //!
-//! SQLite ends a statement at such a row, and nothing brings that statement behind it. So the keys are read by a statement of their own,
-//! which computes nothing, and each row by its key; where that fails, its columns one by one, and those that fail are
-//! [`Value::Unreadable`].
+//! SQLite ends a statement at such a row, and nothing brings that statement behind it. So the keys are read
+//! by a statement of their own, which computes nothing, and each row by its key; where that fails, its
+//! columns one by one, and those that fail are [`Value::Unreadable`].
 
 use aliaport_plan::catalogue::{Generated, Table};
 use aliaport_rows::value::Value;
@@ -25,8 +25,8 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// For a statement that reads `terms`, the last of which are these columns. `None` where nothing is computed, and where a row
-    /// cannot be asked for.
+    /// For a statement that reads `terms`, the last of which are these columns. `None` where nothing is
+    /// computed, and where a row cannot be asked for.
     pub(crate) fn of(
         source: &Source,
         table: &Table,

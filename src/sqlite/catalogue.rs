@@ -1,7 +1,7 @@
 //! What the file declares: `sqlite_schema` and the PRAGMAs, put into [`Catalogue`].
 //!
-//! `PRAGMA table_list` is not used: it compiles every view and connects every virtual table of the file. What it tells
-//! more than the others stands at the end of the `CREATE TABLE` statement.
+//! `PRAGMA table_list` is not used: it compiles every view and connects every virtual table of the file. What
+//! it tells more than the others stands at the end of the `CREATE TABLE` statement.
 
 use std::collections::{HashMap, HashSet};
 
@@ -48,7 +48,8 @@ pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
         match object.kind.as_str() {
             "table" if is_internal(&name) => {}
             "table" if object.root_page == 0 => {
-                // Only a virtual table's rows are elsewhere. SQLite finds the database malformed when it reads another one.
+                // Only a virtual table's rows are elsewhere. SQLite finds the database malformed when it
+                // reads another one.
                 if !token::tokens(&object.sql).nth(1).is_some_and(|token| token.is_word("virtual")) {
                     return Err(SourceError::new(SourceErrorKind::Damaged, source.path())
                         .with_detail(format!("Table \"{name}\" has no page of its own in the file.")));
@@ -180,8 +181,9 @@ fn table(
     Ok(Some((table, unnameable)))
 }
 
-/// The column that is another name of the rowid: the whole key, declared exactly INTEGER. `INTEGER PRIMARY KEY DESC` is
-/// none, by an old mistake that SQLite keeps, and then the key has an index (<https://sqlite.org/lang_createtable.html#rowid>).
+/// The column that is another name of the rowid: the whole key, declared exactly INTEGER. `INTEGER PRIMARY
+/// KEY DESC` is none, by an old mistake that SQLite keeps, and then the key has an index
+/// (<https://sqlite.org/lang_createtable.html#rowid>).
 fn rowid_alias(table: &Table) -> Option<usize> {
     let &[column] = table.primary_key.as_slice() else { return None };
     let is_integer = table.columns.get(column)?.declared_type.eq_ignore_ascii_case("integer");

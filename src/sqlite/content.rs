@@ -1,11 +1,12 @@
 //! Does a file hold what it held before? A digest of every page of the snapshot.
 //!
-//! Nothing cheaper tells it for certain. `PRAGMA data_version` counts within one connection; the header's change counter stands still
-//! while commits go to the `-wal`, and anybody can write another number there; times can be set, and two files can share theirs.
+//! Nothing cheaper tells it for certain. `PRAGMA data_version` counts within one connection; the header's
+//! change counter stands still while commits go to the `-wal`, and anybody can write another number there;
+//! times can be set, and two files can share theirs.
 //!
-//! SQLite's online backup (<https://sqlite.org/c3ref/backup_finish.html>) reads the pages through the pager of the source's own read
-//! transaction, so it sees the file and as much of the `-wal` as the import will see, whoever writes or checkpoints meanwhile. The copy
-//! goes to a file that is not there ([`crate::sink`]).
+//! SQLite's online backup (<https://sqlite.org/c3ref/backup_finish.html>) reads the pages through the pager
+//! of the source's own read transaction, so it sees the file and as much of the `-wal` as the import will
+//! see, whoever writes or checkpoints meanwhile. The copy goes to a file that is not there ([`crate::sink`]).
 #![allow(unsafe_code)] // the backup's C functions
 
 use std::ffi::c_int;
@@ -20,8 +21,9 @@ use crate::source::Source;
 const PAGES_PER_STEP: c_int = 1024;
 
 impl Source {
-    /// A text that is the same for two snapshots whose pages are, the file header's counters aside: the number of pages, their size and the
-    /// sum of their 128-bit hashes. Reads every page once. `None` where that fails.
+    /// A text that is the same for two snapshots whose pages are, the file header's counters aside: the
+    /// number of pages, their size and the sum of their 128-bit hashes. Reads every page once. `None` where
+    /// that fails.
     ///
     /// Equal texts are no proof against somebody who makes two files for it: XXH3 is no cryptographic hash.
     ///
@@ -29,8 +31,8 @@ impl Source {
     /// `Interrupted`.
     pub fn content(&self) -> Result<Option<String>, SourceError> {
         let Some(copy) = sink::open() else { return Ok(None) };
-        // SAFETY: both connections are open, different, and used by this thread only; the backup is finished below, on every way out,
-        // before either is closed.
+        // SAFETY: both connections are open, different, and used by this thread only; the backup is finished
+        // below, on every way out, before either is closed.
         let pages = unsafe {
             let backup =
                 ffi::sqlite3_backup_init(copy.handle(), c"main".as_ptr(), self.handle(), c"main".as_ptr());

@@ -1,4 +1,5 @@
-//! SQLite's own count of a table's rows, which checks every page of the table's b-tree and looks at no row: some ten nanoseconds a row.
+//! SQLite's own count of a table's rows, which checks every page of the table's b-tree and looks at no row:
+//! some ten nanoseconds a row.
 #![allow(unsafe_code)] // stands between SQLite and its file, so that a cancel ends the count
 
 use std::ffi::{c_int, c_void};
@@ -12,7 +13,8 @@ use crate::rows::{Statement, quoted};
 use crate::source::Source;
 
 impl Source {
-    /// Counts the rows of a table; a cancel ends it. It goes by the table alone: an index of it can be damaged and have other rows.
+    /// Counts the rows of a table; a cancel ends it. It goes by the table alone: an index of it can be
+    /// damaged and have other rows.
     ///
     /// # Errors
     /// `InvalidName` where there is no such table; else what reading can meet.
@@ -33,8 +35,8 @@ impl Source {
     }
 }
 
-/// While it lives a cancel is noticed whenever SQLite reads a page. The count is one instruction of SQLite's virtual machine, which looks at
-/// its flag between instructions only.
+/// While it lives a cancel is noticed whenever SQLite reads a page. The count is one instruction of SQLite's
+/// virtual machine, which looks at its flag between instructions only.
 struct Watch {
     file: NonNull<ffi::sqlite3_file>,
     /// From `Box::into_raw`; the file's methods meanwhile.
@@ -60,8 +62,8 @@ impl Watch {
         let mut methods = *unsafe { original.as_ref() }?;
         methods.xRead = Some(read);
         let watched = Box::into_raw(Box::new(Watched { methods, original, interrupt: source.interrupt() }));
-        // SAFETY: only this thread uses the connection. The new methods are the old ones but for one, which has the same contract, and they
-        // are taken off in `drop` before they are freed.
+        // SAFETY: only this thread uses the connection. The new methods are the old ones but for one, which
+        // has the same contract, and they are taken off in `drop` before they are freed.
         unsafe { (*file.as_ptr()).pMethods = watched.cast() };
         Some(Watch { file, watched })
     }
@@ -69,8 +71,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // SAFETY: the file is open for as long as its connection, and a watch lives for one step of a statement. The box came from
-        // `Box::into_raw`, and after the assignment nobody has a pointer to it.
+        // SAFETY: the file is open for as long as its connection, and a watch lives for one step of a
+        // statement. The box came from `Box::into_raw`, and after the assignment nobody has a pointer to it.
         unsafe {
             (*self.file.as_ptr()).pMethods = (*self.watched).original;
             drop(Box::from_raw(self.watched));
@@ -84,13 +86,14 @@ unsafe extern "C" fn read(
     amount: c_int,
     offset: ffi::sqlite3_int64,
 ) -> c_int {
-    // SAFETY: SQLite calls this for a file that has the methods of a `Watched`, which is there for as long as the file has them, and which
-    // nobody changes.
+    // SAFETY: SQLite calls this for a file that has the methods of a `Watched`, which is there for as long as
+    // the file has them, and which nobody changes.
     let watched = unsafe { &*(*file).pMethods.cast::<Watched>() };
     if watched.interrupt.is_cancelled() {
         return ffi::SQLITE_INTERRUPT;
     }
-    // SAFETY: the methods of `Watched::original` stay for as long as the file is open; the arguments are SQLite's own.
+    // SAFETY: the methods of `Watched::original` stay for as long as the file is open; the arguments are
+    // SQLite's own.
     match unsafe { (*watched.original).xRead } {
         // SAFETY: as above.
         Some(read) => unsafe { read(file, bytes, amount, offset) },

@@ -21,7 +21,8 @@ pub enum SourceErrorKind {
     Locked,
     /// A crashed writer left a rollback journal; only a writer can undo what it holds.
     HotJournal,
-    /// A writer arrived after the snapshot was taken and nothing could keep it from changing the pages still to be read.
+    /// A writer arrived after the snapshot was taken and nothing could keep it from changing the pages still
+    /// to be read.
     ChangedDuringRead,
     /// `is_cancelled` said so.
     Interrupted,
@@ -143,7 +144,8 @@ impl SourceError {
         result
     }
 
-    /// An error that SQLite gave: `code` is its extended result code, `os_error` the errno it remembers (0: none).
+    /// An error that SQLite gave: `code` is its extended result code, `os_error` the errno it remembers (0:
+    /// none).
     pub(crate) fn from_sqlite(path: &Path, code: c_int, message: &str, os_error: i32) -> Self {
         let mut result = Self::new(kind_of(code, message, os_error), path);
         if matches!(code & 0xff, ffi::SQLITE_CANTOPEN | ffi::SQLITE_IOERR | ffi::SQLITE_PERM) && os_error != 0

@@ -8,8 +8,8 @@ use crate::source::Source;
 impl Source {
     /// About how many rows the table has, for a progress display; `None` where nothing tells.
     ///
-    /// The range of the rowid, which is what two looks at the B-tree give and too much where rows were deleted; for a table
-    /// WITHOUT ROWID what the last ANALYZE counted.
+    /// The range of the rowid, which is what two looks at the B-tree give and too much where rows were
+    /// deleted; for a table WITHOUT ROWID what the last ANALYZE counted.
     #[must_use]
     pub fn estimated_rows(&self, table: &Table) -> Option<u64> {
         let name = quoted(self, &table.name).ok()?;

@@ -20,9 +20,9 @@ pub struct ExclusiveReader<'s> {
     pages: Option<PageScan>,
 }
 
-// SAFETY: the reader holds pointers into a SQLite connection that was opened without a mutex, which only one thread at a time
-// may use. The exclusive borrow of the source, which lasts as long as the reader, keeps every other use away; the source itself
-// is Send, and SQLite does not care which thread it is.
+// SAFETY: the reader holds pointers into a SQLite connection that was opened without a mutex, which only one
+// thread at a time may use. The exclusive borrow of the source, which lasts as long as the reader, keeps
+// every other use away; the source itself is Send, and SQLite does not care which thread it is.
 unsafe impl Send for ExclusiveReader<'_> {}
 
 impl Source {
@@ -69,7 +69,8 @@ impl ExclusiveReader<'_> {
         self.pages.is_some()
     }
 
-    /// Copies rows until they take `bytes` or more of memory; true after the last row. Not to be mixed with [`ExclusiveReader::next`].
+    /// Copies rows until they take `bytes` or more of memory; true after the last row. Not to be mixed with
+    /// [`ExclusiveReader::next`].
     ///
     /// # Errors
     /// As [`RowReader::next`], and `TooBig` where a row has more bytes than a copy can hold.
@@ -110,8 +111,8 @@ impl ExclusiveReader<'_> {
         if counted == given.rows { Ok(()) } else { Err(self.differs(given, counted)) }
     }
 
-    /// Brings SQLite to the row after those that the pages gave: it goes through them from the first one, since a rowid need not be where
-    /// it belongs in a damaged file, and they have to be the same.
+    /// Brings SQLite to the row after those that the pages gave: it goes through them from the first one,
+    /// since a rowid need not be where it belongs in a damaged file, and they have to be the same.
     fn skip(&mut self, given: Given) -> Result<(), SourceError> {
         let mut seen = Given::default();
         while seen.rows < given.rows {

@@ -1,4 +1,5 @@
-//! Makes databases for the tests of the other rooms, which must not name SQLite's library. Not part of what is installed.
+//! Makes databases for the tests of the other rooms, which must not name SQLite's library. Not part of what
+//! is installed.
 
 use std::path::Path;
 

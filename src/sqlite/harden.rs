@@ -1,9 +1,9 @@
 //! What a connection to an untrusted file may do: read, by a short list of ways, within limits.
 //!
-//! The schema in the file is code: generated columns, index expressions, views and triggers call functions when they are
-//! touched (<https://sqlite.org/security.html>). So views and triggers are off, schema expressions may only call
-//! functions that SQLite marks as harmless, and an authorizer refuses every action, PRAGMA and function that is not
-//! listed here.
+//! The schema in the file is code: generated columns, index expressions, views and triggers call functions
+//! when they are touched (<https://sqlite.org/security.html>). So views and triggers are off, schema
+//! expressions may only call functions that SQLite marks as harmless, and an authorizer refuses every action,
+//! PRAGMA and function that is not listed here.
 
 use std::collections::BTreeSet;
 
@@ -41,9 +41,11 @@ const SWITCHES: &[(DbConfig, bool)] = &[
     (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
     (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
-    // Values of parameters are no reason to compile a statement again, which the limit of their number forbids.
+    // Values of parameters are no reason to compile a statement again, which the limit of their number
+    // forbids.
     (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
-    // A misspelt "column" in a filter is an error, not a text. Schemas of old applications rely on it: DDL keeps it.
+    // A misspelt "column" in a filter is an error, not a text. Schemas of old applications rely on it: DDL
+    // keeps it.
     (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
 ];
 
@@ -60,7 +62,8 @@ const LIMITS: &[(Limit, i32)] = &[
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 0),
 ];
 
-/// `mmap_size`: a file that is cut while it is mapped kills the process, and with it every session of the server.
+/// `mmap_size`: a file that is cut while it is mapped kills the process, and with it every session of the
+/// server.
 const SETTINGS: &str = "
     PRAGMA query_only = 1;
     PRAGMA cell_size_check = 1;
@@ -99,9 +102,10 @@ const PRAGMAS: &[(&str, bool)] = &[
     ("table_xinfo", true),
 ];
 
-/// Functions that a filter, a default, a generated column or an index expression may call: SQLite's own that compute a
-/// value from their arguments (<https://sqlite.org/lang_corefunc.html>, `lang_datefunc`, `json1`, `lang_aggfunc`). Left
-/// out are those that reach outside (`load_extension`, `fts3_tokenizer`) or belong to virtual tables.
+/// Functions that a filter, a default, a generated column or an index expression may call: SQLite's own that
+/// compute a value from their arguments (<https://sqlite.org/lang_corefunc.html>, `lang_datefunc`, `json1`,
+/// `lang_aggfunc`). Left out are those that reach outside (`load_extension`, `fts3_tokenizer`) or belong to
+/// virtual tables.
 #[rustfmt::skip]
 const FUNCTIONS: &[&str] = &[
     "->", "->>", "abs", "avg", "char", "coalesce", "concat", "concat_ws", "count", "current_date",

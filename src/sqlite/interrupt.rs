@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-/// Virtual machine instructions between two looks at the flag: some ten microseconds, and not measurable in a scan.
+/// Virtual machine instructions between two looks at the flag: some ten microseconds, and not measurable in a
+/// scan.
 const INSTRUCTIONS: i32 = 1000;
 
 /// The longest time that a wait goes without looking.

@@ -1,8 +1,10 @@
-//! Files that must not be closed: closing any descriptor of a file drops every POSIX lock that the process has on it.
+//! Files that must not be closed: closing any descriptor of a file drops every POSIX lock that the process
+//! has on it.
 //!
-//! Our own locks are of another kind ([`crate::lock`]), so each POSIX lock of this process is somebody else's: of another SQLite in the
-//! same backend, whose transaction would go on without it. As long as there is one, a file is kept open here instead of being closed,
-//! and is used again when the same file is opened again.
+//! Our own locks are of another kind ([`crate::lock`]), so each POSIX lock of this process is somebody
+//! else's: of another SQLite in the same backend, whose transaction would go on without it. As long as there
+//! is one, a file is kept open here instead of being closed, and is used again when the same file is opened
+//! again.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -39,7 +41,8 @@ pub(crate) fn close(file: File) {
     kept.retain(|k| {
         lock::process_holds(&k.file).unwrap_or_else(|| {
             let stays = match listed.get_or_insert_with(locked_inodes) {
-                // The numbers in the list are the kernel's own, which those of `stat` need not be on every file system.
+                // The numbers in the list are the kernel's own, which those of `stat` need not be on every
+                // file system.
                 Some(inodes) => inodes.contains(&k.inode) || !inodes.is_empty() && superfluous == 0,
                 None => superfluous == 0,
             };
@@ -54,8 +57,8 @@ const READINGS: usize = 8;
 
 /// The inodes on which this process has POSIX locks; `None` where the kernel does not tell.
 ///
-/// The kernel hands out its list in pieces and finds its place again by counting, so a lock that another process gives back meanwhile hides
-/// the one behind it. What any of several readings shows counts.
+/// The kernel hands out its list in pieces and finds its place again by counting, so a lock that another
+/// process gives back meanwhile hides the one behind it. What any of several readings shows counts.
 fn locked_inodes() -> Option<Vec<u64>> {
     let own = std::process::id().to_string();
     // 1: POSIX  ADVISORY  READ 1234 fe:00:5515495 0 EOF

@@ -1,4 +1,5 @@
-//! The smallest and the greatest whole number of a column, over every row of the table: what a sequence has to go past.
+//! The smallest and the greatest whole number of a column, over every row of the table: what a sequence has
+//! to go past.
 
 use aliaport_plan::catalogue::Table;
 use aliaport_rows::value::Value;
@@ -8,9 +9,9 @@ use crate::rows::{Statement, quoted};
 use crate::source::Source;
 
 impl Source {
-    /// The smallest and the greatest number in a column (an index into `table.columns`); `None` where it holds none. A text or a
-    /// fraction counts as the number that it begins with: too much is better than too little. The rowid is looked up, any other
-    /// column is read once.
+    /// The smallest and the greatest number in a column (an index into `table.columns`); `None` where it
+    /// holds none. A text or a fraction counts as the number that it begins with: too much is better than too
+    /// little. The rowid is looked up, any other column is read once.
     ///
     /// # Errors
     /// `InvalidName` for a column that is not there; else what reading can meet.

@@ -1,11 +1,13 @@
-//! Where the data comes from: opens, hardens, snapshots, describes and scans one SQLite file without touching it.
+//! Where the data comes from: opens, hardens, snapshots, describes and scans one SQLite file without touching
+//! it.
 //!
-//! A [`Source`] is one read transaction on one file. Nothing is ever written: not to the file, not to its `-wal` or
-//! `-shm`, and no file appears beside it (`vfs` says how). What the file declares comes out as
-//! [`aliaport_plan::catalogue::Catalogue`], what it holds as [`aliaport_rows::value::Value`]s; what to do with
-//! either is decided elsewhere.
+//! A [`Source`] is one read transaction on one file. Nothing is ever written: not to the file, not to its
+//! `-wal` or `-shm`, and no file appears beside it (`vfs` says how). What the file declares comes out as
+//! [`aliaport_plan::catalogue::Catalogue`], what it holds as [`aliaport_rows::value::Value`]s; what to do
+//! with either is decided elsewhere.
 //!
-//! A file is treated as hostile: its schema is code that SQLite runs (`harden`), its names and texts are bytes.
+//! A file is treated as hostile: its schema is code that SQLite runs (`harden`), its names and texts are
+//! bytes.
 
 mod btree;
 mod careful;

@@ -1,8 +1,9 @@
 //! Where a source lies: a folder that is held open, and a name in it.
 //!
-//! A path says another thing whenever somebody exchanges a folder of it for a symbolic link. So it is walked once, from the root, folder
-//! by folder, each looked up in the one before and none of them a link; what was checked of the path then holds for the folder that is
-//! held, and the database, its `-wal`, `-shm` and `-journal` are all looked up in that folder, whatever becomes of the path.
+//! A path says another thing whenever somebody exchanges a folder of it for a symbolic link. So it is walked
+//! once, from the root, folder by folder, each looked up in the one before and none of them a link; what was
+//! checked of the path then holds for the folder that is held, and the database, its `-wal`, `-shm` and
+//! `-journal` are all looked up in that folder, whatever becomes of the path.
 #![allow(unsafe_code)] // looks names up in folders that are held open, for which the standard library has no words
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_int};
@@ -52,8 +53,8 @@ impl Location {
     /// Walks an absolute path without following a symbolic link anywhere.
     ///
     /// # Errors
-    /// What the operating system says of a folder: one that is a symbolic link is not a directory. `InvalidInput` for a path that is not
-    /// absolute, has a `..` or a NUL byte, or names no file.
+    /// What the operating system says of a folder: one that is a symbolic link is not a directory.
+    /// `InvalidInput` for a path that is not absolute, has a `..` or a NUL byte, or names no file.
     pub fn of(path: &Path) -> io::Result<Self> {
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         let mut components = path.components();
@@ -96,7 +97,8 @@ impl Location {
         }
     }
 
-    /// Opens the `-wal`. The database and its `-shm` must not be opened here: they carry locks, see [`crate::keep`].
+    /// Opens the `-wal`. The database and its `-shm` must not be opened here: they carry locks, see
+    /// [`crate::keep`].
     pub(crate) fn open_wal(&self) -> io::Result<File> {
         open(self.folder.as_raw_fd(), &self.name_with("-wal")?)
     }
@@ -160,7 +162,8 @@ fn nanoseconds(seconds: i64, rest: i64) -> i128 {
     i128::from(seconds) * 1_000_000_000 + i128::from(rest)
 }
 
-/// Opens a regular file of a folder for reading. Anything else is an error, and nothing else is opened for longer than a look at it takes.
+/// Opens a regular file of a folder for reading. Anything else is an error, and nothing else is opened for
+/// longer than a look at it takes.
 pub(crate) fn open(folder: RawFd, name: &CStr) -> io::Result<File> {
     // Not to wait for the other end of a pipe.
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
@@ -169,7 +172,8 @@ pub(crate) fn open(folder: RawFd, name: &CStr) -> io::Result<File> {
 }
 
 fn open_folder(parent: RawFd, name: &CStr) -> io::Result<OwnedFd> {
-    // Only to look names up in it, for which the right to search it is enough. A symbolic link is no directory here.
+    // Only to look names up in it, for which the right to search it is enough. A symbolic link is no
+    // directory here.
     open_at(parent, name, libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC)
 }
 

@@ -1,8 +1,9 @@
 //! Locks on parts of a file that belong to an open file description and not to the process (`F_OFD_SETLK`).
 //!
-//! A POSIX lock is the process's: whoever closes any descriptor of the file gives it back, and a second SQLite in the same process
-//! (another extension's, say) neither sees it nor is stopped by it. A lock of an open file description conflicts with the POSIX locks of
-//! every process, this one included, in the same way as theirs do among each other, and ends with the descriptor.
+//! A POSIX lock is the process's: whoever closes any descriptor of the file gives it back, and a second
+//! SQLite in the same process (another extension's, say) neither sees it nor is stopped by it. A lock of an
+//! open file description conflicts with the POSIX locks of every process, this one included, in the same way
+//! as theirs do among each other, and ends with the descriptor.
 #![allow(unsafe_code)] // fcntl
 
 use std::ffi::c_int;
@@ -53,7 +54,8 @@ pub(crate) fn release(file: &File, range: Range) {
     let _ = call(file, libc::F_OFD_SETLK, &mut request(libc::F_UNLCK, range));
 }
 
-/// Who holds a lock of any kind there, other than through this very descriptor; and whether it is an exclusive one.
+/// Who holds a lock of any kind there, other than through this very descriptor; and whether it is an
+/// exclusive one.
 pub(crate) fn held(file: &File, range: Range) -> io::Result<Option<bool>> {
     let mut lock = request(libc::F_WRLCK, range);
     call(file, libc::F_OFD_GETLK, &mut lock)?;
@@ -72,8 +74,8 @@ fn holder(file: &File, kind: c_int, range: Range) -> io::Result<Option<Holder>> 
 /// Locks of others that are looked behind.
 const MOST_OTHERS: usize = 64;
 
-/// Whether this process has POSIX locks anywhere in a file; `None` where the kernel does not tell, because locks of others, of which it names
-/// one for each place, may stand before them.
+/// Whether this process has POSIX locks anywhere in a file; `None` where the kernel does not tell, because
+/// locks of others, of which it names one for each place, may stand before them.
 pub(crate) fn process_holds(file: &File) -> Option<bool> {
     let mut places = vec![(0, i64::MAX)];
     let mut others = 0;

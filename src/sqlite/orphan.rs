@@ -44,9 +44,10 @@ impl KeyEnd<'_> {
 impl Source {
     /// Counts the rows of `child` whose columns are all there and equal those of no row of `parent`.
     ///
-    /// Values compare as SQLite's own foreign keys do, by the affinity and the collation of the parent's column alone
-    /// (<https://sqlite.org/foreignkeys.html>, section 3): so that stands to the left, and a plus takes the affinity from the
-    /// child's. By a collation that only the application has nobody else can compare: then it is byte by byte.
+    /// Values compare as SQLite's own foreign keys do, by the affinity and the collation of the parent's
+    /// column alone (<https://sqlite.org/foreignkeys.html>, section 3): so that stands to the left, and a
+    /// plus takes the affinity from the child's. By a collation that only the application has nobody else can
+    /// compare: then it is byte by byte.
     ///
     /// # Errors
     /// `InvalidName` for a column that is not there; else what reading can meet.

@@ -1,12 +1,14 @@
-//! The fast way through a table: its pages as they are in the file, without SQLite's virtual machine in between.
+//! The fast way through a table: its pages as they are in the file, without SQLite's virtual machine in
+//! between.
 //!
-//! Half of what a scan through SQLite costs is its virtual machine, one step a column. Here SQLite opens the file, takes its lock, and keeps
-//! it: in rollback mode nobody can write to the file meanwhile, so all of the snapshot is in it. The pages are read through
-//! SQLite's own file handle, which is the one that has the lock. Whatever is not plain goes back to
-//! SQLite: databases with a `-wal` or in UTF-16, tables without rowid or with generated columns, filters; and in the middle of a table, from
-//! the row on where a page or a record is not as expected ([`Next::HandOver`]), be it damaged or only unusual. So no error comes from here,
-//! and no row that SQLite would not give: what is read here is a part of what SQLite reads, and in the same order (`btree`). Where it ends
-//! and where it hands over, `exclusive` holds it against SQLite.
+//! Half of what a scan through SQLite costs is its virtual machine, one step a column. Here SQLite opens the
+//! file, takes its lock, and keeps it: in rollback mode nobody can write to the file meanwhile, so all of the
+//! snapshot is in it. The pages are read through SQLite's own file handle, which is the one that has the
+//! lock. Whatever is not plain goes back to SQLite: databases with a `-wal` or in UTF-16, tables without
+//! rowid or with generated columns, filters; and in the middle of a table, from the row on where a page or a
+//! record is not as expected ([`Next::HandOver`]), be it damaged or only unusual. So no error comes from
+//! here, and no row that SQLite would not give: what is read here is a part of what SQLite reads, and in the
+//! same order (`btree`). Where it ends and where it hands over, `exclusive` holds it against SQLite.
 #![allow(unsafe_code)] // reads through SQLite's file methods
 
 use std::ffi::c_int;
@@ -22,10 +24,12 @@ use crate::btree::{self, Format, Leaf, Odd, Page, Reading, Wanted};
 use crate::error::SourceError;
 use crate::source::Source;
 
-/// Pages that are read at once where a table's leaves follow one another in the file: 64 kB of the usual size.
+/// Pages that are read at once where a table's leaves follow one another in the file: 64 kB of the usual
+/// size.
 const AT_ONCE: u32 = 16;
 
-/// How deep a b-tree may be: SQLite's own limit (`BTCURSOR_MAX_DEPTH`). More is a circle, or made to take memory.
+/// How deep a b-tree may be: SQLite's own limit (`BTCURSOR_MAX_DEPTH`). More is a circle, or made to take
+/// memory.
 const MAX_DEPTH: usize = 20;
 
 /// What comes next of a table.
@@ -249,7 +253,8 @@ const KEEP: usize = 1 << 20;
 
 /// The database file, through SQLite's own handle.
 struct File {
-    /// SQLite's, open for as long as the connection. Used while nobody else uses the connection: see `exclusive`.
+    /// SQLite's, open for as long as the connection. Used while nobody else uses the connection: see
+    /// `exclusive`.
     handle: ptr::NonNull<ffi::sqlite3_file>,
     format: Format,
     /// As SQLite counts them, in this snapshot.
@@ -286,8 +291,9 @@ impl File {
     fn read(&self, bytes: &mut [u8], offset: u64) -> Result<(), Odd> {
         let amount = c_int::try_from(bytes.len()).map_err(|_| Odd)?;
         let offset = i64::try_from(offset).map_err(|_| Odd)?;
-        // SAFETY: the file is open for as long as its connection, which outlives this by the borrow that `exclusive` holds; bytes has
-        // room for `amount` bytes. Reading needs the lock that the read transaction has.
+        // SAFETY: the file is open for as long as its connection, which outlives this by the borrow that
+        // `exclusive` holds; bytes has room for `amount` bytes. Reading needs the lock that the read
+        // transaction has.
         let code = unsafe {
             let file = self.handle.as_ptr();
             let methods = (*file).pMethods;

@@ -10,8 +10,8 @@ use crate::source::Source;
 pub(crate) fn profile(source: &Source, table: &Table) -> Result<TableProfile, SourceError> {
     let all: Vec<usize> = (0..table.columns.len()).collect();
     profile_columns(source, table, &all).or_else(|error| {
-        // A virtual column may call a function that only the application has: then nobody can read it, and it counts
-        // as empty. The others are there.
+        // A virtual column may call a function that only the application has: then nobody can read it, and it
+        // counts as empty. The others are there.
         let is_stored =
             |i: &usize| table.columns.get(*i).is_some_and(|column| column.generated != Generated::Virtual);
         let stored: Vec<usize> = all.iter().copied().filter(is_stored).collect();

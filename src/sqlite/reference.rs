@@ -22,19 +22,20 @@ pub struct Reference<'a> {
     pub parent_columns: &'a [usize],
     /// Only rows for which this is true count as parents.
     pub parent_filter: Option<&'a str>,
-    /// Texts compare without regard to the case of ASCII letters; else byte by byte, whatever collation is declared.
+    /// Texts compare without regard to the case of ASCII letters; else byte by byte, whatever collation is
+    /// declared.
     pub is_nocase: bool,
 }
 
 impl Source {
     /// Reads these columns of the rows whose reference is whole (no NULL in it) and matches no parent.
     ///
-    /// One pass over the child. Parents are looked up in their index where that compares like the reference, else in one
-    /// that SQLite makes once for the query.
+    /// One pass over the child. Parents are looked up in their index where that compares like the reference,
+    /// else in one that SQLite makes once for the query.
     ///
     /// # Errors
-    /// `InvalidName` for a column that is not there, `InvalidFilter` for a filter that is no expression; else what reading
-    /// can meet.
+    /// `InvalidName` for a column that is not there, `InvalidFilter` for a filter that is no expression; else
+    /// what reading can meet.
     pub fn orphans(
         &self,
         reference: &Reference<'_>,
@@ -67,7 +68,8 @@ fn condition(source: &Source, reference: &Reference<'_>) -> Result<String, Sourc
         Some(filter) => format!("(SELECT * FROM {table} WHERE (\n{filter}\n))"),
         None => table,
     };
-    // One NULL among the parents would make every NOT IN unknown. Without this condition SQLite can use their index.
+    // One NULL among the parents would make every NOT IN unknown. Without this condition SQLite can use their
+    // index.
     let nullable: Vec<String> = reference
         .parent_columns
         .iter()

@@ -1,6 +1,7 @@
 //! Statements and their rows, read with SQLite's C functions: the fast path of a scan.
 //!
-//! `sqlite3_column_value` with `sqlite3_value_*` reads a row of 20 columns 1.5 times as fast as rusqlite's `get_ref`.
+//! `sqlite3_column_value` with `sqlite3_value_*` reads a row of 20 columns 1.5 times as fast as rusqlite's
+//! `get_ref`.
 #![allow(unsafe_code)] // rusqlite gives no access to its statements
 
 use std::ffi::{c_char, c_int, c_void};
@@ -25,8 +26,8 @@ unsafe extern "C" {
 pub(crate) struct Statement<'s> {
     source: &'s Source,
     raw: NonNull<ffi::sqlite3_stmt>,
-    /// The current row. The slices are SQLite's and really live until the next call of [`Statement::step`]: they are
-    /// cleared there first, and handed out for the time of a borrow of `self` only.
+    /// The current row. The slices are SQLite's and really live until the next call of [`Statement::step`]:
+    /// they are cleared there first, and handed out for the time of a borrow of `self` only.
     values: Vec<Value<'static>>,
     /// Columns of a row; 0 before the first.
     count: c_int,
@@ -51,7 +52,8 @@ impl<'s> Statement<'s> {
             .map_err(|_| SourceError::new(SourceErrorKind::TooBig, source.path()))?;
         let mut raw: *mut ffi::sqlite3_stmt = ptr::null_mut();
         let mut tail: *const c_char = ptr::null();
-        // SAFETY: the connection is open; sql has `length` bytes; both results are written before they are read.
+        // SAFETY: the connection is open; sql has `length` bytes; both results are written before they are
+        // read.
         let code = unsafe {
             let db = source.handle();
             ffi::sqlite3_prepare_v3(db, sql.as_ptr().cast(), length, 0, &raw mut raw, &raw mut tail)
@@ -89,7 +91,8 @@ impl<'s> Statement<'s> {
         Ok(statement)
     }
 
-    /// As [`Statement::prepare_rows`], with so many parameters. No text of the caller's may be in it: a parameter of his own would be NULL.
+    /// As [`Statement::prepare_rows`], with so many parameters. No text of the caller's may be in it: a
+    /// parameter of his own would be NULL.
     pub(crate) fn prepare_with_parameters(
         source: &'s Source,
         sql: &str,
@@ -115,7 +118,8 @@ impl<'s> Statement<'s> {
         self.unreadable.clear();
         self.is_done = false;
         let raw = self.raw.as_ptr();
-        // SAFETY: the statement is prepared, and nothing of its row is used any more. What reset returns is the error of the last step.
+        // SAFETY: the statement is prepared, and nothing of its row is used any more. What reset returns is
+        // the error of the last step.
         unsafe { ffi::sqlite3_reset(raw) };
         for (value, number) in arguments.iter().zip(1..) {
             // SAFETY: as above; SQLite copies the bytes before the call returns.
@@ -159,7 +163,8 @@ impl<'s> Statement<'s> {
     /// Goes to the next row; false after the last.
     ///
     /// # Errors
-    /// What SQLite says; running out of memory while a text is converted to UTF-8 is an error too, not a NULL.
+    /// What SQLite says; running out of memory while a text is converted to UTF-8 is an error too, not a
+    /// NULL.
     pub(crate) fn step(&mut self) -> Result<bool, SourceError> {
         self.values.clear();
         if self.is_done {
@@ -188,7 +193,8 @@ impl<'s> Statement<'s> {
         let first = unsafe { ffi::sqlite3_column_value(raw, 0) };
         for column in 0..self.count {
             let value = match self.stride {
-                // SAFETY: column is in range, and `distance` has seen that the values of a row stand at this distance.
+                // SAFETY: column is in range, and `distance` has seen that the values of a row stand at this
+                // distance.
                 Some(stride) => unsafe { first.byte_add(column as usize * stride) },
                 // SAFETY: column is in range.
                 None => unsafe { ffi::sqlite3_column_value(raw, column) },
@@ -211,12 +217,14 @@ impl<'s> Statement<'s> {
         Ok(true)
     }
 
-    /// Keeps the texts of the current row that are no UTF-16. Only before they are read: reading converts them.
+    /// Keeps the texts of the current row that are no UTF-16. Only before they are read: reading converts
+    /// them.
     #[cold]
     fn find_malformed(&mut self) {
         self.malformed.clear();
         for column in 0..self.count {
-            // SAFETY: the statement stands on a row, the column is in range, and nothing of its value was read yet.
+            // SAFETY: the statement stands on a row, the column is in range, and nothing of its value was
+            // read yet.
             if let Some(text) = unsafe { malformed(ffi::sqlite3_column_value(self.raw.as_ptr(), column)) } {
                 self.malformed.push((column, text));
             }
@@ -225,9 +233,9 @@ impl<'s> Statement<'s> {
 
     /// Bytes from one value of the current row to the next, where they are all at the same distance.
     ///
-    /// `OP_ResultRow` takes a row from consecutive registers (<https://www.sqlite.org/opcode.html>), which are an array in memory, so
-    /// one call finds them all: `sqlite3_column_value` costs more than reading an integer. Should another SQLite arrange them otherwise,
-    /// this is `None`, and each value is asked for.
+    /// `OP_ResultRow` takes a row from consecutive registers (<https://www.sqlite.org/opcode.html>), which
+    /// are an array in memory, so one call finds them all: `sqlite3_column_value` costs more than reading an
+    /// integer. Should another SQLite arrange them otherwise, this is `None`, and each value is asked for.
     fn distance(&self) -> Option<usize> {
         let raw = self.raw.as_ptr();
         // SAFETY: the statement stands on a row, and columns are in range. Only addresses are compared.
@@ -250,7 +258,8 @@ impl<'s> Statement<'s> {
         self.values.get(column).copied().unwrap_or(Value::Null)
     }
 
-    /// The value of a text column, invalid UTF-8 replaced, cut at a NUL byte as SQLite itself reads its schema.
+    /// The value of a text column, invalid UTF-8 replaced, cut at a NUL byte as SQLite itself reads its
+    /// schema.
     pub(crate) fn text(&self, column: usize) -> Option<String> {
         match self.value(column) {
             Value::Text(bytes) | Value::Blob(bytes) => {
@@ -298,8 +307,8 @@ unsafe fn malformed(value: *mut ffi::sqlite3_value) -> Option<Vec<u8>> {
 /// `value` belongs to the current row of a statement, and the result is not used after its next step.
 #[inline]
 unsafe fn read(value: *mut ffi::sqlite3_value) -> Option<Value<'static>> {
-    // SAFETY: the value is valid, as the caller promises. The length is asked for after the text or blob: converting to
-    // UTF-8 changes it. A pointer that is not null has that many bytes.
+    // SAFETY: the value is valid, as the caller promises. The length is asked for after the text or blob:
+    // converting to UTF-8 changes it. A pointer that is not null has that many bytes.
     unsafe {
         Some(match ffi::sqlite3_value_type(value) {
             ffi::SQLITE_INTEGER => Value::Integer(ffi::sqlite3_value_int64(value)),
@@ -430,8 +439,8 @@ impl<'s> RowReader<'s> {
     /// Reads the next row; `None` after the last. The row before it is gone then.
     ///
     /// # Errors
-    /// Everything that reading can meet; [`SourceErrorKind::Interrupted`] soon after a cancel. The reader is at its end
-    /// after an error.
+    /// Everything that reading can meet; [`SourceErrorKind::Interrupted`] soon after a cancel. The reader is
+    /// at its end after an error.
     #[allow(clippy::should_implement_trait)] // an iterator cannot lend
     pub fn next(&mut self) -> Result<Option<Row<'_>>, SourceError> {
         let has_row = self.step().map_err(|error| match error {
@@ -476,7 +485,8 @@ impl RowReader<'_> {
     }
 }
 
-/// Fails where a filter has compared by a collation that only the application has, be it that SQLite has looked rows up in their order.
+/// Fails where a filter has compared by a collation that only the application has, be it that SQLite has
+/// looked rows up in their order.
 pub(crate) fn refuse_filter(source: &Source) -> Result<(), SourceError> {
     let Some(name) = source.compared_by() else { return Ok(()) };
     let detail = format!(
@@ -509,8 +519,8 @@ fn select(
     Ok((sql, rowid, terms))
 }
 
-/// What keeps SQLite from reading an index that holds all of the columns, in its order. Without a rowid the table is an
-/// index itself, and `NOT INDEXED` does not keep the others away.
+/// What keeps SQLite from reading an index that holds all of the columns, in its order. Without a rowid the
+/// table is an index itself, and `NOT INDEXED` does not keep the others away.
 pub(crate) fn own_order(source: &Source, table: &Table) -> Result<String, SourceError> {
     let key = table.indexes.iter().find(|index| index.origin == IndexOrigin::PrimaryKey);
     match key {

@@ -1,7 +1,7 @@
 //! Which tables belong to a virtual table: its module keeps its data there, and they mean nothing without it.
 //!
-//! SQLite knows that only of the modules that it was built with, so it is decided by the names that modules use. An
-//! ordinary table must not be taken for one: it would not be imported.
+//! SQLite knows that only of the modules that it was built with, so it is decided by the names that modules
+//! use. An ordinary table must not be taken for one: it would not be imported.
 
 use crate::token::{Token, tokens};
 
@@ -38,7 +38,8 @@ impl VirtualTable {
     pub(crate) fn suffixes(&self) -> Vec<&'static str> {
         let setting =
             |key: &str| self.settings.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_str());
-        // The texts are elsewhere, in a table of the application or nowhere: <https://sqlite.org/fts5.html>, 4.4.
+        // The texts are elsewhere, in a table of the application or nowhere: <https://sqlite.org/fts5.html>,
+        // 4.4.
         let has_content = setting("content").is_none();
         match self.module.as_str() {
             "fts1" | "fts2" => vec!["content", "term", "segments", "segdir"],

@@ -1,9 +1,10 @@
 //! The `-shm` of a database in WAL mode, for a reader that must not write to it.
 //!
-//! What SQLite's own `unix` layer does with the URI parameter `readonly_shm=1`, with locks of the open file description instead of the
-//! process's: the file is mapped read-only, and only while somebody who may write holds it (the lock on its last byte, "dead man's
-//! switch"), because nobody else keeps it in step with the `-wal`. Otherwise SQLite is told so (`SQLITE_READONLY_CANTINIT`) and builds
-//! its index of the `-wal` in its own memory, while read lock 0 keeps a writer that arrives later from checkpointing.
+//! What SQLite's own `unix` layer does with the URI parameter `readonly_shm=1`, with locks of the open file
+//! description instead of the process's: the file is mapped read-only, and only while somebody who may write
+//! holds it (the lock on its last byte, "dead man's switch"), because nobody else keeps it in step with the
+//! `-wal`. Otherwise SQLite is told so (`SQLITE_READONLY_CANTINIT`) and builds its index of the `-wal` in its
+//! own memory, while read lock 0 keeps a writer that arrives later from checkpointing.
 //! <https://sqlite.org/walformat.html#the_wal_index_file_format> has the places of the locks.
 #![allow(unsafe_code)] // maps a file
 
@@ -119,7 +120,8 @@ impl Shm {
 impl Drop for Shm {
     fn drop(&mut self) {
         for map in self.maps.drain(..) {
-            // SAFETY: mapped by `region` with this length, and SQLite does not use it after it has given the file up.
+            // SAFETY: mapped by `region` with this length, and SQLite does not use it after it has given the
+            // file up.
             unsafe { libc::munmap(map.start, map.length) };
         }
         if let Some(file) = self.file.take() {

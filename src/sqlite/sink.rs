@@ -1,8 +1,10 @@
-//! A database file that is not there: what SQLite writes to it goes into a sum, and nothing is kept but the first page.
+//! A database file that is not there: what SQLite writes to it goes into a sum, and nothing is kept but the
+//! first page.
 //!
-//! A connection through this file layer can be the destination of a backup. The pager writes each page once, in whatever order its cache
-//! gives them up, so the sum of the pages' hashes does not depend on order. The first page is the exception: it is written
-//! again for the commit's counters, so its last image is kept and hashed in the end.
+//! A connection through this file layer can be the destination of a backup. The pager writes each page once,
+//! in whatever order its cache gives them up, so the sum of the pages' hashes does not depend on order. The
+//! first page is the exception: it is written again for the commit's counters, so its last image is kept and
+//! hashed in the end.
 #![allow(unsafe_code)] // a VFS is a table of C functions
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -18,8 +20,9 @@ const NAME: &CStr = c"aliaport_sink";
 /// The byte that file locks use; the page it lies on is never used for anything else.
 const PENDING_BYTE: u64 = 0x4000_0000;
 
-/// The parts of the first page that say how often a file was written and by which SQLite: change counter, schema cookie, version-valid-for
-/// and version number (<https://sqlite.org/fileformat2.html#the_database_header>). The commit of the copy sets them anew.
+/// The parts of the first page that say how often a file was written and by which SQLite: change counter,
+/// schema cookie, version-valid-for and version number
+/// (<https://sqlite.org/fileformat2.html#the_database_header>). The commit of the copy sets them anew.
 const COUNTERS: [std::ops::Range<usize>; 3] = [24..28, 40..44, 92..100];
 
 /// What was written.
@@ -75,8 +78,8 @@ impl Sink {
     /// What was written, where that is a whole database of so many pages.
     pub(crate) fn content(&self, pages: u64) -> Option<String> {
         let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-        // SAFETY: the connection is open, and the operation writes one pointer to its argument: the file that our xOpen made, whose
-        // sum lives until it is closed.
+        // SAFETY: the connection is open, and the operation writes one pointer to its argument: the file that
+        // our xOpen made, whose sum lives until it is closed.
         let sum = unsafe {
             let operation = ffi::SQLITE_FCNTL_FILE_POINTER;
             let code = ffi::sqlite3_file_control(
@@ -135,12 +138,14 @@ impl Sum {
 fn is_registered() -> bool {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
     *IS_REGISTERED.get_or_init(|| {
-        // SAFETY: initialises SQLite where that has not been done; returns null or a table that lives as long as SQLite.
+        // SAFETY: initialises SQLite where that has not been done; returns null or a table that lives as long
+        // as SQLite.
         let unix = unsafe { ffi::sqlite3_vfs_find(c"unix".as_ptr()) };
         if unix.is_null() {
             return false;
         }
-        // SAFETY: `unix` is valid, see above, and the struct is plain data. Time, randomness and sleep stay as they are there.
+        // SAFETY: `unix` is valid, see above, and the struct is plain data. Time, randomness and sleep stay
+        // as they are there.
         let mut layer = unsafe { *unix };
         layer.zName = NAME.as_ptr();
         layer.pNext = ptr::null_mut();
@@ -184,7 +189,8 @@ unsafe extern "C" fn open_file(
     flags: c_int,
     flags_out: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite hands in an object of szOsFile bytes; null methods tell it that there is nothing to close.
+    // SAFETY: SQLite hands in an object of szOsFile bytes; null methods tell it that there is nothing to
+    // close.
     unsafe { (*file).pMethods = ptr::null() };
     if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 {
         return ffi::SQLITE_CANTOPEN; // a journal or a temporary file, which the settings rule out
@@ -218,7 +224,8 @@ unsafe extern "C" fn write(
     let (Ok(amount), Ok(offset)) = (usize::try_from(amount), u64::try_from(offset)) else {
         return ffi::SQLITE_IOERR_WRITE;
     };
-    // SAFETY: SQLite's buffer has as many bytes as it says; the sum is this file's own, and a file has one user at a time.
+    // SAFETY: SQLite's buffer has as many bytes as it says; the sum is this file's own, and a file has one
+    // user at a time.
     unsafe {
         (*(*file.cast::<File>()).sum).write(std::slice::from_raw_parts(bytes.cast::<u8>(), amount), offset);
     }

@@ -26,8 +26,8 @@ use crate::{catalogue, profile, vfs};
 pub struct OpenOptions {
     /// How long to wait for a writer that holds its lock.
     pub busy_timeout: Duration,
-    /// Asked every few microseconds while SQLite works and every 20 ms while it waits. It only reads flags: it must not
-    /// panic, nor call anything that could.
+    /// Asked every few microseconds while SQLite works and every 20 ms while it waits. It only reads flags:
+    /// it must not panic, nor call anything that could.
     pub is_cancelled: fn() -> bool,
 }
 
@@ -98,7 +98,8 @@ impl Source {
                 return Err(SourceError::new(SourceErrorKind::NotADatabase, path)
                     .with_detail(format!("It has {} bytes, less than the smallest page.", before.size())));
             }
-            // Every attempt opens the file anew: what lies beside it, and so the way to read it, can have changed.
+            // Every attempt opens the file anew: what lies beside it, and so the way to read it, can have
+            // changed.
             let (wait, patience, error) = match Self::attempt(&location, &uri, interrupt, before) {
                 Ok(source) => return Ok(source),
                 Err(Failure::Fatal(error)) => return Err(error),
@@ -163,7 +164,8 @@ impl Source {
             }
             source.witness = Some(before.clone());
         } else if is_wal && opened.without_wal && after.has_wal() {
-            // A writer came between SQLite's look at the -wal and its look at the -shm: they do not belong together.
+            // A writer came between SQLite's look at the -wal and its look at the -shm: they do not belong
+            // together.
             return Err(Failure::Passing(SourceError::new(SourceErrorKind::Locked, path)));
         }
         source.is_all_in_file = !is_wal || (opened.without_wal && opened.without_shm);
@@ -202,7 +204,8 @@ impl Source {
         profile::profile(self, table)
     }
 
-    /// Reads these columns (indexes into `table.columns`) of all rows, in the order of the rowid or primary key.
+    /// Reads these columns (indexes into `table.columns`) of all rows, in the order of the rowid or primary
+    /// key.
     ///
     /// # Errors
     /// `InvalidName` for a column that is not there; else what reading can meet.
@@ -214,7 +217,8 @@ impl Source {
     /// Reads the rows for which `filter`, one SQLite expression, is true.
     ///
     /// # Errors
-    /// `InvalidFilter` where it is none, names a column that is not there or calls a function that is not allowed.
+    /// `InvalidFilter` where it is none, names a column that is not there or calls a function that is not
+    /// allowed.
     pub fn rows_where(
         &self,
         table: &Table,
@@ -245,8 +249,9 @@ impl Source {
 
     /// Makes sure, after the last row, that all rows came from one snapshot.
     ///
-    /// Locks guarantee that for a database in rollback mode and for one in WAL mode with a `-shm` beside it. A database
-    /// in WAL mode that nobody had open has no place for locks without writing: there the file's times must be the same.
+    /// Locks guarantee that for a database in rollback mode and for one in WAL mode with a `-shm` beside it.
+    /// A database in WAL mode that nobody had open has no place for locks without writing: there the file's
+    /// times must be the same.
     ///
     /// # Errors
     /// `ChangedDuringRead`.
@@ -263,7 +268,8 @@ impl Source {
         }
     }
 
-    /// Makes sure, as [`Source::verify_unchanged`] does, and gives every lock back: nothing can be read any more. Size and fingerprint stay.
+    /// Makes sure, as [`Source::verify_unchanged`] does, and gives every lock back: nothing can be read any
+    /// more. Size and fingerprint stay.
     ///
     /// # Errors
     /// `ChangedDuringRead`.
@@ -322,8 +328,9 @@ impl Source {
         }
     }
 
-    /// What can be checked where a generated column or an index calls what is not there: the whole file without its indexes, and with
-    /// them the tables that do not call it. (In a file that cannot be written to, SQLite does not even keep CHECKs in mind.)
+    /// What can be checked where a generated column or an index calls what is not there: the whole file
+    /// without its indexes, and with them the tables that do not call it. (In a file that cannot be written
+    /// to, SQLite does not even keep CHECKs in mind.)
     fn check_the_rest(&self, max: usize) -> Result<Vec<String>, SourceError> {
         let mut messages = self.leniently(Stub::Null, || self.check("quick_check", None, max))?;
         // What is only said of what a function gives is nothing to say.
@@ -345,7 +352,8 @@ impl Source {
         Ok(messages)
     }
 
-    /// The same without comparing indexes with their tables, which takes by far the longest; no index is read by an import.
+    /// The same without comparing indexes with their tables, which takes by far the longest; no index is read
+    /// by an import.
     ///
     /// # Errors
     /// What reading can meet.
@@ -368,7 +376,8 @@ impl Source {
             match statement.step() {
                 Ok(true) => {}
                 Ok(false) => break,
-                // A generated column of a row fails, which the look at the rows tells; what was found so far of the table holds.
+                // A generated column of a row fails, which the look at the rows tells; what was found so far
+                // of the table holds.
                 Err(error)
                     if table.is_some()
                         && *error.kind() != SourceErrorKind::NotAvailable
@@ -398,7 +407,8 @@ impl Source {
         Ok(false)
     }
 
-    /// A short text that tells two states of the file apart, for the history of runs: equal texts, equal content.
+    /// A short text that tells two states of the file apart, for the history of runs: equal texts, equal
+    /// content.
     ///
     /// Taken before the snapshot, so that a change in between makes it older than what was read, never newer.
     #[must_use]
@@ -410,8 +420,8 @@ impl Source {
         self.location.path()
     }
 
-    /// Whether every page of the snapshot is in the database file: locks or, in WAL mode without a `-wal`, [`Source::verify_unchanged`] make sure
-    /// that it stays like that.
+    /// Whether every page of the snapshot is in the database file: locks or, in WAL mode without a `-wal`,
+    /// [`Source::verify_unchanged`] make sure that it stays like that.
     pub(crate) fn is_all_in_file(&self) -> bool {
         self.is_all_in_file
     }
@@ -484,15 +494,16 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // A PostgreSQL backend that is terminated runs no Drop on its stack: a reader can be left over there, and
-        // closing the connection would fail because of it.
+        // A PostgreSQL backend that is terminated runs no Drop on its stack: a reader can be left over there,
+        // and closing the connection would fail because of it.
         finalize_all(self.handle());
     }
 }
 
 /// Ends the statements of a connection that is about to be closed.
 fn finalize_all(db: *mut ffi::sqlite3) {
-    // SAFETY: readers borrow the source, which its owner has for itself now, so none of them is in use any more.
+    // SAFETY: readers borrow the source, which its owner has for itself now, so none of them is in use any
+    // more.
     unsafe {
         loop {
             let left_over = ffi::sqlite3_next_stmt(db, ptr::null_mut());

@@ -1,10 +1,11 @@
 //! What only the application has, and the file's schema calls: functions and collations.
 //!
-//! SQLite compiles no statement on a table without knowing the functions in the expressions that it needs for it, and sorts no key without
-//! its collation. Reading stored values needs neither, so something stands in for both under their names: a function that fails when it is
-//! called, and a collation that compares bytes. A virtual column that calls such a function cannot be computed here, and is refused by its
-//! name; a stored one is read as it was stored. What SQLite has compared by a collation that stands in is noticed: a filter or a virtual
-//! column that does so would have another result in the application.
+//! SQLite compiles no statement on a table without knowing the functions in the expressions that it needs for
+//! it, and sorts no key without its collation. Reading stored values needs neither, so something stands in
+//! for both under their names: a function that fails when it is called, and a collation that compares bytes.
+//! A virtual column that calls such a function cannot be computed here, and is refused by its name; a stored
+//! one is read as it was stored. What SQLite has compared by a collation that stands in is noticed: a filter
+//! or a virtual column that does so would have another result in the application.
 #![allow(unsafe_code)] // registers C functions
 
 use std::collections::BTreeSet;
@@ -67,7 +68,8 @@ pub struct Uncomputable {
 }
 
 impl Source {
-    /// Registers a function for each name that the schema's statements call and that SQLite does not have, or that must not be called.
+    /// Registers a function for each name that the schema's statements call and that SQLite does not have, or
+    /// that must not be called.
     pub(crate) fn stand_in_for_functions(&mut self) -> Result<(), SourceError> {
         let mut names = BTreeSet::new();
         let mut statement =
@@ -81,8 +83,9 @@ impl Source {
         for name in &names {
             let Ok(c_name) = CString::new(name.as_str()) else { continue };
             let function = Box::new(Function { name: name.clone(), leniency: self.leniency().clone() });
-            // SAFETY: the connection is open, the name ends with a NUL byte, and the function's own data is SQLite's from here on, to be
-            // freed by `forget`, which it calls also where this fails. Then the function stays unknown, an error of whatever needs it.
+            // SAFETY: the connection is open, the name ends with a NUL byte, and the function's own data is
+            // SQLite's from here on, to be freed by `forget`, which it calls also where this fails. Then the
+            // function stays unknown, an error of whatever needs it.
             unsafe {
                 ffi::sqlite3_create_function_v2(
                     self.handle(),
@@ -101,8 +104,8 @@ impl Source {
             .map_err(|error| SourceError::from_rusqlite(self.path(), &error))
     }
 
-    /// Compares bytes for each collation that only the application has (`LOCALIZED` of Android, ...). A scan never compares, but SQLite
-    /// wants to know the collation of every key of a table without rowid.
+    /// Compares bytes for each collation that only the application has (`LOCALIZED` of Android, ...). A scan
+    /// never compares, but SQLite wants to know the collation of every key of a table without rowid.
     pub(crate) fn stand_in_for_collations(&mut self) {
         let all = Arc::as_ptr(self.collations()).cast_mut().cast();
         // SAFETY: the connection is open; the source keeps `all` for longer than the connection.
@@ -132,8 +135,8 @@ impl Source {
         .with_detail(format!("It compares by the collation {name}, which only the application has.")))
     }
 
-    /// Virtual columns that cannot be computed, because they call a function that only the application has or that must not
-    /// be called, or compare by a collation that only the application has.
+    /// Virtual columns that cannot be computed, because they call a function that only the application has or
+    /// that must not be called, or compare by a collation that only the application has.
     ///
     /// # Errors
     /// What reading can meet.
@@ -215,7 +218,8 @@ unsafe extern "C" fn call(
     _count: c_int,
     _: *mut *mut ffi::sqlite3_value,
 ) {
-    // SAFETY: SQLite's own context, with the data that the function was registered with, which lives as long as the function.
+    // SAFETY: SQLite's own context, with the data that the function was registered with, which lives as long
+    // as the function.
     let function = unsafe { &*ffi::sqlite3_user_data(context).cast::<Function>() };
     let given = function.leniency.0.load(Ordering::Relaxed);
     if given == Stub::EmptyText as u8 {
@@ -248,9 +252,10 @@ unsafe extern "C" fn collation(
     _encoding: c_int,
     name: *const c_char,
 ) {
-    // SAFETY: SQLite's own arguments, the first one the pointer of `stand_in_for_collations` to what an Arc holds, whose count grows by
-    // the one that the collation's own data keeps. That data is SQLite's from here on, to be freed by `forget_collation`; where this
-    // fails SQLite does not call that, and reports the collation as missing.
+    // SAFETY: SQLite's own arguments, the first one the pointer of `stand_in_for_collations` to what an Arc
+    // holds, whose count grows by the one that the collation's own data keeps. That data is SQLite's from
+    // here on, to be freed by `forget_collation`; where this fails SQLite does not call that, and reports the
+    // collation as missing.
     unsafe {
         let all = all.cast_const().cast::<Collations>();
         Arc::increment_strong_count(all);

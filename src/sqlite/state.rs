@@ -1,7 +1,7 @@
 //! What a source's files look like from outside: have they changed, and are they the same as last time?
 //!
-//! The database file is only ever looked at with `stat`: opening and closing it here would drop the locks that another SQLite of
-//! this process holds on it (POSIX). The `-wal` carries no locks.
+//! The database file is only ever looked at with `stat`: opening and closing it here would drop the locks
+//! that another SQLite of this process holds on it (POSIX). The `-wal` carries no locks.
 
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -50,8 +50,8 @@ impl FileState {
 
     /// Whether a snapshot taken between the two looks can still be trusted to be whole.
     ///
-    /// Frames of the `-wal` are overwritten only after all of them were copied to the file, which shows in the
-    /// file's times, and under another header.
+    /// Frames of the `-wal` are overwritten only after all of them were copied to the file, which shows in
+    /// the file's times, and under another header.
     pub(crate) fn is_same_snapshot(&self, later: &Self) -> bool {
         let is_same_wal = match (&self.wal, &later.wal) {
             (Some(wal), later) if wal.may_have_frames() => {

@@ -1,5 +1,6 @@
-//! Where the tokens of a SQL text begin and end, as far as keywords and parentheses have to be told from what lies in
-//! comments, strings and quoted names (<https://sqlite.org/lang_keywords.html>). What they mean is the grammar's business.
+//! Where the tokens of a SQL text begin and end, as far as keywords and parentheses have to be told from what
+//! lies in comments, strings and quoted names (<https://sqlite.org/lang_keywords.html>). What they mean is
+//! the grammar's business.
 
 /// One token. White space and comments are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

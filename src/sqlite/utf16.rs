@@ -1,10 +1,12 @@
 //! Texts of a UTF-16 database that are no UTF-16.
 //!
-//! SQLite converts to UTF-8 without looking: half of a surrogate pair takes whatever follows it as its other half, so that two
-//! wrong characters become one that nobody wrote. Such a text must come out of here as what it is: not a text.
+//! SQLite converts to UTF-8 without looking: half of a surrogate pair takes whatever follows it as its other
+//! half, so that two wrong characters become one that nobody wrote. Such a text must come out of here as what
+//! it is: not a text.
 
-/// `None` for well-formed UTF-16; else the text with each lone surrogate in the three bytes that UTF-8 would have for it, which
-/// no reader of UTF-8 takes. The bytes are in this machine's order; an odd last one is no part of the text.
+/// `None` for well-formed UTF-16; else the text with each lone surrogate in the three bytes that UTF-8 would
+/// have for it, which no reader of UTF-8 takes. The bytes are in this machine's order; an odd last one is no
+/// part of the text.
 pub(crate) fn malformed(bytes: &[u8]) -> Option<Vec<u8>> {
     let units = || bytes.chunks_exact(2).map(|unit| unit.try_into().map_or(0, u16::from_ne_bytes));
     if char::decode_utf16(units()).all(|character| character.is_ok()) {

@@ -1,15 +1,18 @@
 //! The file layer that cannot write: how SQLite reads a database without leaving a trace beside it.
 //!
-//! A plain read-only open of a database in WAL mode creates `-wal` and `-shm` and writes read marks into the latter, and its locks are
-//! the process's, which any other SQLite of the process gives back by closing the file. So the layer registered here opens, reads and
-//! locks by itself:
+//! A plain read-only open of a database in WAL mode creates `-wal` and `-shm` and writes read marks into the
+//! latter, and its locks are the process's, which any other SQLite of the process gives back by closing the
+//! file. So the layer registered here opens, reads and locks by itself:
 //!
-//! - every file is opened read-only, in the folder of a [`Location`], nothing is created and nothing is deleted;
-//! - locks are those of open file descriptions ([`crate::lock`]), at the places where SQLite's `unix` layer has its own, and no file is
-//!   closed on which this process has others ([`crate::keep`]);
-//! - a `-wal` that does not exist, or that has no header by which SQLite would read a frame of it, is an empty one;
-//! - a `-shm` that exists is used as [`crate::shm`] says; where there is none, SQLite is told that shared memory cannot be set up, and
-//!   builds its index of the `-wal` in its own memory. Then no writer can see the reader; `source` compares the file before and after.
+//! - every file is opened read-only, in the folder of a [`Location`], nothing is created and nothing is
+//!   deleted;
+//! - locks are those of open file descriptions ([`crate::lock`]), at the places where SQLite's `unix` layer
+//!   has its own, and no file is closed on which this process has others ([`crate::keep`]);
+//! - a `-wal` that does not exist, or that has no header by which SQLite would read a frame of it, is an
+//!   empty one;
+//! - a `-shm` that exists is used as [`crate::shm`] says; where there is none, SQLite is told that shared
+//!   memory cannot be set up, and builds its index of the `-wal` in its own memory. Then no writer can see
+//!   the reader; `source` compares the file before and after.
 //!
 //! [`Location`]: crate::location::Location
 #![allow(unsafe_code)] // a VFS is a table of C functions
@@ -43,8 +46,8 @@ const RESERVED: Range = Range { start: PENDING.start + 1, length: 1 };
 const SHARED: Range = Range { start: PENDING.start + 2, length: 510 };
 const ALL: Range = Range { start: PENDING.start, length: 512 };
 
-/// The longest time that SQLite sleeps between two of its own attempts, of which it makes a hundred. Those who have a time limit and look
-/// for a cancel repeat the whole.
+/// The longest time that SQLite sleeps between two of its own attempts, of which it makes a hundred. Those
+/// who have a time limit and look for a cancel repeat the whole.
 const SLEEP: Duration = Duration::from_millis(1);
 
 /// Registers the layer, once for the process and not as the default.
@@ -54,12 +57,14 @@ const SLEEP: Duration = Duration::from_millis(1);
 pub(crate) fn register() -> Result<(), c_int> {
     static RESULT: OnceLock<c_int> = OnceLock::new();
     let code = *RESULT.get_or_init(|| {
-        // SAFETY: initialises SQLite where that has not been done; returns null or a table that lives as long as SQLite.
+        // SAFETY: initialises SQLite where that has not been done; returns null or a table that lives as long
+        // as SQLite.
         let unix = unsafe { ffi::sqlite3_vfs_find(c"unix".as_ptr()) };
         if unix.is_null() {
             return ffi::SQLITE_ERROR;
         }
-        // SAFETY: `unix` is valid, see above, and the struct is plain data. Time and randomness stay as they are there.
+        // SAFETY: `unix` is valid, see above, and the struct is plain data. Time and randomness stay as they
+        // are there.
         let mut layer = unsafe { *unix };
         layer.zName = NAME.as_ptr();
         layer.pNext = ptr::null_mut();
@@ -138,8 +143,8 @@ pub(crate) unsafe fn file_of(db: *mut ffi::sqlite3, operation: c_int) -> *mut ff
 unsafe fn opened_of<'a>(db: *mut ffi::sqlite3, operation: c_int) -> Option<&'a OpenFile> {
     // SAFETY: as the caller promises.
     let file = unsafe { file_of(db, operation) };
-    // SAFETY: a non-null result is a file object of the connection, which was opened with this layer; ours are those with its methods,
-    // and their state lives until they are closed.
+    // SAFETY: a non-null result is a file object of the connection, which was opened with this layer; ours
+    // are those with its methods, and their state lives until they are closed.
     unsafe {
         (!file.is_null() && ptr::eq((*file).pMethods, &raw const METHODS))
             .then(|| &*(*file.cast::<Handle>()).open)
@@ -179,8 +184,9 @@ impl OpenFile {
     fn size(&self) -> io::Result<u64> {
         let Some(file) = &self.file else { return Ok(0) };
         let size = file.metadata()?.len();
-        // SQLite asks for it where it is about to read the -wal from its beginning. One that begins with no header for frames has none;
-        // to compare it with the header that was not there, as SQLite does in its way without a -shm, would go on for ever.
+        // SQLite asks for it where it is about to read the -wal from its beginning. One that begins with no
+        // header for frames has none; to compare it with the header that was not there, as SQLite does in its
+        // way without a -shm, would go on for ever.
         if self.role == Role::Wal && !wal::may_have_frames(file, size)? {
             return Ok(0);
         }
@@ -301,7 +307,8 @@ unsafe extern "C" fn open(
     flags: c_int,
     flags_out: *mut c_int,
 ) -> c_int {
-    // SAFETY: SQLite hands in an object of szOsFile bytes; null methods tell it that there is nothing to close.
+    // SAFETY: SQLite hands in an object of szOsFile bytes; null methods tell it that there is nothing to
+    // close.
     unsafe { (*file).pMethods = ptr::null() };
     if name.is_null() {
         return ffi::SQLITE_CANTOPEN; // a temporary file
@@ -370,8 +377,8 @@ fn open_wal(folder: RawFd, name: CString) -> io::Result<OpenFile> {
 /// The state of a file object that SQLite hands in.
 ///
 /// # Safety
-/// `file` was opened by [`open`] and is not closed; nothing else uses the result's target while the result lives, because SQLite uses a
-/// connection in one thread at a time.
+/// `file` was opened by [`open`] and is not closed; nothing else uses the result's target while the result
+/// lives, because SQLite uses a connection in one thread at a time.
 unsafe fn state<'a>(file: *mut ffi::sqlite3_file) -> &'a mut OpenFile {
     // SAFETY: as the caller promises; made by Box::into_raw.
     unsafe { &mut *(*file.cast::<Handle>()).open }

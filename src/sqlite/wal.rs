@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt;
 /// <https://sqlite.org/fileformat2.html#walformat>
 pub(crate) const HEADER: usize = 32;
 
-/// False where SQLite takes none of the file's frames, whatever they are: they are too few bytes, or behind no header.
+/// False where SQLite takes none of the file's frames, whatever they are: they are too few bytes, or behind
+/// no header.
 ///
 /// A header of a version that SQLite does not know is one: it will say so itself.
 pub(crate) fn may_have_frames(file: &File, size: u64) -> io::Result<bool> {

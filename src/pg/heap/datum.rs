@@ -5,7 +5,8 @@ use aliaport_rows::pg_type::Storage;
 use aliaport_rows::value::Cell;
 use pgrx::pg_sys;
 
-/// Memory for the by-reference datums of one batch of rows. Chunks are never moved or shrunk while a batch is in use.
+/// Memory for the by-reference datums of one batch of rows. Chunks are never moved or shrunk while a batch is
+/// in use.
 #[derive(Default)]
 pub struct Arena {
     chunks: Vec<Vec<u64>>,
@@ -41,8 +42,8 @@ impl Arena {
     }
 }
 
-/// The datum of a cell. By-reference ones live in `arena`. `None` for NULL and for [`Cell::Input`], which the caller reads
-/// with the type's input function.
+/// The datum of a cell. By-reference ones live in `arena`. `None` for NULL and for [`Cell::Input`], which the
+/// caller reads with the type's input function.
 pub fn to_datum(cell: &Cell<'_>, arena: &mut Arena) -> Option<pg_sys::Datum> {
     Some(match *cell {
         Cell::Null | Cell::Input(_) => return None,
@@ -62,8 +63,8 @@ pub fn to_datum(cell: &Cell<'_>, arena: &mut Arena) -> Option<pg_sys::Datum> {
         Cell::Varlena(payload) => {
             let size = payload.len() + pg_sys::VARHDRSZ;
             let at = arena.take(size);
-            // SAFETY: `take` returned `size` writable bytes aligned to 8 that nothing else refers to; the header says
-            // their length. Values above 1 GB never get here: SQLite is limited to less.
+            // SAFETY: `take` returned `size` writable bytes aligned to 8 that nothing else refers to; the
+            // header says their length. Values above 1 GB never get here: SQLite is limited to less.
             unsafe {
                 pgrx::set_varsize_4b(at.cast(), size as i32);
                 at.add(pg_sys::VARHDRSZ).copy_from_nonoverlapping(payload.as_ptr(), payload.len());
@@ -98,7 +99,8 @@ pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, storage: Storage) -> Cell<'a> {
             Cell::Uuid(bytes)
         }
         Storage::Varlena => {
-            // SAFETY: the type is a varlena; detoasting returns a plain varlena, in place where it is one already.
+            // SAFETY: the type is a varlena; detoasting returns a plain varlena, in place where it is one
+            // already.
             unsafe {
                 let plain = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
                 Cell::Varlena(std::slice::from_raw_parts(

@@ -67,13 +67,15 @@ impl Input {
         }
     }
 
-    /// Reads a value only to see whether it raises. What it allocates is kept until the current subtransaction ends.
+    /// Reads a value only to see whether it raises. What it allocates is kept until the current
+    /// subtransaction ends.
     pub fn try_out(&mut self, text: &[u8]) {
         // SAFETY: the context exists inside a transaction.
         unsafe { self.read(text, pg_sys::CurTransactionContext) };
     }
 
-    /// Reads a value into `context`. The text holds no NUL: the converter refused it. Raises what the type raises.
+    /// Reads a value into `context`. The text holds no NUL: the converter refused it. Raises what the type
+    /// raises.
     ///
     /// # Safety
     /// `context` is a memory context that exists.

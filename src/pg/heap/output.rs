@@ -1,8 +1,9 @@
-//! A type's own output function, for types that have no converter here: a value of such a type counts by what it writes.
+//! A type's own output function, for types that have no converter here: a value of such a type counts by what
+//! it writes.
 //!
-//! The stored bytes would not do: equal values may be stored differently, by whether they were compressed before they became part of
-//! another value for instance. What a query shows is what has to be equal. The settings that output functions follow are fixed
-//! ([`crate::pg::server::settings`]).
+//! The stored bytes would not do: equal values may be stored differently, by whether they were compressed
+//! before they became part of another value for instance. What a query shows is what has to be equal. The
+//! settings that output functions follow are fixed ([`crate::pg::server::settings`]).
 #![allow(unsafe_code)] // calls a function through PostgreSQL's function manager, in memory contexts of its own
 
 use aliaport_plan::plan::TablePlan;
@@ -28,7 +29,8 @@ impl Output {
     pub unsafe fn of_type(oid: pg_sys::Oid, context: pg_sys::MemoryContext) -> Self {
         let mut function = pg_sys::FmgrInfo::default();
         let (mut function_oid, mut is_varlena) = (pg_sys::InvalidOid, false);
-        // SAFETY: catalogue look-ups inside a transaction; the out-pointers are valid, the context is the caller's promise.
+        // SAFETY: catalogue look-ups inside a transaction; the out-pointers are valid, the context is the
+        // caller's promise.
         unsafe {
             pg_sys::getTypeOutputInfo(oid, &mut function_oid, &mut is_varlena);
             pg_sys::fmgr_info_cxt(function_oid, &mut function, context);
@@ -39,15 +41,16 @@ impl Output {
     /// What it writes of a value, without the NUL; it lies in the current memory context.
     ///
     /// # Safety
-    /// `value` is a value of the type, not NULL; the result must not be used after the current memory context is gone or reset.
+    /// `value` is a value of the type, not NULL; the result must not be used after the current memory context
+    /// is gone or reset.
     pub unsafe fn write<'a>(&mut self, value: pg_sys::Datum) -> &'a [u8] {
         // SAFETY: the caller's promise; an output function returns a C string in the current memory context.
         unsafe { std::ffi::CStr::from_ptr(pg_sys::OutputFunctionCall(&mut self.function, value)) }.to_bytes()
     }
 }
 
-/// What a table would show of values that it is not given: a text goes into the type's input function, and what that makes of it into the
-/// output function.
+/// What a table would show of values that it is not given: a text goes into the type's input function, and
+/// what that makes of it into the output function.
 pub struct Echo {
     /// By column; none where the type has a converter.
     columns: Vec<Option<(Input, Output)>>,
@@ -61,7 +64,8 @@ impl Echo {
     pub fn new(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Self> {
         let needs_types = plan.columns.iter().any(|c| matches!(c.pg_type, PgType::Other { .. }));
         let types = if needs_types { relation::base_types(oid, plan)? } else { Vec::new() };
-        // SAFETY: the functions are kept for as long as the context that is current, of which the new one is a child.
+        // SAFETY: the functions are kept for as long as the context that is current, of which the new one is
+        // a child.
         unsafe {
             let home = pg_sys::CurrentMemoryContext;
             let of = |(pg_type, (oid, typmod)): (&PgType, &(pg_sys::Oid, i32))| {
@@ -86,7 +90,8 @@ impl Echo {
     pub fn of(&mut self, column: usize, text: &[u8]) -> &[u8] {
         self.written.clear();
         if let Some(Some((input, output))) = self.columns.get_mut(column) {
-            // SAFETY: the context lives as long as self is used; what is written is copied before the context is reset.
+            // SAFETY: the context lives as long as self is used; what is written is copied before the context
+            // is reset.
             unsafe {
                 let value = input.read(text, self.context);
                 let outer = pg_sys::MemoryContextSwitchTo(self.context);

@@ -1,15 +1,17 @@
-//! The threads of a load: one scans SQLite, one or more convert what it read and form heap tuples, as many inspect those, while the backend
-//! writes the batch before.
+//! The threads of a load: one scans SQLite, one or more convert what it read and form heap tuples, as many
+//! inspect those, while the backend writes the batch before.
 //!
-//! This is the only file that starts threads. They call nothing of PostgreSQL. They block every signal, so that the backend's handlers run on
-//! the backend's own thread. The reader's last word goes to the backend through the others; without it the end of a thread is an
-//! error, and so is a row that was read and not converted: a panic can never look like the end of the data. All are joined on every way
-//! out, because a scope owns them: before an error of the backend's side unwinds past [`scan`], the channels are closed and
+//! This is the only file that starts threads. They call nothing of PostgreSQL. They block every signal, so
+//! that the backend's handlers run on the backend's own thread. The reader's last word goes to the backend
+//! through the others; without it the end of a thread is an error, and so is a row that was read and not
+//! converted: a panic can never look like the end of the data. All are joined on every way out, because a
+//! scope owns them: before an error of the backend's side unwinds past [`scan`], the channels are closed and
 //! [`interrupt::stop_reader`] tells a long step of SQLite to end.
 //!
 //! Rows stay in the order of the scan: batches go to the converters in turn, and are taken from them in turn.
 //!
-//! Inspecting is a step of its own because converting is what takes longest: on two cores the two are best done side by side.
+//! Inspecting is a step of its own because converting is what takes longest: on two cores the two are best
+//! done side by side.
 #![allow(unsafe_code)] // blocks signals around the start of the threads
 
 mod budget;
@@ -31,19 +33,21 @@ use crate::pg::server::error::{Error, Result, unexpected};
 use crate::pg::server::{in_sqlite, interrupt};
 use aliaport_rows::row::{Fate, Former, RowConverter, RowError, SetAside};
 
-/// Bytes of copied rows after which a batch is handed over. As large as COPY's buffer it would pass the channels too often; from
-/// 256 kB on nothing is gained, and what is worked on should stay within the second-level cache.
+/// Bytes of copied rows after which a batch is handed over. As large as COPY's buffer it would pass the
+/// channels too often; from 256 kB on nothing is gained, and what is worked on should stay within the
+/// second-level cache.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Bytes on their way: when the backend waits for the disk (each 16 MB of its ring of buffers it flushes WAL), the threads go on.
-/// Memory is used for those that really wait.
+/// Bytes on their way: when the backend waits for the disk (each 16 MB of its ring of buffers it flushes
+/// WAL), the threads go on. Memory is used for those that really wait.
 const BYTES_AHEAD: usize = 8 << 20;
 /// Batches that a channel holds; [`BYTES_AHEAD`] is less.
 const BATCHES_AHEAD: usize = 2 * BYTES_AHEAD / BATCH_BYTES;
 /// How long the backend waits for a batch before it looks at its interrupt flags.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// True while a scan is under way in this process. [`in_sqlite`] and [`interrupt::stop_reader`] speak of that scan: there is never a second
-/// one, because code of a target that runs while its rows are written (a CHECK's function) cannot begin one ([`Scanning`]).
+/// True while a scan is under way in this process. [`in_sqlite`] and [`interrupt::stop_reader`] speak of that
+/// scan: there is never a second one, because code of a target that runs while its rows are written (a
+/// CHECK's function) cannot begin one ([`Scanning`]).
 static IS_SCANNING: AtomicBool = AtomicBool::new(false);
 /// The one scan of this process. Dropped when it has ended, on every way out but the end of the process.
 struct Scanning;
@@ -137,7 +141,8 @@ pub struct Worker {
 
 /// Reads `rows` to the end; `write` gets the batches in order, in the backend's own thread.
 ///
-/// Each of `workers`, of which there must be one at least, has threads of its own. `with_rowids` fills [`Batch::rowids`].
+/// Each of `workers`, of which there must be one at least, has threads of its own. `with_rowids` fills
+/// [`Batch::rowids`].
 pub fn scan(
     rows: ExclusiveReader<'_>,
     workers: Vec<Worker>,
@@ -253,7 +258,8 @@ fn receive(
             Message::Batch(mut batch) => {
                 interrupt::check();
                 write(&mut batch)?;
-                // What a large value needed must not wait for the next batch; if the thread has ended, none of it is needed.
+                // What a large value needed must not wait for the next batch; if the thread has ended, none
+                // of it is needed.
                 batch.images.clear();
                 let _ = to_former.try_send(batch.images);
                 budget.give_back(batch.bytes);
@@ -425,8 +431,8 @@ struct Source {
     notes: Notes,
 }
 
-/// What an inspector thread does: passes on what a converter says, after a look at it, and gives the memory of the rows back. The digest
-/// of the tuples.
+/// What an inspector thread does: passes on what a converter says, after a look at it, and gives the memory
+/// of the rows back. The digest of the tuples.
 fn inspect(
     mut inspector: Option<Inspector>,
     from_converter: &Receiver<(Message, Option<Source>)>,

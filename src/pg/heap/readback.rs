@@ -1,8 +1,8 @@
 //! Reads a loaded table back and computes the same digest that the load computed of what it sent.
 //!
-//! [`visit`] shows the rows that a query of the table would return: from the heap where the planner would scan that very heap, else from the
-//! executor. [`Arrivals`] looks at the rows of a load one by one, right after each batch of them was written: their pages are in
-//! shared buffers then.
+//! [`visit`] shows the rows that a query of the table would return: from the heap where the planner would
+//! scan that very heap, else from the executor. [`Arrivals`] looks at the rows of a load one by one, right
+//! after each batch of them was written: their pages are in shared buffers then.
 #![allow(unsafe_code)] // scans a table with PostgreSQL's table access functions, and reads the executor's slots
 
 use std::cell::RefCell;
@@ -38,8 +38,8 @@ pub fn digest(oid: pg_sys::Oid, plan: &TablePlan) -> Result<TableDigest> {
 /// A row's place in its table: block and offset (`ctid`).
 pub type Place = (u32, u16);
 
-/// Every visible row of the table `oid` with its place and with the digest of that row alone. Its rows are in its own heap: it is a
-/// stage, or was filled by the bulk path.
+/// Every visible row of the table `oid` with its place and with the digest of that row alone. Its rows are in
+/// its own heap: it is a stage, or was filled by the bulk path.
 pub fn rows(oid: pg_sys::Oid, plan: &TablePlan, mut each: impl FnMut(Place, TableDigest)) -> Result<()> {
     let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
     let mut hasher = RowHasher::new(&types);
@@ -98,8 +98,8 @@ impl Outputs {
 }
 
 impl StoredRow<'_> {
-    /// The value of the plan's column with this number as PostgreSQL writes it; `None` for NULL. For built-in types only: it calls the
-    /// type's output function.
+    /// The value of the plan's column with this number as PostgreSQL writes it; `None` for NULL. For built-in
+    /// types only: it calls the type's output function.
     pub fn text(&self, column: usize) -> Option<String> {
         let at = self.columns.get(column)?;
         // SAFETY: as for `cell`; an output function returns a C string, which is copied.
@@ -121,14 +121,14 @@ impl StoredRow<'_> {
         ((u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo), tid.ip_posid)
     }
 
-    /// The value of the plan's column with this number, as the digest takes it: of a type without a converter what its output function
-    /// writes. NULL where there is none.
+    /// The value of the plan's column with this number, as the digest takes it: of a type without a converter
+    /// what its output function writes. NULL where there is none.
     pub fn cell(&self, column: usize) -> Cell<'_> {
         let (Some(at), Some(pg_type)) = (self.columns.get(column), self.types.get(column)) else {
             return Cell::Null;
         };
-        // SAFETY: `visit` has taken the row apart, so both arrays have an entry for each attribute; the type is the attribute's own. The
-        // cell borrows from self, which is gone before the slot's next row.
+        // SAFETY: `visit` has taken the row apart, so both arrays have an entry for each attribute; the type
+        // is the attribute's own. The cell borrows from self, which is gone before the slot's next row.
         unsafe {
             if *(*self.slot).tts_isnull.add(at.index) {
                 return Cell::Null;
@@ -142,7 +142,8 @@ impl StoredRow<'_> {
     }
 }
 
-/// Shows every visible row of the table `oid` to `each` until that breaks off. `each` must not keep anything that PostgreSQL allocates.
+/// Shows every visible row of the table `oid` to `each` until that breaks off. `each` must not keep anything
+/// that PostgreSQL allocates.
 pub fn visit(
     oid: pg_sys::Oid,
     plan: &TablePlan,
@@ -195,7 +196,8 @@ fn visit_query(
     let home = unsafe { pg_sys::CurrentMemoryContext };
     let context = Detoasting::new();
     spi::each_row(&format!("SELECT {names} FROM {from}"), sight == Sight::Statement, &mut |slot| {
-        // SAFETY: the executor hands over a slot with a row of this query, whose descriptor says what its values are.
+        // SAFETY: the executor hands over a slot with a row of this query, whose descriptor says what its
+        // values are.
         unsafe {
             if columns.is_empty() {
                 columns = relation::result_columns((*slot).tts_tupleDescriptor);
@@ -232,7 +234,8 @@ impl Detoasting {
 
     /// Runs `f` for one row in this memory. Nothing that it allocates may be used afterwards.
     fn inside<R>(&self, f: impl FnOnce() -> R) -> R {
-        // SAFETY: the context lives until `delete`; an error leaves the switching back to PostgreSQL's own clean-up.
+        // SAFETY: the context lives until `delete`; an error leaves the switching back to PostgreSQL's own
+        // clean-up.
         let outer = unsafe { pg_sys::MemoryContextSwitchTo(self.context) };
         let result = f();
         // SAFETY: as above, and nothing that `f` allocated is used any more.
@@ -265,8 +268,8 @@ fn visit_heap(
     let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
     let mut flow = ControlFlow::Continue(());
     // SAFETY: the relation exists; all that is opened here is closed below or, on an error, by the end of the
-    // (sub)transaction. A slot's values are valid until the next tuple is fetched; each is used before that. A function call
-    // has an active snapshot.
+    // (sub)transaction. A slot's values are valid until the next tuple is fetched; each is used before that.
+    // A function call has an active snapshot.
     unsafe {
         let open = pg_sys::table_open(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         let columns = relation::columns(open, plan)?;
@@ -298,10 +301,12 @@ fn visit_heap(
 /// Bytes of a page.
 const PAGE: usize = pg_sys::BLCKSZ as usize;
 
-/// Looks at tuples right after they were inserted, where they are now, and compares them with the images they were made of.
+/// Looks at tuples right after they were inserted, where they are now, and compares them with the images they
+/// were made of.
 ///
-/// Visibility need not be asked: the insert itself has said where its rows are. Most are found as they were sent, byte by byte; of the
-/// others (values were compressed or stored out of line, PostgreSQL has added generated columns) every column is compared.
+/// Visibility need not be asked: the insert itself has said where its rows are. Most are found as they were
+/// sent, byte by byte; of the others (values were compressed or stored out of line, PostgreSQL has added
+/// generated columns) every column is compared.
 pub struct Arrivals {
     types: Vec<PgType>,
     deformer: Deformer,
@@ -315,7 +320,8 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// For rows that are inserted into `relation`. The columns of `plan` are in the order of their attributes.
+    /// For rows that are inserted into `relation`. The columns of `plan` are in the order of their
+    /// attributes.
     ///
     /// # Safety
     /// `relation` is open; the current memory context lives as long as the result.
@@ -346,7 +352,8 @@ impl Arrivals {
 
     /// How many rows are in the table as they were sent.
     pub fn finish(self) -> u64 {
-        // SAFETY: made by `new`, freed once; an error leaves both to the end of the memory context they are in.
+        // SAFETY: made by `new`, freed once; an error leaves both to the end of the memory context they are
+        // in.
         unsafe {
             pg_sys::MemoryContextDelete(self.context);
             pg_sys::FreeAccessStrategy(self.strategy);
@@ -357,8 +364,8 @@ impl Arrivals {
     /// Compares rows that were just inserted into `relation` with what was handed to the insert.
     ///
     /// # Safety
-    /// `relation` is the one that this was made for; each slot has the place (`tts_tid`) of its row, and each of `sent` has `t_len`
-    /// bytes at `t_data`.
+    /// `relation` is the one that this was made for; each slot has the place (`tts_tid`) of its row, and each
+    /// of `sent` has `t_len` bytes at `t_data`.
     pub unsafe fn compare(
         &mut self,
         relation: pg_sys::Relation,
@@ -369,8 +376,9 @@ impl Arrivals {
         let mut others: Vec<(&[u8], Vec<u8>)> = Vec::new();
         let mut open: Option<(pg_sys::BlockNumber, pg_sys::Buffer)> = None;
         for (slot, sent) in slots.iter().zip(sent) {
-            // SAFETY: the caller's promise; the block exists, as a row was put into it. The buffer is pinned and locked while its page is
-            // looked at, and let go before the next one, and before anything else that could read buffers.
+            // SAFETY: the caller's promise; the block exists, as a row was put into it. The buffer is pinned
+            // and locked while its page is looked at, and let go before the next one, and before anything
+            // else that could read buffers.
             unsafe {
                 let tid = (**slot).tts_tid;
                 let block = (u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo);
@@ -388,8 +396,9 @@ impl Arrivals {
                         buffer
                     }
                 };
-                // Other processes may set hint bits of tuples in this page meanwhile, also under a shared lock: so none of it is ever
-                // borrowed, and each tuple is copied before it is looked at. It is in the first-level cache then.
+                // Other processes may set hint bits of tuples in this page meanwhile, also under a shared
+                // lock: so none of it is ever borrowed, and each tuple is copied before it is looked at. It
+                // is in the first-level cache then.
                 let page = pg_sys::BufferGetPage(buffer).cast::<u8>();
                 self.tuple.clear();
                 if let Some(span) = span_of(page, tid.ip_posid) {
@@ -437,7 +446,8 @@ impl Arrivals {
             };
             is_same &= match value {
                 Stored::Cell(_) => *sent == value,
-                // SAFETY: the bytes are a whole varlena of this column; what is detoasted lives in the context until the row is done.
+                // SAFETY: the bytes are a whole varlena of this column; what is detoasted lives in the
+                // context until the row is done.
                 Stored::Toasted(datum) => unsafe {
                     let outer = pg_sys::MemoryContextSwitchTo(self.context);
                     let datum = pg_sys::Datum::from(datum.as_ptr());
@@ -458,7 +468,8 @@ impl Arrivals {
 /// `page` is a page of a buffer that is pinned and locked.
 unsafe fn span_of(page: *const u8, number: u16) -> Option<std::ops::Range<usize>> {
     let pointer = pointer_at(number)?;
-    // SAFETY: the caller's promise; both reads are within the page. Neither its bounds nor its line pointers change under a lock.
+    // SAFETY: the caller's promise; both reads are within the page. Neither its bounds nor its line pointers
+    // change under a lock.
     let bits = unsafe {
         let lower = page.add(PAGE_LOWER).cast::<u16>().read_unaligned();
         if pointer + size_of::<u32>() > usize::from(lower).min(PAGE) {
@@ -469,8 +480,9 @@ unsafe fn span_of(page: *const u8, number: u16) -> Option<std::ops::Range<usize>
     tuple_span(bits).filter(|span| span.end <= PAGE)
 }
 
-/// True where two tuples are the same but for what an insert fills in: transaction ids, ctid, and the visibility bits of
-/// `t_infomask`. Minor releases from November 2026 on set two of those bits in every tuple that is formed (`HEAP_IS_DATUM`).
+/// True where two tuples are the same but for what an insert fills in: transaction ids, ctid, and the
+/// visibility bits of `t_infomask`. Minor releases from November 2026 on set two of those bits in every tuple
+/// that is formed (`HEAP_IS_DATUM`).
 pub fn is_same_tuple(one: &[u8], other: &[u8]) -> bool {
     // htup_details.h: t_infomask2 is at 18, t_infomask at 20, t_hoff at 22.
     let flags = |tuple: &[u8]| {

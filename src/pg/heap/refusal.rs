@@ -1,8 +1,9 @@
 //! Which values the input functions of the target's types refuse, found before the load.
 //!
-//! Under `on_error => 'reject'` and 'null' a bad value must not end the import, and PostgreSQL 14 and 15 have no input functions that return
-//! an error instead of raising it. So the columns that only such a function can read are scanned once ahead: a batch of their
-//! values is read in a subtransaction, which is undone; a batch that fails is halved until the culprits stand alone.
+//! Under `on_error => 'reject'` and 'null' a bad value must not end the import, and PostgreSQL 14 and 15 have
+//! no input functions that return an error instead of raising it. So the columns that only such a function
+//! can read are scanned once ahead: a batch of their values is read in a subtransaction, which is undone; a
+//! batch that fails is halved until the culprits stand alone.
 
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::plan::TablePlan;
@@ -29,8 +30,8 @@ struct Waiting {
     text: Vec<u8>,
 }
 
-/// The values of `table` that the input functions of the columns of `relation` refuse, of the plan's columns that are `wanted`; none where every
-/// type has a converter.
+/// The values of `table` that the input functions of the columns of `relation` refuse, of the plan's columns
+/// that are `wanted`; none where every type has a converter.
 pub fn find(
     source: &Source,
     table: &Table,

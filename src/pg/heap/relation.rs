@@ -29,7 +29,8 @@ pub unsafe fn columns(relation: pg_sys::Relation, plan: &TablePlan) -> Result<Ve
         .map(|column| {
             let name = std::ffi::CString::new(column.target.as_str())
                 .map_err(|_| unexpected("NUL byte in an attribute name"))?;
-            // SAFETY: the relation is open, so its descriptor is valid; the number is that of a live attribute.
+            // SAFETY: the relation is open, so its descriptor is valid; the number is that of a live
+            // attribute.
             unsafe {
                 let number = pg_sys::get_attnum((*relation).rd_id, name.as_ptr());
                 if number <= 0 {
@@ -60,7 +61,8 @@ pub unsafe fn result_columns(descriptor: pg_sys::TupleDesc) -> Vec<Column> {
     }
 }
 
-/// The types and type modifiers of the columns of `plan` in the relation `oid`, a domain as its base type, in the plan's order.
+/// The types and type modifiers of the columns of `plan` in the relation `oid`, a domain as its base type, in
+/// the plan's order.
 pub fn base_types(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<(pg_sys::Oid, i32)>> {
     // SAFETY: the relation exists; it is closed again below and its lock kept.
     unsafe {

@@ -1,9 +1,10 @@
 //! What stands between a query of a table and the rows that are stored in it.
 //!
-//! A proof is worth what a query would see. Rows in a table's own heap are what a query of it returns only where PostgreSQL plans that
-//! query as a scan of this very heap: the heap of a hypertable, of a distributed or of a reference table is never looked at, and rows
-//! that were put there are lost to everybody. So the planner is asked, through all hooks, and what the catalogue knows of other
-//! extensions is believed as well, because a setting may have switched their hooks off.
+//! A proof is worth what a query would see. Rows in a table's own heap are what a query of it returns only
+//! where PostgreSQL plans that query as a scan of this very heap: the heap of a hypertable, of a distributed
+//! or of a reference table is never looked at, and rows that were put there are lost to everybody. So the
+//! planner is asked, through all hooks, and what the catalogue knows of other extensions is believed as well,
+//! because a setting may have switched their hooks off.
 #![allow(unsafe_code)] // looks at the nodes of a plan
 
 use aliaport_rows::identifier::QualifiedName;
@@ -32,18 +33,20 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Whether the rows are in heaps that PostgreSQL alone looks after, so that they may be read past the executor.
+    /// Whether the rows are in heaps that PostgreSQL alone looks after, so that they may be read past the
+    /// executor.
     pub fn is_stored_here(self) -> bool {
         !matches!(self, Standing::Fronted { .. })
     }
 
-    /// Whether a query finds the rows anywhere but in the relation's own heap and those of its partitions: where others keep them, places
-    /// (`ctid`) mean nothing, and others may change them past our locks.
+    /// Whether a query finds the rows anywhere but in the relation's own heap and those of its partitions:
+    /// where others keep them, places (`ctid`) mean nothing, and others may change them past our locks.
     pub fn is_elsewhere(self) -> bool {
         matches!(self, Standing::Fronted { is_elsewhere: true, .. })
     }
 
-    /// The relation as a FROM item or the object of a statement: with what holds its rows, without tables that inherit from it.
+    /// The relation as a FROM item or the object of a statement: with what holds its rows, without tables
+    /// that inherit from it.
     pub fn from(self, name: &str) -> String {
         match self {
             Standing::Plain | Standing::Inherited | Standing::Fronted { has_only: true, .. } => {
@@ -83,7 +86,8 @@ struct Facts {
 pub fn of(relation: pg_sys::Oid) -> Result<Standing> {
     let facts = facts(relation)?;
     let seen = if facts.is_restricted {
-        // The plan of the caller's query has more in it than the table's rows. What is structure is known all the same.
+        // The plan of the caller's query has more in it than the table's rows. What is structure is known all
+        // the same.
         match (facts.is_partitioned, facts.has_children) {
             (true, _) if facts.has_table_leaves => Some(Standing::Partitioned),
             (true, _) => None,
@@ -197,7 +201,8 @@ impl Scans<'_> {
     /// # Safety
     /// `scan` is a scan node of the statement.
     unsafe fn scans(&mut self, scan: *const pg_sys::Scan) -> bool {
-        // SAFETY: the caller's promise; a scan's number is that of an entry in the range table, counted from 1.
+        // SAFETY: the caller's promise; a scan's number is that of an entry in the range table, counted from
+        // 1.
         unsafe {
             let Ok(number) = i32::try_from((*scan).scanrelid) else { return false };
             let table = self.statement.rtable;

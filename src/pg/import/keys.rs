@@ -43,10 +43,11 @@ impl Import<'_> {
         self.build_index(index, step)
     }
 
-    /// Builds the index of a key, or an ordinary one. A row's key may be too long for an index: of a unique one that is an error
-    /// which names the row, any other index is left out with a warning.
+    /// Builds the index of a key, or an ordinary one. A row's key may be too long for an index: of a unique
+    /// one that is an error which names the row, any other index is left out with a warning.
     pub(super) fn build_index(&mut self, index: usize, step: &Step) -> Result<()> {
-        // The end of a subtransaction takes longer the more tables the run has made, so there is one only where an error has an answer.
+        // The end of a subtransaction takes longer the more tables the run has made, so there is one only
+        // where an error has an answer.
         let sets_aside = step.unique.is_some() && self.request.on_error != OnError::Abort;
         let table = self.plan.tables.get(index);
         if !sets_aside && table.is_some_and(|table| fits_an_index(table, &step.terms)) {
@@ -105,8 +106,8 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Moves the sequences of a table past every key that the source or the target has in the columns that they feed, in this table
-    /// and in every other one.
+    /// Moves the sequences of a table past every key that the source or the target has in the columns that
+    /// they feed, in this table and in every other one.
     pub(super) fn set_sequences(&mut self, index: usize) -> Result<()> {
         self.look_at_sequences()?;
         let plan = self.plan.tables.get(index).ok_or_else(|| unexpected("table number in a step"))?;
@@ -147,7 +148,8 @@ impl Import<'_> {
                 }
             }
             let position = sequence.place(used, sequence.columns <= users, plan.is_created);
-            // A sequence that was there is not given back by the undoing of a dry run where the caller does not own it.
+            // A sequence that was there is not given back by the undoing of a dry run where the caller does
+            // not own it.
             if !self.request.dry_run || plan.is_created {
                 sequence.put(position, plan.is_created)?;
             }
@@ -208,7 +210,8 @@ impl Import<'_> {
             .find(|k| quote(&k.name) == step.object)
             .ok_or_else(|| unexpected(format!("absence of foreign key {}", step.object)))?;
         let count = || orphan::count(&self.view(index)?, key, &self.parent_of(key)?);
-        // Few rows are counted before: the end of a subtransaction takes longer the more tables the run has made.
+        // Few rows are counted before: the end of a subtransaction takes longer the more tables the run has
+        // made.
         let count = if self.rows.get(index).is_some_and(|row| row.target_rows <= FEW_ROWS) {
             let place = || format!("SQLite table \"{}\", statement: {}.", table.source, step.sql);
             let count = error::located(place, count)?;
@@ -259,8 +262,8 @@ fn fits_an_index(table: &TablePlan, terms: &[String]) -> bool {
         && terms.iter().try_fold(0, |sum, term| Some(sum + width(term)?)).is_some_and(|sum| sum <= LONGEST)
 }
 
-/// The key of the row whose terms in an index are the longest, as `id = 7`; of a table without a key what its columns begin with. PostgreSQL
-/// names the row by its place only, in a message for people.
+/// The key of the row whose terms in an index are the longest, as `id = 7`; of a table without a key what its
+/// columns begin with. PostgreSQL names the row by its place only, in a message for people.
 fn row_of_longest(plan: &TablePlan, terms: &[String]) -> Result<Option<String>> {
     let key: Vec<_> = plan.columns.iter().filter(|c| plan.source_key.contains(&c.source)).collect();
     let shown = if key.is_empty() { plan.columns.iter().take(4).collect() } else { key };

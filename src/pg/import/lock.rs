@@ -5,7 +5,8 @@ use pgrx::prelude::*;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
 
-/// One import into a schema at a time, until the end of the transaction. Nobody waits, so the order of several schemas does not matter.
+/// One import into a schema at a time, until the end of the transaction. Nobody waits, so the order of
+/// several schemas does not matter.
 pub fn schema(schema: &str) -> Result<()> {
     // The class of advisory locks that is ours: "alia" in ASCII.
     const LOCK_CLASS: i32 = 0x616c_6961;

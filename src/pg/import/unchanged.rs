@@ -1,9 +1,9 @@
-//! Is there anything to do? In modes replace and sync a run ends at once where the source holds what it held in an earlier run with the
-//! same arguments, and the tables hold what that run left in them.
+//! Is there anything to do? In modes replace and sync a run ends at once where the source holds what it held
+//! in an earlier run with the same arguments, and the tables hold what that run left in them.
 //!
-//! Nothing here is guessed from times or counters: every page of the source's snapshot and every row of the tables is read and compared
-//! by its digest. Whatever cannot be compared like that counts as changed: a wrong "changed" costs one import, a wrong
-//! "unchanged" costs the data.
+//! Nothing here is guessed from times or counters: every page of the source's snapshot and every row of the
+//! tables is read and compared by its digest. Whatever cannot be compared like that counts as changed: a
+//! wrong "changed" costs one import, a wrong "unchanged" costs the data.
 
 use std::time::{Duration, Instant};
 
@@ -32,8 +32,8 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Whether source, arguments and the tables' rows are all that decides what a run like this one leaves behind, and all of it can
-    /// be looked at.
+    /// Whether source, arguments and the tables' rows are all that decides what a run like this one leaves
+    /// behind, and all of it can be looked at.
     fn is_comparable(&self) -> bool {
         let is_replace = self.request.mode == Mode::Replace;
         (is_replace || self.request.mode == Mode::Sync)
@@ -62,8 +62,8 @@ impl Import<'_> {
         }))
     }
 
-    /// Compares; where nothing has changed, the rows are filled in and true is returned. Nobody writes to the tables meanwhile, nor until
-    /// the transaction ends: [`Import::take_hold`] was there before.
+    /// Compares; where nothing has changed, the rows are filled in and true is returned. Nobody writes to the
+    /// tables meanwhile, nor until the transaction ends: [`Import::take_hold`] was there before.
     pub(super) fn find_unchanged(&mut self) -> Result<bool> {
         if self.options.force || self.plan.tables.iter().any(|t| t.is_created) {
             return Ok(false);
@@ -97,7 +97,8 @@ impl Import<'_> {
         if earlier.len() != self.rows.len() {
             return Ok(false);
         }
-        // An index that was dropped since, or a table that has gone from the source: the earlier run has not said it.
+        // An index that was dropped since, or a table that has gone from the source: the earlier run has not
+        // said it.
         if self.rows.iter().zip(&earlier).any(|(row, (_, earlier))| row.drift() != earlier.drift()) {
             return Ok(false);
         }
@@ -119,7 +120,8 @@ impl Import<'_> {
         Ok(true)
     }
 
-    /// Whether a table is the one that it was and its sequence has not gone back. What `nextval()` will give then, if anything.
+    /// Whether a table is the one that it was and its sequence has not gone back. What `nextval()` will give
+    /// then, if anything.
     fn same_table(&self, index: usize, known: &Json) -> Result<Option<Option<i64>>> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         // What others keep, others may change past our locks.
@@ -129,8 +131,8 @@ impl Import<'_> {
         let definition = definition(relation)?;
         let is_same = known.get("relation") == Some(&json!(relation.to_u32()))
             && known.get("definition") == Some(&json!(definition.hash));
-        // A replace would give columns that the source lacks their defaults, and take the rows of inheriting tables; neither is
-        // in the digest.
+        // A replace would give columns that the source lacks their defaults, and take the rows of inheriting
+        // tables; neither is in the digest.
         let is_covered = self.request.mode == Mode::Sync || definition.columns == plan.columns.len();
         if !is_same || !is_covered || definition.is_inherited {
             return Ok(None);
@@ -147,8 +149,8 @@ impl Import<'_> {
     /// What a later run needs to see that nothing has changed; `None` where it shall not try.
     pub(super) fn state(&self) -> Result<Option<Json>> {
         let Some(content) = &self.content else { return Ok(None) };
-        // What was set aside may fit another time: an enum has a new label, a parent outside of the import has come. And those who
-        // look for rejected rows look at the last run.
+        // What was set aside may fit another time: an enum has a new label, a parent outside of the import
+        // has come. And those who look for rejected rows look at the last run.
         let is_clean = !self.run.has_set_aside() && self.rows.iter().all(|r| r.orphan_rows == 0);
         if !is_clean || self.is_unchanged || self.request.dry_run {
             return Ok(None);
@@ -168,8 +170,8 @@ impl Import<'_> {
     }
 }
 
-/// What `nextval()` of the sequence behind a column will give. `None` where there is none, it is used up, it does not count upwards, or
-/// the caller may not read it.
+/// What `nextval()` of the sequence behind a column will give. `None` where there is none, it is used up, it
+/// does not count upwards, or the caller may not read it.
 fn next_key(plan: &TablePlan, column: &str) -> Result<Option<i64>> {
     let Behind::Sequence(oid) = sequence::behind(&plan.target.to_string(), column)? else { return Ok(None) };
     let sequence = Sequence::read(oid, plan, column)?;
@@ -221,7 +223,8 @@ struct Definition {
     is_inherited: bool,
 }
 
-/// Looks at the catalogue's own columns, because what PostgreSQL prints of an expression depends on the search_path.
+/// Looks at the catalogue's own columns, because what PostgreSQL prints of an expression depends on the
+/// search_path.
 fn definition(relation: pg_sys::Oid) -> Result<Definition> {
     spi::rows_often(
         "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array( \

@@ -1,7 +1,8 @@
-//! Values that only a type's own input function can judge: types without a converter, and domains with their checks.
+//! Values that only a type's own input function can judge: types without a converter, and domains with their
+//! checks.
 //!
-//! An error of such a function has to be caught in a subtransaction, so values are tried many at a time, and one by one only
-//! where one of them is bad.
+//! An error of such a function has to be caught in a subtransaction, so values are tried many at a time, and
+//! one by one only where one of them is bad.
 
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::Cell;
@@ -48,8 +49,8 @@ pub struct InputCheck {
 impl InputCheck {
     /// The check of a column, where it needs one and the type exists.
     ///
-    /// None where it would run code that is not PostgreSQL's, which goes to `untried` with the column's number: that is run by who writes
-    /// such a value, not by who looks at a file.
+    /// None where it would run code that is not PostgreSQL's, which goes to `untried` with the column's
+    /// number: that is run by who writes such a value, not by who looks at a file.
     pub fn of(
         subject: &Subject<'_>,
         number: usize,

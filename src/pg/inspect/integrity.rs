@@ -13,11 +13,12 @@ use crate::pg::server::interrupt;
 /// Messages to ask for. SQLite has one a row for some kinds, so they are counted by kind.
 const MESSAGES: usize = 1000;
 
-/// The largest file, in bytes, whose indexes are compared with their tables. That looks up every row in every index, costs as
-/// much as the import itself, and the import reads no index.
+/// The largest file, in bytes, whose indexes are compared with their tables. That looks up every row in every
+/// index, costs as much as the import itself, and the import reads no index.
 const COMPARED_BYTES: u64 = 128 << 20;
 
-/// The messages of `PRAGMA integrity_check`, alike ones together; of a large file those of `quick_check`, with a word about it.
+/// The messages of `PRAGMA integrity_check`, alike ones together; of a large file those of `quick_check`,
+/// with a word about it.
 pub fn observe(source: &Source) -> Result<Vec<Observation>> {
     let is_small = source.size_bytes() <= COMPARED_BYTES;
     let messages = if is_small { source.integrity_check(MESSAGES)? } else { source.quick_check(MESSAGES)? };
@@ -90,7 +91,8 @@ fn verdict(message: &str) -> (Severity, String) {
             "delete all but one row of each key, then REINDEX; see duplicate_key".to_owned(),
         );
     }
-    // NOT NULL and the types of STRICT tables are for the pass over the rows to judge by the target's columns.
+    // NOT NULL and the types of STRICT tables are for the pass over the rows to judge by the target's
+    // columns.
     if message.starts_with("NULL value in ") || message.contains(" value in ") {
         return (
             Severity::Warning,
@@ -157,8 +159,8 @@ fn violated(text: &str) -> String {
     format!("NOT (\n{text}\n)")
 }
 
-/// How many rows satisfy a condition, and the first of them; `None` where SQLite cannot say: the condition calls a function
-/// that only the application has, or writes a text in double quotes.
+/// How many rows satisfy a condition, and the first of them; `None` where SQLite cannot say: the condition
+/// calls a function that only the application has, or writes a text in double quotes.
 fn failing(
     subject: &Subject<'_>,
     condition: &str,

@@ -12,8 +12,8 @@ use crate::pg::server::encoding::Unfit;
 use crate::pg::server::error::Result;
 use crate::pg::server::{locks, settings, spi};
 
-/// Connections that one worker process of the application may open: SQLAlchemy's pool_size and max_overflow as the
-/// application plans them for PostgreSQL.
+/// Connections that one worker process of the application may open: SQLAlchemy's pool_size and max_overflow
+/// as the application plans them for PostgreSQL.
 const POOL_SIZE: i64 = 20;
 const MAX_OVERFLOW: i64 = 10;
 
@@ -47,7 +47,8 @@ pub fn wrong_encoding() -> Result<Observation> {
     ))
 }
 
-/// Naive times are instants in `options.timezone`; the session's TimeZone only decides how `timestamptz` is shown.
+/// Naive times are instants in `options.timezone`; the session's TimeZone only decides how `timestamptz` is
+/// shown.
 fn timezone(audited: &Audited) -> Result<Option<Observation>> {
     let types = || audited.plan.tables.iter().flat_map(|t| &t.columns).map(|c| &c.pg_type);
     let with_zone = types().filter(|t| matches!(t, PgType::TimestampTz(_))).count();

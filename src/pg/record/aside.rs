@@ -1,7 +1,8 @@
-//! Where what a run sets aside waits until the run has ended: in memory while it is little, else in a temporary file.
+//! Where what a run sets aside waits until the run has ended: in memory while it is little, else in a
+//! temporary file.
 //!
-//! A store belongs to whatever was current when it was made, so it outlives a subtransaction that is begun and undone later: a dry run
-//! fills it inside of one and hands it over after that.
+//! A store belongs to whatever was current when it was made, so it outlives a subtransaction that is begun
+//! and undone later: a dry run fills it inside of one and hands it over after that.
 #![allow(unsafe_code)] // calls PostgreSQL's tuple store
 
 use std::sync::Arc;
@@ -88,10 +89,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// An empty store. It lives until it is dropped, or until what is current now ends: memory context and resource owner.
+    /// An empty store. It lives until it is dropped, or until what is current now ends: memory context and
+    /// resource owner.
     pub fn new() -> Self {
-        // SAFETY: called inside a function call, so there are a memory context and a resource owner; the descriptor is filled as far as
-        // it is wide, with strings that are copied.
+        // SAFETY: called inside a function call, so there are a memory context and a resource owner; the
+        // descriptor is filled as far as it is wide, with strings that are copied.
         unsafe {
             let context = pg_sys::AllocSetContextCreateInternal(
                 pg_sys::CurrentMemoryContext,
@@ -130,8 +132,9 @@ impl Store {
                 }
             }
             (values[ROW_DATA], nulls[ROW_DATA]) = (datum_of(&row_data), false);
-            // SAFETY: both arrays have an entry for each attribute of the descriptor; the values are copied. The store is the one that
-            // `new` made, and it keeps to the context and the resource owner that were current there.
+            // SAFETY: both arrays have an entry for each attribute of the descriptor; the values are copied.
+            // The store is the one that `new` made, and it keeps to the context and the resource owner that
+            // were current there.
             unsafe {
                 pg_sys::tuplestore_putvalues(
                     self.state,
@@ -143,11 +146,13 @@ impl Store {
         });
     }
 
-    /// Shows every entry to `each`, in order: without the row's values, which are the second argument, a whole value of type jsonb.
+    /// Shows every entry to `each`, in order: without the row's values, which are the second argument, a
+    /// whole value of type jsonb.
     pub fn each(&mut self, mut each: impl FnMut(Entry, &[u8]) -> Result<()>) -> Result<()> {
-        // SAFETY: store and descriptor are those that `new` made. The slot's values are valid until the next tuple is fetched; texts are
-        // copied before that, and the row's values are lent for the call only. They are a varlena, which is as long as its header says,
-        // once it has a header of four bytes. An error leaves the slot to the memory context it is in: it pins nothing.
+        // SAFETY: store and descriptor are those that `new` made. The slot's values are valid until the next
+        // tuple is fetched; texts are copied before that, and the row's values are lent for the call only.
+        // They are a varlena, which is as long as its header says, once it has a header of four bytes. An
+        // error leaves the slot to the memory context it is in: it pins nothing.
         unsafe {
             pg_sys::tuplestore_rescan(self.state);
             let slot =
@@ -186,7 +191,8 @@ impl Store {
     }
 }
 
-/// A value of type jsonb as PostgreSQL takes it, for as long as `whole` lives. It is an empty object where there are no bytes.
+/// A value of type jsonb as PostgreSQL takes it, for as long as `whole` lives. It is an empty object where
+/// there are no bytes.
 fn datum_of(whole: &[u8]) -> pg_sys::Datum {
     /// The header of the value, and that of its object: both are eight bytes and no member.
     #[repr(C)]
@@ -198,7 +204,8 @@ fn datum_of(whole: &[u8]) -> pg_sys::Datum {
     if whole.is_empty() {
         return pg_sys::Datum::from((&raw const EMPTY).cast::<u8>());
     }
-    // Every allocation of some bytes is aligned to four, as PostgreSQL wants it, by the allocators that there are.
+    // Every allocation of some bytes is aligned to four, as PostgreSQL wants it, by the allocators that there
+    // are.
     debug_assert!(whole.as_ptr().cast::<u32>().is_aligned());
     pg_sys::Datum::from(whole.as_ptr())
 }
@@ -213,8 +220,8 @@ pub fn argument(whole: &[u8]) -> DatumWithOid<'_> {
 pub fn arguments(whole: &[Vec<u8>]) -> Result<DatumWithOid<'static>> {
     let count = i32::try_from(whole.len()).map_err(unexpected)?;
     let mut elements: Vec<pg_sys::Datum> = whole.iter().map(|data| datum_of(data)).collect();
-    // SAFETY: so many elements of a varlena type that is aligned to four bytes; they are copied. The array lives as long as the memory
-    // context, which the caller keeps until his statement has run.
+    // SAFETY: so many elements of a varlena type that is aligned to four bytes; they are copied. The array
+    // lives as long as the memory context, which the caller keeps until his statement has run.
     unsafe {
         let array = pg_sys::construct_array(
             elements.as_mut_ptr(),
@@ -239,8 +246,8 @@ impl Drop for Store {
         if std::thread::panicking() {
             return;
         }
-        // SAFETY: made by `new`, freed once; the run that owns the store ends before the memory context and the resource owner do that
-        // were current when it began.
+        // SAFETY: made by `new`, freed once; the run that owns the store ends before the memory context and
+        // the resource owner do that were current when it began.
         unsafe {
             pg_sys::tuplestore_end(self.state);
             pg_sys::MemoryContextDelete(self.context);

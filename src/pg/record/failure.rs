@@ -1,12 +1,13 @@
 //! The row of a failed run, which its own transaction cannot keep.
 //!
-//! A background worker writes it (`failure/worker.rs`), which needs no `shared_preload_libraries`. What it has to write is in
-//! a dynamic shared memory segment from the run's beginning, because a backend that is being terminated neither unwinds nor
-//! may allocate: a callback at its exit only pins the segment and asks for the worker.
+//! A background worker writes it (`failure/worker.rs`), which needs no `shared_preload_libraries`. What it
+//! has to write is in a dynamic shared memory segment from the run's beginning, because a backend that is
+//! being terminated neither unwinds nor may allocate: a callback at its exit only pins the segment and asks
+//! for the worker.
 //!
-//! The process that failed waits for the worker, so that the session's next statement finds the row. It never waits where the
-//! worker would have to wait for it, nor long, and it raises its own error afterwards whatever became of the worker. Where no
-//! worker can be had, the server's log gets the row.
+//! The process that failed waits for the worker, so that the session's next statement finds the row. It never
+//! waits where the worker would have to wait for it, nor long, and it raises its own error afterwards
+//! whatever became of the worker. Where no worker can be had, the server's log gets the row.
 #![allow(unsafe_code)] // dynamic shared memory, background workers, a callback at the backend's exit
 
 mod worker;
@@ -24,7 +25,8 @@ use serde_json::Value as Json;
 use super::segment::{Segment, State};
 use crate::pg::server::in_sqlite;
 
-/// How long a failed import waits for its row at most. A worker takes some 10 ms; the rest is for a busy machine.
+/// How long a failed import waits for its row at most. A worker takes some 10 ms; the rest is for a busy
+/// machine.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The same after a cancel, which has to end within a second.
 const PATIENCE_OF_CANCEL: Duration = Duration::from_millis(500);
@@ -50,7 +52,8 @@ impl From<bool> for Cause {
     }
 }
 
-/// What is to be written if a run does not come to its end. Dropped at the end of every run that can still say something.
+/// What is to be written if a run does not come to its end. Dropped at the end of every run that can still
+/// say something.
 pub struct Will {
     /// None where there is no shared memory (a single-user server) or no segment is free.
     segment: Option<Rc<Segment>>,
@@ -61,8 +64,8 @@ impl Will {
     pub fn new(row: &Json) -> Self {
         IS_REGISTERED.with(|is_registered| {
             if !is_registered.replace(true) {
-                // SAFETY: the callback is a function of this library, which is never unloaded. It is registered once and stays:
-                // only the latest callback could be taken back.
+                // SAFETY: the callback is a function of this library, which is never unloaded. It is
+                // registered once and stays: only the latest callback could be taken back.
                 unsafe { pg_sys::before_shmem_exit(Some(at_exit), pg_sys::Datum::null()) };
             }
         });
@@ -78,8 +81,8 @@ impl Will {
 
     /// The run has failed: has `row` written. Raises nothing.
     pub fn execute(&self, row: &Json, cause: Cause, is_waited_for: bool) {
-        // SAFETY: an error was raised and its transaction is about to be aborted, which begins with just this call. A lock that the
-        // error left behind must not be what the worker waits for.
+        // SAFETY: an error was raised and its transaction is about to be aborted, which begins with just this
+        // call. A lock that the error left behind must not be what the worker waits for.
         unsafe { pg_sys::LWLockReleaseAll() };
         let Some(segment) = &self.segment else { return tell_log(row, "no shared memory segment was free") };
         segment.write(row);
@@ -122,7 +125,8 @@ fn start_worker(segment: &Segment, is_waited_for: bool) -> Option<*mut pg_sys::B
 
 /// Waits for the end of a worker without raising anything; false where it goes on.
 ///
-/// A cancel or termination that comes in meanwhile ends the waiting and takes effect after the error that is being raised.
+/// A cancel or termination that comes in meanwhile ends the waiting and takes effect after the error that is
+/// being raised.
 fn wait(handle: *mut pg_sys::BackgroundWorkerHandle, patience: Duration) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < patience && !crate::pg::server::interrupt::is_cancelled() {
@@ -157,9 +161,10 @@ fn tell_log(row: &Json, why: &str) {
     .report(PgLogLevel::LOG_SERVER_ONLY);
 }
 
-/// The backend ends while a run is under way: `pg_terminate_backend`, a lost client, a shutdown. Nothing is waited for; on a
-/// shutdown the postmaster starts no worker any more, so the log is told in any case. What comes next in this process is the abort
-/// of its transaction, which closes the source, so the reader thread has to be out of it.
+/// The backend ends while a run is under way: `pg_terminate_backend`, a lost client, a shutdown. Nothing is
+/// waited for; on a shutdown the postmaster starts no worker any more, so the log is told in any case. What
+/// comes next in this process is the abort of its transaction, which closes the source, so the reader thread
+/// has to be out of it.
 #[pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: i32, _argument: pg_sys::Datum) {
     in_sqlite::halt();

@@ -1,8 +1,8 @@
 //! The rows of `aliaport.run`, `aliaport.run_table` and `aliaport.rejected_row`.
 //!
-//! A run takes its number when it begins and writes its row when it ends, and those of what it has set aside, which waits in a
-//! [`Store`] until then. What it wrote is part of the caller's transaction. A run that fails takes all of that back, so its row is written
-//! by another process ([`super::failure`]).
+//! A run takes its number when it begins and writes its row when it ends, and those of what it has set aside,
+//! which waits in a [`Store`] until then. What it wrote is part of the caller's transaction. A run that fails
+//! takes all of that back, so its row is written by another process ([`super::failure`]).
 
 use std::cell::{Cell, RefCell};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +18,8 @@ use crate::pg::server::error::{Error, Result, Told, unexpected};
 use crate::pg::server::{guc, memory, spi};
 use aliaport_rows::row::SetAside;
 
-/// Rows of `aliaport.rejected_row` that one statement writes, and bytes of their values after which it is sent before that.
+/// Rows of `aliaport.rejected_row` that one statement writes, and bytes of their values after which it is
+/// sent before that.
 const BATCH_ROWS: usize = 1000;
 const BATCH_BYTES: usize = 1024 * 1024;
 
@@ -124,7 +125,8 @@ impl Run {
         self.set_aside.get() > 0
     }
 
-    /// Takes what is set aside of the SQLite table `table`. It stays, also where a subtransaction is undone meanwhile.
+    /// Takes what is set aside of the SQLite table `table`. It stays, also where a subtransaction is undone
+    /// meanwhile.
     ///
     /// # Errors
     /// 54000 beyond `aliaport_import.max_rejected_rows` or `aliaport_import.max_rejected_bytes`.
@@ -147,7 +149,8 @@ impl Run {
         Ok(())
     }
 
-    /// The run has ended: writes its row, those of its tables, and what was set aside. Of a dry run, after its work was undone.
+    /// The run has ended: writes its row, those of its tables, and what was set aside. Of a dry run, after
+    /// its work was undone.
     pub fn end(&self, outcome: &Outcome) -> Result<()> {
         {
             let mut row = self.row.borrow_mut();
@@ -202,7 +205,8 @@ impl Run {
     }
 }
 
-/// The history's tables and the functions' definitions come with the extension's version, the library with the installed files.
+/// The history's tables and the functions' definitions come with the extension's version, the library with
+/// the installed files.
 ///
 /// # Errors
 /// 55000 where the files are newer than what CREATE or ALTER EXTENSION has made of them in this database.
@@ -313,7 +317,8 @@ fn insert_long_row(run_id: i64, entry: Entry, row_data: &[u8]) -> Result<()> {
             &arguments,
         )
     };
-    // pglz takes seconds for a hundred megabytes, and looks at no interrupt meanwhile; lz4 takes a tenth of that.
+    // pglz takes seconds for a hundred megabytes, and looks at no interrupt meanwhile; lz4 takes a tenth of
+    // that.
     let has_lz4 = spi::one::<bool>(
         "SELECT 'lz4' = ANY (enumvals) FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression'",
         &[],

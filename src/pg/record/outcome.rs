@@ -51,7 +51,8 @@ pub struct TableRow {
     pub content_match: Option<bool>,
     /// What `nextval()` will give.
     pub sequence_next: Option<i64>,
-    /// Rows that were new to the table; `None`: all that were imported. The next ones are `None` where the mode does not count them.
+    /// Rows that were new to the table; `None`: all that were imported. The next ones are `None` where the
+    /// mode does not count them.
     pub inserted: Option<i64>,
     /// Rows changed in place, or deleted and inserted again.
     pub updated: Option<i64>,
@@ -155,7 +156,8 @@ impl TableRow {
         warnings.filter(|(code, _)| code.is_drift()).collect()
     }
 
-    /// Says to the client that the table is loaded, how fast, and nothing where client_min_messages is above notice.
+    /// Says to the client that the table is loaded, how fast, and nothing where client_min_messages is above
+    /// notice.
     pub(in crate::pg) fn notice(&self, time: Duration) {
         let seconds = time.as_secs_f64();
         let rate = (self.imported_rows as f64 / seconds.max(1e-6)).round();

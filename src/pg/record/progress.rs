@@ -1,8 +1,9 @@
-//! How far a run has come, for other sessions: view `aliaport.progress`, and PostgreSQL's own `pg_stat_progress_copy`.
+//! How far a run has come, for other sessions: view `aliaport.progress`, and PostgreSQL's own
+//! `pg_stat_progress_copy`.
 //!
-//! The numbers are in the run's shared memory ([`super::segment`]). Other sessions find it by an advisory lock that the
-//! transaction holds, whose key is the segment's handle. They cannot see the catalogue entries of tables that the import has
-//! just made, so the table's name is among the numbers.
+//! The numbers are in the run's shared memory ([`super::segment`]). Other sessions find it by an advisory
+//! lock that the transaction holds, whose key is the segment's handle. They cannot see the catalogue entries
+//! of tables that the import has just made, so the table's name is among the numbers.
 #![allow(unsafe_code)] // calls PostgreSQL's progress reporting and asks for a role's memberships
 
 use std::collections::HashMap;
@@ -58,7 +59,8 @@ impl Phase {
     }
 }
 
-/// How long a step takes, in thousandths of what loading as many rows does: about what was measured with 20 columns.
+/// How long a step takes, in thousandths of what loading as many rows does: about what was measured with 20
+/// columns.
 fn weight(action: Action) -> i64 {
     match action {
         Action::Load => 1000,
@@ -141,7 +143,8 @@ pub fn load_begins(relation: pg_sys::Oid) {
     with(|live| {
         let command = pg_sys::PROGRESS_COPY_COMMAND_FROM.into();
         let kind = pg_sys::PROGRESS_COPY_TYPE_CALLBACK.into();
-        // SAFETY: reports about this backend; the parameter numbers are those of the COPY command, the same in every version.
+        // SAFETY: reports about this backend; the parameter numbers are those of the COPY command, the same
+        // in every version.
         unsafe {
             pg_sys::pgstat_progress_start_command(
                 pg_sys::ProgressCommandType::PROGRESS_COMMAND_COPY,
@@ -180,7 +183,8 @@ pub fn load_ends(read: u64) {
     });
 }
 
-/// The part of the source's bytes that so many rows stand for; `None` where the number of all rows is not known.
+/// The part of the source's bytes that so many rows stand for; `None` where the number of all rows is not
+/// known.
 fn share_of_source(live: &Live, rows: i64) -> Option<i64> {
     let overall = live.rows_overall.load(Relaxed);
     if overall <= 0 || rows < 0 {
@@ -212,8 +216,8 @@ pub struct Seen {
     pub fraction: Option<f64>,
 }
 
-/// Looks at the run of process `pid` whose lock has the key `handle`. None where it has ended, or where the caller may not see
-/// that role's sessions, which PostgreSQL's own progress views do not show either.
+/// Looks at the run of process `pid` whose lock has the key `handle`. None where it has ended, or where the
+/// caller may not see that role's sessions, which PostgreSQL's own progress views do not show either.
 pub fn look(pid: i32, handle: i32) -> Option<Seen> {
     let handle = handle.cast_unsigned();
     // A segment that this backend has mapped already must not be mapped again.

@@ -1,7 +1,9 @@
-//! The shared memory of one run: the row of `aliaport.run` that it would leave if it failed, as JSON, and how far it has come.
+//! The shared memory of one run: the row of `aliaport.run` that it would leave if it failed, as JSON, and how
+//! far it has come.
 //!
-//! It is a dynamic shared memory segment of its own, made when the run begins, so it needs no `shared_preload_libraries` and a
-//! crash of the server clears it like any other. [`super::failure`] has the row written; [`super::progress`] shows the rest.
+//! It is a dynamic shared memory segment of its own, made when the run begins, so it needs no
+//! `shared_preload_libraries` and a crash of the server clears it like any other. [`super::failure`] has the
+//! row written; [`super::progress`] shows the rest.
 #![allow(unsafe_code)] // reads and writes shared memory
 
 use std::cell::RefCell;
@@ -15,14 +17,15 @@ use serde_json::{Value as Json, json};
 const ROOM: usize = 32 * 1024;
 /// Bytes of an error's text that are kept.
 const ERROR_BYTES: usize = 8 * 1024;
-/// Says that a segment is one of ours: another session finds it by a number in `pg_locks`, which anybody can put there.
+/// Says that a segment is one of ours: another session finds it by a number in `pg_locks`, which anybody can
+/// put there.
 const MAGIC: u64 = u64::from_be_bytes(*b"aliarun1");
 /// Words of a table's name: two identifiers of 63 bytes with their quotes and the dot fit.
 const NAME_WORDS: usize = 24;
 
 thread_local! {
-    /// The segments of the runs that are under way in this backend, the innermost last: a trigger of a target may import. They belong to
-    /// their runs; of those that have ended nothing is left here but the entry.
+    /// The segments of the runs that are under way in this backend, the innermost last: a trigger of a target
+    /// may import. They belong to their runs; of those that have ended nothing is left here but the entry.
     static RUNNING: RefCell<Vec<Weak<Segment>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -115,7 +118,8 @@ pub enum State {
     Settled = 2,
 }
 
-/// A segment that this process has mapped, for as long as the value lives. Without a pin and another mapping it is gone then.
+/// A segment that this process has mapped, for as long as the value lives. Without a pin and another mapping
+/// it is gone then.
 #[derive(Debug)]
 pub struct Segment {
     segment: *mut pg_sys::dsm_segment,
@@ -126,8 +130,8 @@ impl Segment {
     /// A new one with `row` in it, for a worker of the current database. None where none can be had.
     pub fn new(row: &Json) -> Option<Rc<Self>> {
         let capacity = row.to_string().len() + ROOM;
-        // SAFETY: a mapping that is pinned belongs to no resource owner, so it stays until `drop` or the end of the process. The
-        // address is aligned to a page and has room for the header and the JSON.
+        // SAFETY: a mapping that is pinned belongs to no resource owner, so it stays until `drop` or the end
+        // of the process. The address is aligned to a page and has room for the header and the JSON.
         let new = unsafe {
             // A single-user server has no shared memory.
             if !pg_sys::IsUnderPostmaster {
@@ -167,7 +171,8 @@ impl Segment {
         RUNNING.with_borrow(|running| running.iter().rev().find_map(Weak::upgrade))
     }
 
-    /// The segments of all runs of this backend, which then count as ended. Raises nothing, whenever it is called.
+    /// The segments of all runs of this backend, which then count as ended. Raises nothing, whenever it is
+    /// called.
     pub fn take_all() -> Vec<Rc<Self>> {
         let all = RUNNING.with(|running| {
             running.try_borrow_mut().map(|mut r| std::mem::take(&mut *r)).unwrap_or_default()
@@ -177,8 +182,8 @@ impl Segment {
 
     /// Maps the segment of another process. None where it is gone or is none of ours.
     pub fn attach(handle: pg_sys::dsm_handle) -> Option<Self> {
-        // SAFETY: a handle may be any number. The header is looked at only where the segment has room for one. The mapping does not
-        // end before `drop`: without that it would end with the resource owner.
+        // SAFETY: a handle may be any number. The header is looked at only where the segment has room for
+        // one. The mapping does not end before `drop`: without that it would end with the resource owner.
         unsafe {
             let segment = pg_sys::dsm_attach(handle);
             if segment.is_null() {
@@ -292,8 +297,9 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new` or `attach`, and nobody has a reference into it any more. A value that is still there when the process
-        // ends is on a stack that is never unwound, so this does not come after PostgreSQL has detached everything.
+        // SAFETY: mapped by `new` or `attach`, and nobody has a reference into it any more. A value that is
+        // still there when the process ends is on a stack that is never unwound, so this does not come after
+        // PostgreSQL has detached everything.
         unsafe { pg_sys::dsm_detach(self.segment) }
     }
 }

@@ -1,5 +1,5 @@
-//! May this caller read this file? Everything is checked before the file is opened, and the role before the path, so that
-//! a caller without the right learns nothing about the server's files.
+//! May this caller read this file? Everything is checked before the file is opened, and the role before the
+//! path, so that a caller without the right learns nothing about the server's files.
 #![allow(unsafe_code)] // asks PostgreSQL for the current role's memberships
 
 use std::fs;
@@ -15,11 +15,13 @@ use super::guc;
 
 /// Checks the caller's role and the path; returns where it leads, with symbolic links resolved.
 ///
-/// The folder of the result is open, and it is the one that was checked: what becomes of the path afterwards makes no difference.
+/// The folder of the result is open, and it is the one that was checked: what becomes of the path afterwards
+/// makes no difference.
 ///
 /// # Errors
-/// 42501 without `pg_read_server_files`, outside `aliaport_import.allowed_directories` or unreadable by the server's
-/// operating-system user; 42602 for a relative path; 58P01 for a missing file; 42809 for anything but a regular file.
+/// 42501 without `pg_read_server_files`, outside `aliaport_import.allowed_directories` or unreadable by the
+/// server's operating-system user; 42602 for a relative path; 58P01 for a missing file; 42809 for anything
+/// but a regular file.
 pub fn source_path(path: &str) -> Result<Location> {
     require_read_server_files()?;
     if path.contains('\0') || !Path::new(path).is_absolute() {
@@ -64,8 +66,8 @@ fn exchanged(path: &str, error: &io::Error) -> Error {
 
 /// Raises 42501 where the caller's role may not read the server's files.
 pub fn require_read_server_files() -> Result<()> {
-    // SAFETY: GetUserId only reads the current role; has_privs_of_role looks up role memberships in the catalogue, which a
-    // function call inside a transaction may do.
+    // SAFETY: GetUserId only reads the current role; has_privs_of_role looks up role memberships in the
+    // catalogue, which a function call inside a transaction may do.
     let allowed = unsafe {
         pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(pg_sys::ROLE_PG_READ_SERVER_FILES))
     };

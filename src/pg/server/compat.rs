@@ -5,7 +5,8 @@ use pgrx::pg_sys;
 
 use super::error::{Result, unexpected};
 
-/// `MarkGUCPrefixReserved`: an unknown `aliaport_import.*` setting is an error from PostgreSQL 15 on, a warning before.
+/// `MarkGUCPrefixReserved`: an unknown `aliaport_import.*` setting is an error from PostgreSQL 15 on, a
+/// warning before.
 pub fn reserve_guc_prefix() {
     let prefix = c"aliaport_import".as_ptr();
     // SAFETY: called from _PG_init with a static C string, after all our settings are defined.
@@ -17,7 +18,8 @@ pub fn reserve_guc_prefix() {
     }
 }
 
-/// The attribute at `index` (0-based) of a tuple descriptor. PostgreSQL 18 moved the array behind the compact attributes.
+/// The attribute at `index` (0-based) of a tuple descriptor. PostgreSQL 18 moved the array behind the compact
+/// attributes.
 ///
 /// # Safety
 /// `descriptor` is valid and `index` is below its `natts`.
@@ -57,7 +59,8 @@ pub fn is_standby() -> bool {
     unsafe { pg_sys::RecoveryInProgress() }
 }
 
-/// The type that a text names, and its modifier, as the parser finds it under the search_path. Raises where there is none.
+/// The type that a text names, and its modifier, as the parser finds it under the search_path. Raises where
+/// there is none.
 pub fn parse_type(name: &str) -> Result<(pg_sys::Oid, i32)> {
     let name = std::ffi::CString::new(name).map_err(|_| unexpected("NUL byte in the name of a type"))?;
     let (mut oid, mut typmod) = (pg_sys::InvalidOid, -1);
@@ -91,6 +94,7 @@ pub fn lock_against_changes(relation: pg_sys::Oid) {
 
 /// True in a transaction that keeps one snapshot: REPEATABLE READ and SERIALIZABLE.
 pub fn has_old_snapshot() -> bool {
-    // SAFETY: a global of the backend that is always valid to read; IsolationUsesXactSnapshot() is this comparison.
+    // SAFETY: a global of the backend that is always valid to read; IsolationUsesXactSnapshot() is this
+    // comparison.
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }

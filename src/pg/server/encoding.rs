@@ -1,7 +1,8 @@
 //! Does this database store every text of SQLite? Only one in UTF-8 does.
 //!
-//! Everything here moves texts as UTF-8 between SQLite and PostgreSQL. In a database of another encoding the bytes would stand
-//! there unconverted, so every function asks [`require_utf8`] before it reads anything, its own arguments included.
+//! Everything here moves texts as UTF-8 between SQLite and PostgreSQL. In a database of another encoding the
+//! bytes would stand there unconverted, so every function asks [`require_utf8`] before it reads anything, its
+//! own arguments included.
 #![allow(unsafe_code)] // asks for the database's encoding, and puts off the reading of arguments until it is known
 
 use pgrx::callconv::{Arg, ArgAbi};
@@ -16,7 +17,8 @@ use aliaport_rows::identifier::{quote, quote_literal};
 use super::error::{Error, Result};
 use super::spi;
 
-/// Whether the database's encoding is UTF-8. SQL_ASCII is not: it takes any bytes, and promises nothing of those it gives.
+/// Whether the database's encoding is UTF-8. SQL_ASCII is not: it takes any bytes, and promises nothing of
+/// those it gives.
 pub fn is_utf8() -> bool {
     // SAFETY: only reads what the backend has known since it connected to its database.
     unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
@@ -63,7 +65,8 @@ impl Unfit {
         let database = bytes(
             "SELECT pg_catalog.convert_to(pg_catalog.current_database()::pg_catalog.text, pg_catalog.getdatabaseencoding())",
         )?;
-        // The database's own locale as the operating system has it in UTF-8; C is everywhere, and goes with every encoding.
+        // The database's own locale as the operating system has it in UTF-8; C is everywhere, and goes with
+        // every encoding.
         let locale = bytes(
             "SELECT pg_catalog.convert_to(c.collcollate::pg_catalog.text, pg_catalog.getdatabaseencoding()) \
              FROM pg_catalog.pg_database d, pg_catalog.pg_collation c \
@@ -99,8 +102,8 @@ fn free_name(base: &str) -> Result<String> {
     Ok(base.to_owned())
 }
 
-/// An argument of a function that SQL calls, read only where the database is in UTF-8: in another one its text may be no text
-/// here, and reading it would fail before the function could say why.
+/// An argument of a function that SQL calls, read only where the database is in UTF-8: in another one its
+/// text may be no text here, and reading it would fail before the function could say why.
 pub struct Argument<T>(Option<T>);
 
 impl<T> Argument<T> {

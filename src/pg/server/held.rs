@@ -1,8 +1,9 @@
 //! A Rust value that a PostgreSQL memory context owns.
 //!
-//! `pg_terminate_backend` ends a backend without unwinding the Rust stack, so whatever holds a file or a lock must not rely
-//! on `Drop` alone. A [`Held`] value hangs on a memory context below the transaction's: it is dropped when the handle goes
-//! out of scope (return, error, cancel) or else when the context is deleted (termination), and only once.
+//! `pg_terminate_backend` ends a backend without unwinding the Rust stack, so whatever holds a file or a lock
+//! must not rely on `Drop` alone. A [`Held`] value hangs on a memory context below the transaction's: it is
+//! dropped when the handle goes out of scope (return, error, cancel) or else when the context is deleted
+//! (termination), and only once.
 #![allow(unsafe_code)] // hands ownership of one allocation to a memory context's reset callback
 
 use std::mem::ManuallyDrop;
@@ -36,8 +37,8 @@ impl<T> Drop for Kept<T> {
 impl<T: 'static> Held<T> {
     /// Moves `value` under the current transaction. Must run inside a transaction (every SQL function does).
     pub fn new(value: T) -> Self {
-        // SAFETY: TopTransactionContext exists while a function runs; the new context is a child of it, so it cannot
-        // outlive the transaction. The name is a static C string, as the call requires.
+        // SAFETY: TopTransactionContext exists while a function runs; the new context is a child of it, so it
+        // cannot outlive the transaction. The name is a static C string, as the call requires.
         let context = unsafe {
             pg_sys::AllocSetContextCreateInternal(
                 pg_sys::TopTransactionContext,
@@ -56,8 +57,9 @@ impl<T: 'static> Deref for Held<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: `value` was made by `new` and is dropped only by the deletion of `context`: by our `drop`, after which no
-        // handle exists, or by the end of the transaction, which no Rust frame that holds a handle survives.
+        // SAFETY: `value` was made by `new` and is dropped only by the deletion of `context`: by our `drop`,
+        // after which no handle exists, or by the end of the transaction, which no Rust frame that holds a
+        // handle survives.
         unsafe { &(*self.value).0 }
     }
 }
@@ -71,7 +73,8 @@ impl<T: 'static> DerefMut for Held<T> {
 
 impl<T: 'static> Drop for Held<T> {
     fn drop(&mut self) {
-        // SAFETY: the context is ours and alive (see `deref`), nothing else allocates in it, and it is never current.
+        // SAFETY: the context is ours and alive (see `deref`), nothing else allocates in it, and it is never
+        // current.
         unsafe { pg_sys::MemoryContextDelete(self.context) }
     }
 }

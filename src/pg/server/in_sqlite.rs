@@ -1,4 +1,5 @@
-//! Is a thread of this process inside SQLite? A process that ends without unwinding joins no thread, and must not close a file under one.
+//! Is a thread of this process inside SQLite? A process that ends without unwinding joins no thread, and must
+//! not close a file under one.
 //!
 //! There is never a second scan in a process, so these flags are that of the one.
 
@@ -14,7 +15,8 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 static IS_READING: AtomicBool = AtomicBool::new(false);
 /// Set when the process ends without unwinding: whoever waits to hand a batch over never goes on.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
-/// Set when the process ends and its reader thread could not be stopped, for instance because the disk does not answer.
+/// Set when the process ends and its reader thread could not be stopped, for instance because the disk does
+/// not answer.
 static IS_LOST: AtomicBool = AtomicBool::new(false);
 
 /// A reader thread begins.
@@ -39,8 +41,9 @@ pub fn away<R>(wait: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Makes the reader thread leave SQLite alone for good. For a process that ends without unwinding: nobody joins the thread, and
-/// the end of the transaction closes the source under it, or leaves it open where the thread did not come back ([`is_lost`]).
+/// Makes the reader thread leave SQLite alone for good. For a process that ends without unwinding: nobody
+/// joins the thread, and the end of the transaction closes the source under it, or leaves it open where the
+/// thread did not come back ([`is_lost`]).
 pub fn halt() {
     IS_ENDING.store(true, SeqCst);
     interrupt::stop_reader();

@@ -1,10 +1,11 @@
 //! Cancel and statement_timeout, on both sides of the SQLite library.
 //!
-//! PostgreSQL's `CHECK_FOR_INTERRUPTS` raises an error, and an error that is raised below SQLite is swallowed by SQLite.
-//! So a callback only reads the flags that mean "stop" ([`is_cancelled`]); after SQLite has returned, [`check`] raises.
+//! PostgreSQL's `CHECK_FOR_INTERRUPTS` raises an error, and an error that is raised below SQLite is swallowed
+//! by SQLite. So a callback only reads the flags that mean "stop" ([`is_cancelled`]); after SQLite has
+//! returned, [`check`] raises.
 //!
-//! PostgreSQL looks whether the client is still there (`client_connection_check_interval`) where it checks for interrupts. While SQLite
-//! works that does not happen, so the callback looks as well.
+//! PostgreSQL looks whether the client is still there (`client_connection_check_interval`) where it checks
+//! for interrupts. While SQLite works that does not happen, so the callback looks as well.
 #![allow(unsafe_code)] // reads PostgreSQL's global flags, looks at the client's socket
 
 use std::cell::Cell;
@@ -13,17 +14,17 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
-/// Set while a reader thread should end although the backend is not being cancelled (any more): PostgreSQL clears its own
-/// flag when it raises the error.
+/// Set while a reader thread should end although the backend is not being cancelled (any more): PostgreSQL
+/// clears its own flag when it raises the error.
 static STOP_READER: AtomicBool = AtomicBool::new(false);
 
-/// True when the backend has been asked to cancel the query or to end, or when the reader thread should end. Never raises;
-/// safe inside SQLite's callbacks and in the reader thread.
+/// True when the backend has been asked to cancel the query or to end, or when the reader thread should end.
+/// Never raises; safe inside SQLite's callbacks and in the reader thread.
 ///
 /// `InterruptPending` would be wrong here: it is also set for work that does not end the query.
 pub fn is_cancelled() -> bool {
-    // SAFETY: both are plain sig_atomic_t variables that signal handlers set; a volatile read of either is what
-    // PostgreSQL's own macros do.
+    // SAFETY: both are plain sig_atomic_t variables that signal handlers set; a volatile read of either is
+    // what PostgreSQL's own macros do.
     let by_signal = unsafe {
         (&raw const pg_sys::QueryCancelPending).read_volatile() != 0
             || (&raw const pg_sys::ProcDiePending).read_volatile() != 0
@@ -49,15 +50,15 @@ fn has_lost_client() -> bool {
     }
     let interval = Duration::from_millis(u64::try_from(interval).unwrap_or(0));
     let is_early = LAST_LOOK.get().is_some_and(|last| last.elapsed() < interval);
-    // SAFETY: a system call without arguments, and a number that is set when the backend starts. Only the backend's own thread has the
-    // process's number; the threads of a load leave the look to it.
+    // SAFETY: a system call without arguments, and a number that is set when the backend starts. Only the
+    // backend's own thread has the process's number; the threads of a load leave the look to it.
     let is_backend = unsafe { libc::syscall(libc::SYS_gettid) == i64::from(pg_sys::MyProcPid) };
     if is_early || !is_backend {
         return false;
     }
     LAST_LOOK.set(Some(Instant::now()));
-    // SAFETY: a process without a client has no port. A port begins with its socket, a C int (`struct Port` in libpq-be.h, PostgreSQL 14
-    // to 18); poll() looks at it and waits for nothing.
+    // SAFETY: a process without a client has no port. A port begins with its socket, a C int (`struct Port`
+    // in libpq-be.h, PostgreSQL 14 to 18); poll() looks at it and waits for nothing.
     unsafe {
         let port = pg_sys::MyProcPort;
         if port.is_null() {

@@ -1,8 +1,9 @@
 //! Does the server's table of locks have room for what an import makes?
 //!
-//! Each relation that a transaction makes stays locked until its end: the table, its TOAST table with the index of that, every index
-//! and every sequence. All sessions share one table of locks, whose size is fixed when the server starts. An import of thousands of tables
-//! that runs out of it does so after minutes, so it is counted before the first table is made.
+//! Each relation that a transaction makes stays locked until its end: the table, its TOAST table with the
+//! index of that, every index and every sequence. All sessions share one table of locks, whose size is fixed
+//! when the server starts. An import of thousands of tables that runs out of it does so after minutes, so it
+//! is counted before the first table is made.
 #![allow(unsafe_code)] // reads one of the server's numbers
 
 use aliaport_plan::finding::{Code, Finding, Severity};
@@ -13,8 +14,8 @@ use pgrx::prelude::*;
 use super::error::{Error, Result};
 use super::spi;
 
-/// What the table can hold beyond its nominal size: a tenth that PostgreSQL adds to its estimate, and what other tables of shared
-/// memory leave (some 100 kB are kept for that, a lock takes about 270 bytes).
+/// What the table can hold beyond its nominal size: a tenth that PostgreSQL adds to its estimate, and what
+/// other tables of shared memory leave (some 100 kB are kept for that, a lock takes about 270 bytes).
 const SLOP: i64 = 1000;
 
 /// Of what an import needs and the server has.

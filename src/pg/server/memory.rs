@@ -8,7 +8,8 @@ use pgrx::pg_sys;
 use super::error::{Result, unexpected};
 use super::spi;
 
-/// What one process needs to sort with for PostgreSQL to let it take part in an index build, in kilobytes (`plan_create_index_workers`).
+/// What one process needs to sort with for PostgreSQL to let it take part in an index build, in kilobytes
+/// (`plan_create_index_workers`).
 const PARTICIPANT: i32 = 32 << 10;
 
 /// PostgreSQL's own default of `maintenance_work_mem`, in kilobytes.
@@ -24,8 +25,8 @@ pub fn as_maintenance<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 /// Runs `f`, which builds indexes.
 ///
 /// Where `maintenance_work_mem` is what PostgreSQL comes with, as many processes sort as there are cores and
-/// `max_parallel_maintenance_workers` allows, each with the least that lets it, so that the backend stays small also where it sorts alone.
-/// What somebody has chosen stays.
+/// `max_parallel_maintenance_workers` allows, each with the least that lets it, so that the backend stays
+/// small also where it sorts alone. What somebody has chosen stays.
 pub fn for_indexes<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     // SAFETY: as above.
     let (kilobytes, workers) =
@@ -38,10 +39,11 @@ pub fn for_indexes<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     spi::with_setting(c"maintenance_work_mem", &text(participants.saturating_mul(PARTICIPANT))?, f)
 }
 
-/// Runs `f` and frees at once what it has allocated of PostgreSQL's memory, arguments of a statement for instance. Nothing of that may be in
-/// its result.
+/// Runs `f` and frees at once what it has allocated of PostgreSQL's memory, arguments of a statement for
+/// instance. Nothing of that may be in its result.
 pub fn briefly<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: the context is a child of the current one, which is current again afterwards; an error leaves it to that one's end.
+    // SAFETY: the context is a child of the current one, which is current again afterwards; an error leaves
+    // it to that one's end.
     unsafe {
         let context = pg_sys::AllocSetContextCreateInternal(
             pg_sys::CurrentMemoryContext,

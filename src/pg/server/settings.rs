@@ -1,8 +1,9 @@
 //! The settings under which values are read and written, whatever the session's own are.
 //!
-//! Input and output functions of PostgreSQL follow settings: DateStyle decides what 01/02/2024 is, IntervalStyle what -1 02:03:04, lc_monetary
-//! what 12,5. A file must become the same rows in every session, so the verbs of this extension run under settings of their own, and so
-//! does what runs within them: defaults, CHECK constraints and triggers of the target. The session's come back afterwards.
+//! Input and output functions of PostgreSQL follow settings: DateStyle decides what 01/02/2024 is,
+//! IntervalStyle what -1 02:03:04, lc_monetary what 12,5. A file must become the same rows in every session,
+//! so the verbs of this extension run under settings of their own, and so does what runs within them:
+//! defaults, CHECK constraints and triggers of the target. The session's come back afterwards.
 #![allow(unsafe_code)] // sets configuration parameters for as long as a function runs
 
 use std::cell::RefCell;
@@ -14,7 +15,8 @@ use pgrx::pg_sys;
 use super::error::Result;
 use super::spi;
 
-/// PostgreSQL's defaults of what its parser and the input and output functions of its types follow, but for TimeZone.
+/// PostgreSQL's defaults of what its parser and the input and output functions of its types follow, but for
+/// TimeZone.
 const FIXED: [(&CStr, &CStr); 13] = [
     (c"array_nulls", c"on"),
     (c"backslash_quote", c"safe_encoding"),
@@ -41,8 +43,8 @@ pub fn session_time_zone() -> String {
     SESSION_ZONE.with_borrow(Clone::clone)
 }
 
-/// Runs `f` under fixed settings, with the time zone that `options` name. An error needs no restoring: the end of the (sub)transaction resets
-/// them.
+/// Runs `f` under fixed settings, with the time zone that `options` name. An error needs no restoring: the
+/// end of the (sub)transaction resets them.
 pub fn fixed<R>(options: &serde_json::Value, f: impl FnOnce() -> Result<R>) -> Result<R> {
     let zone = time_zone(options);
     let of_session = spi::one::<String>("SELECT pg_catalog.current_setting('TimeZone')", &[])?;
@@ -54,15 +56,15 @@ pub fn fixed<R>(options: &serde_json::Value, f: impl FnOnce() -> Result<R>) -> R
     }
     set(c"timezone", &zone);
     let result = f();
-    // SAFETY: ends the nest level begun above. `true` keeps what a trigger has set for the session, as PostgreSQL does at the end of a
-    // function with settings of its own.
+    // SAFETY: ends the nest level begun above. `true` keeps what a trigger has set for the session, as
+    // PostgreSQL does at the end of a function with settings of its own.
     unsafe { pg_sys::AtEOXact_GUC(true, nest_level) };
     result
 }
 
 fn set(name: &CStr, value: &CStr) {
-    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; both strings outlive the call, which copies
-    // them. A value that is not allowed raises an error.
+    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; both strings
+    // outlive the call, which copies them. A value that is not allowed raises an error.
     unsafe {
         pg_sys::set_config_option(
             name.as_ptr(),
@@ -77,8 +79,9 @@ fn set(name: &CStr, value: &CStr) {
     }
 }
 
-/// The zone of `options.timezone`. The converters give every time an offset of their own, from the zone rules that are built in; so it does
-/// not matter for them if this server does not know the zone, nor that a name which is no zone is refused later.
+/// The zone of `options.timezone`. The converters give every time an offset of their own, from the zone rules
+/// that are built in; so it does not matter for them if this server does not know the zone, nor that a name
+/// which is no zone is refused later.
 fn time_zone(options: &serde_json::Value) -> CString {
     let named = options.get("timezone").and_then(serde_json::Value::as_str).unwrap_or("UTC");
     let zone = Zone::parse(named).ok().and_then(|zone| CString::new(zone.name()).ok());

@@ -1,13 +1,15 @@
-//! The only file that calls SPI. SQL errors do not come back as `Err` from SPI: they unwind to the caller's caller and end
-//! the statement, which is what an import wants.
+//! The only file that calls SPI. SQL errors do not come back as `Err` from SPI: they unwind to the caller's
+//! caller and end the statement, which is what an import wants.
 //!
-//! Statements of ours find functions, operators and types in pg_catalog and nowhere else ([`run`], [`rows`], [`one`] and their like): what
-//! somebody has put into a schema of the caller's search_path must not be called by them, and less so with the caller's rights. Everything
-//! that they name in another schema is written with that schema.
+//! Statements of ours find functions, operators and types in pg_catalog and nowhere else ([`run`], [`rows`],
+//! [`one`] and their like): what somebody has put into a schema of the caller's search_path must not be
+//! called by them, and less so with the caller's rights. Everything that they name in another schema is
+//! written with that schema.
 //!
-//! What touches the caller's own tables may run code that belongs to those (defaults, checks, triggers, policies), and that finds its names
-//! by the caller's search_path, as it does in a statement typed by hand: [`run_for_caller`] and its like. Such a statement says
-//! `OPERATOR(pg_catalog.=)` and `pg_catalog.text` itself; tests/layering.rs looks at each of them.
+//! What touches the caller's own tables may run code that belongs to those (defaults, checks, triggers,
+//! policies), and that finds its names by the caller's search_path, as it does in a statement typed by hand:
+//! [`run_for_caller`] and its like. Such a statement says `OPERATOR(pg_catalog.=)` and `pg_catalog.text`
+//! itself; tests/layering.rs looks at each of them.
 #![allow(unsafe_code)] // switches the current role and settings for a while, looks at plans and at rows as the executor gives them
 
 use std::cell::RefCell;
@@ -24,7 +26,8 @@ use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData, SpiTupleTable};
 
 use super::error::{Result, unexpected};
 
-/// What the rows of a statement of ours see of names. pg_temp comes last, as it would come first where nobody names it.
+/// What the rows of a statement of ours see of names. pg_temp comes last, as it would come first where nobody
+/// names it.
 const SEARCH_PATH: &std::ffi::CStr = c"pg_catalog, pg_temp";
 
 type SpiResult<T> = std::result::Result<T, pgrx::spi::Error>;
@@ -59,8 +62,8 @@ pub fn rows<T>(
     ours(|| Spi::connect(|client| collect(client.select(sql, None, args)?, row)))
 }
 
-/// The same as [`rows`] for a query that is run for table after table: it is planned once a session. `sql` names no object of
-/// the user's, so that there are few of these.
+/// The same as [`rows`] for a query that is run for table after table: it is planned once a session. `sql`
+/// names no object of the user's, so that there are few of these.
 pub fn rows_often<T>(
     sql: &'static str,
     args: &[DatumWithOid<'_>],
@@ -149,8 +152,9 @@ pub fn one_for_caller<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid<
     Spi::connect(|client| first(client.select(sql, Some(1), args)?)).map_err(unexpected)
 }
 
-/// Rows that are too many to be kept, or that are asked for with expressions as PostgreSQL prints them under the search_path of [`rows`]. So they are read back under that
-/// one, and functions in them find their names by the caller's. `each` gets them a page at a time.
+/// Rows that are too many to be kept, or that are asked for with expressions as PostgreSQL prints them under
+/// the search_path of [`rows`]. So they are read back under that one, and functions in them find their names
+/// by the caller's. `each` gets them a page at a time.
 pub fn pages<T>(
     sql: &str,
     mut row: impl FnMut(&SpiHeapTupleData<'_>) -> SpiResult<T>,
@@ -198,14 +202,15 @@ thread_local! {
     static PLANS: RefCell<HashMap<&'static str, Rc<OwnedPreparedStatement>>> = RefCell::default();
 }
 
-/// Lets `f` look at the plan of a query, which has gone through rewriter and planner as anybody's query would, hooks of other
-/// extensions included.
+/// Lets `f` look at the plan of a query, which has gone through rewriter and planner as anybody's query
+/// would, hooks of other extensions included.
 pub fn with_plan<R>(query: &str, f: impl FnOnce(&pg_sys::PlannedStmt) -> R) -> Result<R> {
     let text = CString::new(query).map_err(unexpected)?;
     let seen = Spi::connect(|_| {
-        // SAFETY: SPI is connected; the text outlives the call. A plan that was not saved has one cached plan that nobody else
-        // owns, whose statements are PlannedStmts for a query that is no utility statement; both are released after `f`, which
-        // cannot keep what it borrows. An error leaves both to the end of the connection to SPI.
+        // SAFETY: SPI is connected; the text outlives the call. A plan that was not saved has one cached plan
+        // that nobody else owns, whose statements are PlannedStmts for a query that is no utility statement;
+        // both are released after `f`, which cannot keep what it borrows. An error leaves both to the end of
+        // the connection to SPI.
         unsafe {
             let plan = pg_sys::SPI_prepare(text.as_ptr(), 0, std::ptr::null_mut());
             if plan.is_null() {
@@ -241,8 +246,8 @@ unsafe extern "C-unwind" fn receive(
     slot: *mut pg_sys::TupleTableSlot,
     receiver: *mut pg_sys::DestReceiver,
 ) -> bool {
-    // SAFETY: the only receivers with this function are those of `each_row`, whose first field PostgreSQL has a pointer to and
-    // which live until the query has ended.
+    // SAFETY: the only receivers with this function are those of `each_row`, whose first field PostgreSQL has
+    // a pointer to and which live until the query has ended.
     let receiver = unsafe { &mut *receiver.cast::<Receiver<'_>>() };
     (receiver.each)(slot).is_continue()
 }
@@ -258,9 +263,11 @@ unsafe extern "C-unwind" fn begin(
 #[pg_guard]
 unsafe extern "C-unwind" fn end(_receiver: *mut pg_sys::DestReceiver) {}
 
-/// Runs a query as anybody's, and shows each row that it returns in the executor's own slot until `each` breaks off: no row is kept.
+/// Runs a query as anybody's, and shows each row that it returns in the executor's own slot until `each`
+/// breaks off: no row is kept.
 ///
-/// With `sees_statement` it sees what the calling statement sees, else also all that this transaction has done so far.
+/// With `sees_statement` it sees what the calling statement sees, else also all that this transaction has
+/// done so far.
 pub fn each_row(
     query: &str,
     sees_statement: bool,
@@ -295,9 +302,9 @@ pub fn each_row(
     }
 }
 
-/// Runs `f` as the owner of the history tables, so that a role with EXECUTE alone can import and yet cannot write history
-/// by hand. The search_path is ours meanwhile: a caller's could put operators of his own under the owner's rights. An error
-/// needs no restoring: the end of the (sub)transaction resets both.
+/// Runs `f` as the owner of the history tables, so that a role with EXECUTE alone can import and yet cannot
+/// write history by hand. The search_path is ours meanwhile: a caller's could put operators of his own under
+/// the owner's rights. An error needs no restoring: the end of the (sub)transaction resets both.
 pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let owner: pg_sys::Oid =
         one(
@@ -309,7 +316,8 @@ pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         .ok_or_else(|| unexpected("absence of aliaport.run"))?;
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
-    // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code sets.
+    // SAFETY: the out-pointers are valid; LOCAL_USERID_CHANGE is what PostgreSQL's own SECURITY DEFINER code
+    // sets.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(
@@ -323,7 +331,8 @@ pub fn as_history_owner<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     result
 }
 
-/// Runs `f` with a setting that ends with it. An error needs no restoring: the end of the (sub)transaction resets it.
+/// Runs `f` with a setting that ends with it. An error needs no restoring: the end of the (sub)transaction
+/// resets it.
 pub fn with_setting<R>(
     name: &std::ffi::CStr,
     value: &std::ffi::CStr,
@@ -337,8 +346,8 @@ pub fn with_settings<R>(
     settings: &[(&std::ffi::CStr, &std::ffi::CStr)],
     f: impl FnOnce() -> Result<R>,
 ) -> Result<R> {
-    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; the strings outlive the calls,
-    // which copy them.
+    // SAFETY: GUC_ACTION_SAVE below a nest level is how PostgreSQL sets a function's settings; the strings
+    // outlive the calls, which copy them.
     let nest_level = unsafe {
         let nest_level = pg_sys::NewGUCNestLevel();
         for (name, value) in settings {

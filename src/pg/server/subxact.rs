@@ -1,7 +1,7 @@
 //! The only way to catch a PostgreSQL error and go on: inside a subtransaction.
 //!
-//! Catching without one leaves half-made index entries behind (measured: two rows with one primary key). It is used once a
-//! statement, never once a row.
+//! Catching without one leaves half-made index entries behind (measured: two rows with one primary key). It
+//! is used once a statement, never once a row.
 #![allow(unsafe_code)] // starts and ends subtransactions, and restores what PostgreSQL code restores around them
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -19,14 +19,15 @@ pub enum Outcome {
     Undo,
 }
 
-/// Runs `f` in a subtransaction. On success its work is kept or undone as `outcome` says. An error of ours or of
-/// PostgreSQL undoes it and comes back as `Err`. A cancel undoes it as well and goes on unwinding: a subtransaction that was left
-/// open would be the session's current one after the statement.
+/// Runs `f` in a subtransaction. On success its work is kept or undone as `outcome` says. An error of ours or
+/// of PostgreSQL undoes it and comes back as `Err`. A cancel undoes it as well and goes on unwinding: a
+/// subtransaction that was left open would be the session's current one after the statement.
 ///
-/// Reads in `f` see what the statement saw that called us, and nothing that was made since, until `f` has written something.
+/// Reads in `f` see what the statement saw that called us, and nothing that was made since, until `f` has
+/// written something.
 pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
-    // SAFETY: both are globals of the backend that are always valid to read; they are put back below because ending a
-    // subtransaction switches both, as PostgreSQL's own procedural languages do.
+    // SAFETY: both are globals of the backend that are always valid to read; they are put back below because
+    // ending a subtransaction switches both, as PostgreSQL's own procedural languages do.
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
     // SAFETY: a function call is inside a transaction; a NULL name makes an unnamed subtransaction.
     unsafe {
@@ -41,7 +42,8 @@ pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
         }
     };
     let undo = || {
-        // SAFETY: the subtransaction begun above is the current one; PostgreSQL has cleaned up after the error, if any.
+        // SAFETY: the subtransaction begun above is the current one; PostgreSQL has cleaned up after the
+        // error, if any.
         unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
         restore();
     };

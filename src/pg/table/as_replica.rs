@@ -1,12 +1,13 @@
 //! Statements of the import that fire no trigger, as a replica applies what was checked elsewhere.
 //!
-//! PostgreSQL checks a foreign key row by row, in triggers. Within an import keys are checked set-wise, when every table has its
-//! rows ([`super::foreign_key`]): a cycle cannot be loaded in any other way, and no ON DELETE action may destroy rows that the
-//! source still has.
+//! PostgreSQL checks a foreign key row by row, in triggers. Within an import keys are checked set-wise, when
+//! every table has its rows ([`super::foreign_key`]): a cycle cannot be loaded in any other way, and no ON
+//! DELETE action may destroy rows that the source still has.
 //!
-//! The caller need not be allowed to set this himself, and triggers of other tables stay silent as well. So no code may run meanwhile that
-//! is not PostgreSQL's: neither triggers that fire for replicas, nor what an INSERT or UPDATE evaluates ([`super::code`]); such statements run
-//! as anybody's. A DELETE evaluates nothing.
+//! The caller need not be allowed to set this himself, and triggers of other tables stay silent as well. So
+//! no code may run meanwhile that is not PostgreSQL's: neither triggers that fire for replicas, nor what an
+//! INSERT or UPDATE evaluates ([`super::code`]); such statements run as anybody's. A DELETE evaluates
+//! nothing.
 
 use pgrx::pg_sys;
 
@@ -23,13 +24,14 @@ pub enum Touch {
     Write,
 }
 
-/// Whether the triggers of a relation, PostgreSQL's own ones for its foreign keys included, can be left out for rows that the
-/// import writes.
+/// Whether the triggers of a relation, PostgreSQL's own ones for its foreign keys included, can be left out
+/// for rows that the import writes.
 ///
-/// Not where user triggers are to fire; not where a rule rewrites the statement; not under row security, because the check that
-/// stands in for the triggers would not see every row; not with a deferrable key, which a trigger enforces; not with a foreign key
-/// over periods (PostgreSQL 18), whose parent may be several rows together; and not where writing a row runs code that is not
-/// PostgreSQL's. User triggers that fire for replicas, those of partitions included, are disabled by the caller meanwhile.
+/// Not where user triggers are to fire; not where a rule rewrites the statement; not under row security,
+/// because the check that stands in for the triggers would not see every row; not with a deferrable key,
+/// which a trigger enforces; not with a foreign key over periods (PostgreSQL 18), whose parent may be several
+/// rows together; and not where writing a row runs code that is not PostgreSQL's. User triggers that fire for
+/// replicas, those of partitions included, are disabled by the caller meanwhile.
 pub fn is_possible(relation: pg_sys::Oid, triggers: bool, touch: Touch) -> Result<bool> {
     let is_possible = spi::one::<bool>(
         "SELECT NOT c.relhasrules AND NOT pg_catalog.row_security_active(c.oid) \
@@ -46,8 +48,8 @@ pub fn is_possible(relation: pg_sys::Oid, triggers: bool, touch: Touch) -> Resul
     Ok(is_possible && (touch == Touch::Delete || code::of_relation(relation)?.is_none()))
 }
 
-/// Runs `f` with triggers and rules left out, but for those that are enabled ALWAYS or for replicas. An error needs no
-/// restoring: the end of the (sub)transaction resets the setting.
+/// Runs `f` with triggers and rules left out, but for those that are enabled ALWAYS or for replicas. An error
+/// needs no restoring: the end of the (sub)transaction resets the setting.
 pub fn quietly<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     spi::with_setting(c"session_replication_role", c"replica", f)
 }

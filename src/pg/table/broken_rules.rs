@@ -1,7 +1,8 @@
 //! The rows that break a rule of their table: CHECK constraints, checks of domains, and partition bounds.
 //!
-//! `on_error => 'reject'` sets such rows aside. They are found set-wise, by the conditions that PostgreSQL itself prints, where the load
-//! has put them: in their table, or in the stage from which they will be inserted.
+//! `on_error => 'reject'` sets such rows aside. They are found set-wise, by the conditions that PostgreSQL
+//! itself prints, where the load has put them: in their table, or in the stage from which they will be
+//! inserted.
 
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::identifier::{QualifiedName, quote};
@@ -24,10 +25,12 @@ struct Rule {
 
 /// The CHECK constraints of the table `relation`.
 ///
-/// Those over columns that are not written can be evaluated only where `is_stored`: before the INSERT their values are not known.
+/// Those over columns that are not written can be evaluated only where `is_stored`: before the INSERT their
+/// values are not known.
 fn constraints(relation: pg_sys::Oid, plan: &TablePlan, is_stored: bool) -> Result<Vec<Rule>> {
     let found = spi::rows(
-        // A NOT ENFORCED constraint, which PostgreSQL 18 has, is not looked at; in the order of names, as PostgreSQL checks.
+        // A NOT ENFORCED constraint, which PostgreSQL 18 has, is not looked at; in the order of names, as
+        // PostgreSQL checks.
         "SELECT k.conname::text, pg_catalog.pg_get_expr(k.conbin, k.conrelid), k.conrelid::regclass::text, \
                 ARRAY(SELECT COALESCE(a.attname::text, '') FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
                       LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
@@ -64,7 +67,8 @@ fn constraints(relation: pg_sys::Oid, plan: &TablePlan, is_stored: bool) -> Resu
         .collect())
 }
 
-/// The checks of the domains of the written columns, those of a domain's own base first, as PostgreSQL checks.
+/// The checks of the domains of the written columns, those of a domain's own base first, as PostgreSQL
+/// checks.
 fn domains(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Rule>> {
     let found = spi::rows(
         "WITH RECURSIVE d AS ( \
@@ -100,7 +104,8 @@ fn domains(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Rule>> {
         .collect())
 }
 
-/// The rule that a row of a partitioned table needs a partition; none where the table is not partitioned, or has a default partition.
+/// The rule that a row of a partitioned table needs a partition; none where the table is not partitioned, or
+/// has a default partition.
 fn partitions(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Option<Rule>> {
     let found = spi::rows(
         "SELECT c.relname::text, \
@@ -121,7 +126,8 @@ fn partitions(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Option<Rule>> {
         },
     )?;
     let Some((table, Some(bounds), columns)) = found.into_iter().next() else { return Ok(None) };
-    // A key that is an expression may read columns that are not written; PostgreSQL then says it at the INSERT.
+    // A key that is an expression may read columns that are not written; PostgreSQL then says it at the
+    // INSERT.
     if !columns.iter().all(|c| is_written(plan, c)) {
         return Ok(None);
     }
@@ -134,19 +140,19 @@ fn partitions(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Option<Rule>> {
 
 /// The number (0-based) of the first rule that a row breaks, as an SQL expression; NULL where it breaks none.
 ///
-/// A CASE, because no planner proves anything from one: with `constraint_exclusion = on` a condition that contradicts a CHECK
-/// of the table would be taken for never true.
+/// A CASE, because no planner proves anything from one: with `constraint_exclusion = on` a condition that
+/// contradicts a CHECK of the table would be taken for never true.
 fn first_broken(rules: &[Rule]) -> String {
     let arms: Vec<String> =
         rules.iter().enumerate().map(|(i, rule)| format!("WHEN {} THEN {i}", rule.condition)).collect();
     format!("CASE {} END", arms.join(" "))
 }
 
-/// The rows of `rows`, which are the table `relation` itself (the one with this number) or a stage for it, that break one of its rules;
-/// none where no row does.
+/// The rows of `rows`, which are the table `relation` itself (the one with this number) or a stage for it,
+/// that break one of its rules; none where no row does.
 ///
-/// A BEFORE trigger may still change a staged row, so where one `may_fire` what the table demands is left to the INSERT; a
-/// domain's check comes before every trigger.
+/// A BEFORE trigger may still change a staged row, so where one `may_fire` what the table demands is left to
+/// the INSERT; a domain's check comes before every trigger.
 pub fn unwanted(
     number: usize,
     rows: &QualifiedName,

@@ -1,14 +1,17 @@
-//! Which rows of a run point at a missing parent, which point at those, and so on, and what the policies make of them.
+//! Which rows of a run point at a missing parent, which point at those, and so on, and what the policies make
+//! of them.
 //!
-//! Nothing is changed meanwhile: rows that are to go, or whose reference is to be cleared, are marked in temporary tables, and so are the
-//! keys that vanish with them. The first look at a table joins all of its rows with their parents, one anti-join a key. Each further one
-//! joins only the keys that have vanished since the last, so that the whole takes time in proportion to the rows. Where a
-//! table is looked at again and again (a chain of rows that fall one after another), the join goes through an index.
+//! Nothing is changed meanwhile: rows that are to go, or whose reference is to be cleared, are marked in
+//! temporary tables, and so are the keys that vanish with them. The first look at a table joins all of its
+//! rows with their parents, one anti-join a key. Each further one joins only the keys that have vanished
+//! since the last, so that the whole takes time in proportion to the rows. Where a table is looked at again
+//! and again (a chain of rows that fall one after another), the join goes through an index.
 //!
-//! Where rows of a table fall one after another because they point at each other, [`chain`] goes down many levels at once.
+//! Where rows of a table fall one after another because they point at each other, [`chain`] goes down many
+//! levels at once.
 //!
-//! Tables are looked at in load order, and a table at once again where its own rows fall. A row is treated when the first
-//! of its parents is found missing, by all of its keys that point nowhere by then.
+//! Tables are looked at in load order, and a table at once again where its own rows fall. A row is treated
+//! when the first of its parents is found missing, by all of its keys that point nowhere by then.
 
 mod chain;
 
@@ -28,7 +31,8 @@ use crate::pg::server::{interrupt, spi};
 /// Looks at a table by joins with all of its rows; from then on an index is worth its making.
 const LOOKS_WITHOUT_INDEX: u32 = 4;
 
-/// Settings for looks at few keys: through the indexes, whatever the planner thinks of tables that have grown since it saw them.
+/// Settings for looks at few keys: through the indexes, whatever the planner thinks of tables that have grown
+/// since it saw them.
 const BY_INDEX: &[(&std::ffi::CStr, &std::ffi::CStr)] = &[
     (c"enable_hashjoin", c"off"),
     (c"enable_mergejoin", c"off"),
@@ -50,7 +54,8 @@ struct Key<'a> {
     seen: i32,
     /// A copy of the referencing columns with an index.
     copy: Option<QualifiedName>,
-    /// Keys that several rows of the parent have, with their number; none where each is there once. `None`: not known yet.
+    /// Keys that several rows of the parent have, with their number; none where each is there once. `None`:
+    /// not known yet.
     repeated: Option<Option<QualifiedName>>,
 }
 
@@ -63,7 +68,8 @@ struct Looks<'a> {
     referenced: Vec<&'a str>,
     /// Rows that are not wanted as they are: place, hits (a bit a key), is_rejected.
     marks: Option<QualifiedName>,
-    /// What vanished with them: look, place, the hits of a row that stays, the referenced attributes (r0, r1, ...).
+    /// What vanished with them: look, place, the hits of a row that stays, the referenced attributes (r0, r1,
+    /// ...).
     vanished: Option<QualifiedName>,
     looks: u32,
     is_due: bool,
@@ -178,7 +184,8 @@ impl<'a> Cascade<'a> {
         }
     }
 
-    /// The rows of a table that have no parent to begin with, by one of its keys; none where every row has one.
+    /// The rows of a table that have no parent to begin with, by one of its keys; none where every row has
+    /// one.
     fn first_orphans(&self, number: usize, index: usize) -> Result<Option<String>> {
         let Some((table, key)) = self.key(number, index) else { return Ok(None) };
         if count(table, key)? == 0 {
@@ -319,7 +326,8 @@ impl<'a> Cascade<'a> {
         Ok(table.marks.insert(marks).clone())
     }
 
-    /// The table of what vanishes with a table's rows, made where it is not there yet; none where nothing points at them.
+    /// The table of what vanishes with a table's rows, made where it is not there yet; none where nothing
+    /// points at them.
     fn vanished(&mut self, number: usize) -> Result<Option<QualifiedName>> {
         let Some(table) = self.tables.get_mut(number) else { return Err(unexpected("table number")) };
         if table.vanished.is_some() || table.referenced.is_empty() {
@@ -371,7 +379,8 @@ impl<'a> Cascade<'a> {
         Ok(copy.to_string())
     }
 
-    /// The parents' keys that several rows have, with their number (k0, k1, ..., n); none where there are no such keys.
+    /// The parents' keys that several rows have, with their number (k0, k1, ..., n); none where there are no
+    /// such keys.
     fn repeated(
         &mut self,
         number: usize,
@@ -465,7 +474,8 @@ impl Looks<'_> {
         key.parent_columns.iter().filter_map(|c| self.referenced.iter().position(|r| r == c)).collect()
     }
 
-    /// The condition that what a key points at has vanished with the row `alias`: the row goes, or a column of it is cleared.
+    /// The condition that what a key points at has vanished with the row `alias`: the row goes, or a column
+    /// of it is cleared.
     fn is_lost(&self, key: &ForeignKeyPlan, alias: &str) -> String {
         let clearing = |i: usize| {
             self.keys.get(i).is_some_and(|k| {

@@ -1,20 +1,23 @@
 //! Whose code runs when a row is written, or a value is read as a domain?
 //!
-//! Under `session_replication_role = replica` ([`super::as_replica`]), and where only something is looked at (`aliaport_inspect`), no code may
-//! run that is not PostgreSQL's: a function of somebody's would do there what it cannot do by itself, or do it with the caller's rights. So
-//! all that PostgreSQL would evaluate is read from the catalogue and each function in it is looked at. Whatever is not known to be
-//! harmless is somebody's: a wrong answer costs a slower way, or a value that is not looked at.
+//! Under `session_replication_role = replica` ([`super::as_replica`]), and where only something is looked at
+//! (`aliaport_inspect`), no code may run that is not PostgreSQL's: a function of somebody's would do there
+//! what it cannot do by itself, or do it with the caller's rights. So all that PostgreSQL would evaluate is
+//! read from the catalogue and each function in it is looked at. Whatever is not known to be harmless is
+//! somebody's: a wrong answer costs a slower way, or a value that is not looked at.
 
 use pgrx::pg_sys;
 
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 
-// By `= ANY (ARRAY(...))` PostgreSQL looks the few relations up in its catalogue's indexes, of whatever size it believes a partition tree to
-// be; joined they are found by reading all of the catalogue, for each of ten thousand tables.
+// By `= ANY (ARRAY(...))` PostgreSQL looks the few relations up in its catalogue's indexes, of whatever size
+// it believes a partition tree to be; joined they are found by reading all of the catalogue, for each of ten
+// thousand tables.
 
-/// What evaluates expressions of the relation `$1` when a row is inserted or updated there, its partitions included: defaults and generated
-/// columns, CHECKs, indexes, partition keys; and the types of its columns, whose domains have CHECKs of their own.
+/// What evaluates expressions of the relation `$1` when a row is inserted or updated there, its partitions
+/// included: defaults and generated columns, CHECKs, indexes, partition keys; and the types of its columns,
+/// whose domains have CHECKs of their own.
 macro_rules! of_relation {
     () => {
         "relation (oid) AS ( \
@@ -38,13 +41,16 @@ macro_rules! of_type {
     };
 }
 
-/// The first function or type among all that `start` leads to whose code is not PostgreSQL's, as an error can name it.
+/// The first function or type among all that `start` leads to whose code is not PostgreSQL's, as an error can
+/// name it.
 ///
-/// A stored expression names its functions by their OIDs. PostgreSQL's own functions (those of initdb, below 16384) are harmless where they
-/// are immutable, or stable and not over any type (to_json() calls casts, jsonb_populate_record() a domain's checks) nor makers of xml from
-/// queries nor calls of input functions by name, or one of a few; others where only a superuser can have made them, in C, and they are not volatile (or take no argument:
-/// uuid_generate_v4()), because a query could be in a text. Types lead to the CHECKs of domains and to the elements of arrays;
-/// and the fields of composites; an enum has no code, a base type's is a superuser's; a range type may have anything.
+/// A stored expression names its functions by their OIDs. PostgreSQL's own functions (those of initdb, below
+/// 16384) are harmless where they are immutable, or stable and not over any type (to_json() calls casts,
+/// jsonb_populate_record() a domain's checks) nor makers of xml from queries nor calls of input functions by
+/// name, or one of a few; others where only a superuser can have made them, in C, and they are not volatile
+/// (or take no argument: uuid_generate_v4()), because a query could be in a text. Types lead to the CHECKs of
+/// domains and to the elements of arrays; and the fields of composites; an enum has no code, a base type's is
+/// a superuser's; a range type may have anything.
 macro_rules! search {
     ($start:ident) => {
         concat!(
@@ -87,7 +93,8 @@ macro_rules! search {
     };
 }
 
-/// The code that is not PostgreSQL's and that runs when a row of the relation `oid` is inserted or updated, triggers and policies aside.
+/// The code that is not PostgreSQL's and that runs when a row of the relation `oid` is inserted or updated,
+/// triggers and policies aside.
 pub fn of_relation(oid: pg_sys::Oid) -> Result<Option<String>> {
     first(search!(of_relation), oid)
 }
@@ -98,7 +105,8 @@ pub fn of_type(oid: pg_sys::Oid) -> Result<Option<String>> {
 }
 
 fn first(sql: &'static str, oid: pg_sys::Oid) -> Result<Option<String>> {
-    // Nobody knows how far a recursion goes, so the planner takes it for expensive, and compiling it would take seconds.
+    // Nobody knows how far a recursion goes, so the planner takes it for expensive, and compiling it would
+    // take seconds.
     spi::with_setting(c"jit", c"off", || {
         let found = spi::rows_often(sql, &[oid.into()], |row| row.get::<String>(1))?;
         Ok(found.into_iter().next().flatten())

@@ -1,7 +1,8 @@
 //! Which operator says that two values of the caller's columns are equal?
 //!
-//! Written as `=` that would be whatever the search_path finds: for a citext column the wrong one, or one that somebody has planted. So it
-//! is the one of the type's default operator class, which the type's keys use, too, with its schema.
+//! Written as `=` that would be whatever the search_path finds: for a citext column the wrong one, or one
+//! that somebody has planted. So it is the one of the type's default operator class, which the type's keys
+//! use, too, with its schema.
 #![allow(unsafe_code)] // looks up types in PostgreSQL's caches
 
 use std::ffi::CString;
@@ -17,8 +18,8 @@ pub const OWN: &str = "OPERATOR(pg_catalog.=)";
 
 /// The operator between a column of one relation and one of another, as `OPERATOR(schema.=)`.
 ///
-/// Of columns whose types differ (or that are not there, which the statement will say) it is PostgreSQL's own, which knows its types'
-/// relatives.
+/// Of columns whose types differ (or that are not there, which the statement will say) it is PostgreSQL's
+/// own, which knows its types' relatives.
 pub fn equal(one: (&QualifiedName, &str), other: (&QualifiedName, &str)) -> Result<String> {
     match (base_type(one), base_type(other)) {
         (Some(one), Some(other)) if one == other => equal_of(one),
@@ -28,7 +29,8 @@ pub fn equal(one: (&QualifiedName, &str), other: (&QualifiedName, &str)) -> Resu
 
 /// The operator between two values of the type `oid`.
 fn equal_of(oid: pg_sys::Oid) -> Result<String> {
-    // SAFETY: a look-up in a cache, inside a transaction, by the OID of a type that a column has; the entry lives as long as the process.
+    // SAFETY: a look-up in a cache, inside a transaction, by the OID of a type that a column has; the entry
+    // lives as long as the process.
     let operator = unsafe { (*pg_sys::lookup_type_cache(oid, pg_sys::TYPECACHE_EQ_OPR as i32)).eq_opr };
     if operator == pg_sys::InvalidOid {
         return Ok(OWN.to_owned());
@@ -47,7 +49,8 @@ fn base_type((relation, column): (&QualifiedName, &str)) -> Option<pg_sys::Oid> 
     let schema = CString::new(relation.schema.as_str()).ok()?;
     let name = CString::new(relation.name.as_str()).ok()?;
     let column = CString::new(column).ok()?;
-    // SAFETY: look-ups in the catalogue's caches, inside a transaction; each takes an invalid OID and gives one back.
+    // SAFETY: look-ups in the catalogue's caches, inside a transaction; each takes an invalid OID and gives
+    // one back.
     unsafe {
         let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
         let relation = pg_sys::get_relname_relid(name.as_ptr(), schema);

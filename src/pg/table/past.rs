@@ -1,8 +1,9 @@
-//! What earlier runs left behind in a target, and what its tables enforce: read before a plan, settled after it, recorded after a run.
+//! What earlier runs left behind in a target, and what its tables enforce: read before a plan, settled after
+//! it, recorded after a run.
 //!
-//! `aliaport.imported_table` has a row for every table that holds imported rows. Within the database that wrote it a table is known by
-//! its OID and a column by its number, so renaming neither makes nor hides drift; in a database that was restored from a dump they are known
-//! by their names.
+//! `aliaport.imported_table` has a row for every table that holds imported rows. Within the database that
+//! wrote it a table is known by its OID and a column by its number, so renaming neither makes nor hides
+//! drift; in a database that was restored from a dump they are known by their names.
 
 use std::collections::HashMap;
 
@@ -20,7 +21,8 @@ use crate::pg::record::history;
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 
-/// The tables that earlier runs filled. A database whose extension has not been updated yet has none in mode create, which goes on without.
+/// The tables that earlier runs filled. A database whose extension has not been updated yet has none in mode
+/// create, which goes on without.
 pub fn filled(mode: Mode) -> Result<Vec<FilledTable>> {
     match history::require_current() {
         Err(_) if mode == Mode::Create => Ok(Vec::new()),
@@ -31,7 +33,8 @@ pub fn filled(mode: Mode) -> Result<Vec<FilledTable>> {
     }
 }
 
-/// What a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so nothing is told there.
+/// What a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so
+/// nothing is told there.
 pub fn of(path: &str, filled: Vec<FilledTable>, target: &Target, mode: Mode) -> Result<Past> {
     let path = path.to_owned();
     Ok(match mode {

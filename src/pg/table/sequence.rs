@@ -1,8 +1,8 @@
 //! The sequences behind columns: which one it is, how far it has come, and how it is moved past the keys.
 //!
-//! `setval()` is not undone by ROLLBACK. A sequence that was there before the run is therefore given a new file first, by ALTER
-//! SEQUENCE ... RESTART, which is: after a ROLLBACK it stands where it stood, and never before keys that are still in use. Only its
-//! owner may do that. For anybody else it is moved forwards only.
+//! `setval()` is not undone by ROLLBACK. A sequence that was there before the run is therefore given a new
+//! file first, by ALTER SEQUENCE ... RESTART, which is: after a ROLLBACK it stands where it stood, and never
+//! before keys that are still in use. Only its owner may do that. For anybody else it is moved forwards only.
 
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::plan::{SequencePlan, TablePlan};
@@ -16,7 +16,8 @@ use super::target;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
 
-/// Whether a stored expression calls a function that is neither PostgreSQL's own nor written in C, as those of extensions are.
+/// Whether a stored expression calls a function that is neither PostgreSQL's own nor written in C, as those
+/// of extensions are.
 macro_rules! calls_a_function {
     ($tree:literal) => {
         concat!(
@@ -30,8 +31,9 @@ macro_rules! calls_a_function {
 }
 pub(in crate::pg) use calls_a_function;
 
-/// The FROM item `f` of a column's default, for an attribute `a`: its class and OID in pg_depend, its tree and its text. The default is the
-/// column's own, else that of its domain; what a generated column computes is none.
+/// The FROM item `f` of a column's default, for an attribute `a`: its class and OID in pg_depend, its tree
+/// and its text. The default is the column's own, else that of its domain; what a generated column computes
+/// is none.
 macro_rules! column_default {
     () => {
         "LEFT JOIN LATERAL (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS class, d.oid, d.adbin::text AS tree, \
@@ -54,7 +56,8 @@ pub enum Behind {
     Nothing,
     /// This sequence, and its values are the column's as they are.
     Sequence(pg_sys::Oid),
-    /// A sequence, by a default that makes something else of its values, or that names one which is not there.
+    /// A sequence, by a default that makes something else of its values, or that names one which is not
+    /// there.
     Default(String),
     /// A default that calls somebody's function, which may draw from a sequence or not.
     Function(String),
@@ -225,7 +228,8 @@ impl Sequence {
         )))
     }
 
-    /// Where it goes on so that no key of `used` is given again. `is_alone`: nothing that the run does not know takes from it.
+    /// Where it goes on so that no key of `used` is given again. `is_alone`: nothing that the run does not
+    /// know takes from it.
     pub fn place(&self, mut used: Used, is_alone: bool, is_new: bool) -> Position {
         // Keys that others took from it are in use, whether or not they can be seen.
         if let Some((last, true)) = self.current
@@ -323,8 +327,8 @@ pub fn unknown(column: &str, table: &TablePlan, default: &str) -> String {
     )
 }
 
-/// The keys that the source has in the column behind which a sequence is: in every row, whatever is filtered, set aside or left out, and
-/// those that AUTOINCREMENT remembers.
+/// The keys that the source has in the column behind which a sequence is: in every row, whatever is filtered,
+/// set aside or left out, and those that AUTOINCREMENT remembers.
 pub fn used_in_source(
     source: &Source,
     table: &Table,

@@ -1,7 +1,8 @@
 //! The source rows behind rows of the target, for what is set aside after the load.
 //!
-//! A target row carries no rowid of SQLite. But its digest is, by the proof that every import makes, the digest of the row that
-//! was sent; so one more scan of the source finds the originals, whatever the table's keys are.
+//! A target row carries no rowid of SQLite. But its digest is, by the proof that every import makes, the
+//! digest of the row that was sent; so one more scan of the source finds the originals, whatever the table's
+//! keys are.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -52,7 +53,8 @@ struct Sent {
 }
 
 impl Search<'_> {
-    /// Gives the rows of `unwanted`, or the `first` of them, as `aliaport.rejected_row` keeps them. Must run before they are changed.
+    /// Gives the rows of `unwanted`, or the `first` of them, as `aliaport.rejected_row` keeps them. Must run
+    /// before they are changed.
     ///
     /// A row whose original is not found is given without its data.
     pub fn set_aside(

@@ -1,9 +1,10 @@
-//! Where rows wait that cannot go straight into their table: a temporary table with the target's types, filled by the bulk path
-//! and not written to the log.
+//! Where rows wait that cannot go straight into their table: a temporary table with the target's types,
+//! filled by the bulk path and not written to the log.
 //!
-//! What has to be known about the rows before they meet the target's own is found out here, set-wise: keys that are there
-//! already, missing parents, and in mode sync what differs. Then one statement a table moves them, so that everything that an
-//! INSERT does happens: defaults, domains, partition routing, row security, indexes, triggers.
+//! What has to be known about the rows before they meet the target's own is found out here, set-wise: keys
+//! that are there already, missing parents, and in mode sync what differs. Then one statement a table moves
+//! them, so that everything that an INSERT does happens: defaults, domains, partition routing, row security,
+//! indexes, triggers.
 
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::identifier::{QualifiedName, quote};

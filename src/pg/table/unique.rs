@@ -1,5 +1,5 @@
-//! The unique keys that a table has, and the rows of a run that stand in their way: found set-wise, before PostgreSQL would stop
-//! at the first of them.
+//! The unique keys that a table has, and the rows of a run that stand in their way: found set-wise, before
+//! PostgreSQL would stop at the first of them.
 
 use aliaport_plan::plan::{TablePlan, UniqueTerms};
 use aliaport_rows::sqlstate::SqlState;
@@ -73,8 +73,8 @@ impl UniqueIndex {
         if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") }
     }
 
-    /// The rows in `rows`, the table with this number or its stage, that repeat the key of an earlier one there; none where each is there
-    /// once.
+    /// The rows in `rows`, the table with this number or its stage, that repeat the key of an earlier one
+    /// there; none where each is there once.
     pub fn repeated(&self, number: usize, rows: &str) -> Result<Option<Unwanted>> {
         let (terms, condition) = (self.unique.terms.join(", "), self.condition());
         // Telling that there are none takes no sort.
@@ -92,7 +92,8 @@ impl UniqueIndex {
         Ok(Some(unwanted))
     }
 
-    /// Adds to `unwanted` the rows in `rows`, the table with this number or its stage, whose key a row of `others` (a FROM item) has.
+    /// Adds to `unwanted` the rows in `rows`, the table with this number or its stage, whose key a row of
+    /// `others` (a FROM item) has.
     pub fn taken(
         &self,
         unwanted: Option<Unwanted>,
@@ -155,7 +156,8 @@ fn plain(term: &str) -> String {
     }
 }
 
-/// The attributes of a relation on which rows exclude one another: those of its unique indexes and exclusion constraints.
+/// The attributes of a relation on which rows exclude one another: those of its unique indexes and exclusion
+/// constraints.
 pub fn guarded(relation: pg_sys::Oid) -> Result<Vec<String>> {
     spi::rows(
         "SELECT DISTINCT a.attname::text FROM pg_catalog.pg_index i \

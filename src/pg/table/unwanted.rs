@@ -1,5 +1,5 @@
-//! The rows of one table that are not wanted as they are: where they are and what is the matter with them, in a temporary table, so that
-//! any number of them takes no memory of the backend.
+//! The rows of one table that are not wanted as they are: where they are and what is the matter with them, in
+//! a temporary table, so that any number of them takes no memory of the backend.
 
 use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::sqlstate::SqlState;
@@ -52,7 +52,8 @@ impl Unwanted {
         Unwanted { table, kind, kinds }
     }
 
-    /// Adds the rows that a query gives, as place and number of the kind; those that are there already stay as they are.
+    /// Adds the rows that a query gives, as place and number of the kind; those that are there already stay
+    /// as they are.
     pub fn add(&self, query: &str) -> Result<()> {
         spi::run(&format!("INSERT INTO {} {query} ON CONFLICT DO NOTHING", self.table))
     }
@@ -113,7 +114,8 @@ impl Unwanted {
         Ok(found)
     }
 
-    /// Clears what is to be cleared in the table `rows`, and deletes the rejected rows of it. Gives the number of rejected rows.
+    /// Clears what is to be cleared in the table `rows`, and deletes the rejected rows of it. Gives the
+    /// number of rejected rows.
     pub fn apply(&self, rows: &QualifiedName) -> Result<i64> {
         spi::run(&format!("ANALYZE {}", self.table))?;
         let with = |clear: &[String]| {

@@ -1,7 +1,8 @@
 //! Which rows are too wide for a page, found before the load.
 //!
-//! Only tables of some hundred columns can have such rows. What a row becomes when its long values are compressed and moved out of line
-//! is PostgreSQL's to say: a row that may be too wide is inserted into an empty copy of the table, in a subtransaction that is undone.
+//! Only tables of some hundred columns can have such rows. What a row becomes when its long values are
+//! compressed and moved out of line is PostgreSQL's to say: a row that may be too wide is inserted into an
+//! empty copy of the table, in a subtransaction that is undone.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! `date`, `time`, `timestamp` and `timestamptz`: every text of the forms that the converter promises to read means what
-//! PostgreSQL says, to the microsecond, and is refused with PostgreSQL's code; any text at all that the converter reads,
-//! PostgreSQL reads alike.
+//! `date`, `time`, `timestamp` and `timestamptz`: every text of the forms that the converter promises to read
+//! means what PostgreSQL says, to the microsecond, and is refused with PostgreSQL's code; any text at all
+//! that the converter reads, PostgreSQL reads alike.
 
 use aliaport_rows::convert::{Rules, Zone};
 use aliaport_rows::pg_type::PgType;
@@ -153,8 +153,9 @@ fn verdict(oracle: &Oracle, text: &str, case: &Case, is_fine: bool) -> Result<()
     if is_fine { Ok(()) } else { Err(format!("{text:?} {}", oracle.describe(case))) }
 }
 
-/// Both verdicts on a text. `time` takes a date before the time, in PostgreSQL not every date that other types take (`2023-01-02T03:04`,
-/// `2023-1-2 03:04 GMT`); ours does, and then the time alone decides what it must be.
+/// Both verdicts on a text. `time` takes a date before the time, in PostgreSQL not every date that other
+/// types take (`2023-01-02T03:04`, `2023-1-2 03:04 GMT`); ours does, and then the time alone decides what it
+/// must be.
 fn case(oracle: &mut Oracle, pg_type: &PgType, text: &str) -> Case {
     let case = oracle.case(text);
     let head = text.trim_start();
@@ -208,7 +209,8 @@ mod tests {
             spi::run_for_caller("SET LOCAL TimeZone = 'UTC'").unwrap();
             for_all(cases, form(), |form| {
                 let case = case(&mut oracle, &pg_type, &form.text);
-                // PostgreSQL does not look closely at a date where only the time is kept: mistakes in it have another code, or none.
+                // PostgreSQL does not look closely at a date where only the time is kept: mistakes in it have
+                // another code, or none.
                 let is_of_date = |code| code == PgSqlErrorCode::ERRCODE_DATETIME_FIELD_OVERFLOW;
                 let is_vague = matches!(pg_type, PgType::Time(_))
                     && form.year.is_some()
@@ -232,8 +234,8 @@ mod tests {
         }
     }
 
-    /// A naive time is in the zone; an offset makes an instant of it, in both types. PostgreSQL's own `timestamp` ignores offsets, so
-    /// there the oracle is `timestamptz::timestamp`.
+    /// A naive time is in the zone; an offset makes an instant of it, in both types. PostgreSQL's own
+    /// `timestamp` ignores offsets, so there the oracle is `timestamptz::timestamp`.
     #[pg_test]
     fn oracle_datetime_zones() {
         for zone in [
@@ -246,7 +248,8 @@ mod tests {
         ] {
             let mut zoned = Zoned::new(zone);
             for_all(1500, form(), |form| {
-                // Between local mean time and 1970 the time-zone database is still being corrected; the server may have another release.
+                // Between local mean time and 1970 the time-zone database is still being corrected; the
+                // server may have another release.
                 if form.year.is_some_and(|year| (1850..1970).contains(&year)) {
                     return Ok(());
                 }

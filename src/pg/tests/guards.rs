@@ -1,5 +1,5 @@
-//! What must hold when something goes wrong: values are dropped, subtransactions leave no trace, errors keep what they say,
-//! a cancel is never swallowed.
+//! What must hold when something goes wrong: values are dropped, subtransactions leave no trace, errors keep
+//! what they say, a cancel is never swallowed.
 #![allow(unsafe_code)] // reads and sets PostgreSQL's globals
 
 use std::cell::Cell;
@@ -76,7 +76,8 @@ mod tests {
         // pg_terminate_backend does not unwind: all that happens is that the transaction's memory goes.
         std::mem::forget(Held::new(Counted(Rc::clone(&drops))));
         assert_eq!(drops.get(), 2);
-        // SAFETY: the newest child of the transaction's context is the one that was made above, and nothing is left that uses it.
+        // SAFETY: the newest child of the transaction's context is the one that was made above, and nothing
+        // is left that uses it.
         unsafe {
             let newest = (*pg_sys::TopTransactionContext).firstchild;
             assert_eq!(std::ffi::CStr::from_ptr((*newest).name), c"aliaport_import source");
@@ -130,7 +131,8 @@ mod tests {
     #[pg_test]
     fn only_a_cancel_or_the_end_of_the_backend_stops_a_scan() {
         assert!(!interrupt::is_cancelled());
-        // SAFETY: plain flags that a signal handler may set at any time. They are taken back before anything looks at them.
+        // SAFETY: plain flags that a signal handler may set at any time. They are taken back before anything
+        // looks at them.
         unsafe {
             // Set for work that does not end the query, too.
             pg_sys::InterruptPending = 1;

@@ -82,7 +82,8 @@ mod tests {
             });
             for_all(2500, odd(), |text| {
                 let case = oracle.case(&text);
-                // A number out of range and a mistake right behind it: who of the two comes first is no matter.
+                // A number out of range and a mistake right behind it: who of the two comes first is no
+                // matter.
                 let is_bad_twice = case.ours.as_ref().err()
                     == Some(&PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
                     && case.theirs.as_ref().err()

@@ -1,7 +1,8 @@
-//! Tests that need a backend and cannot be said in SQL: `cargo pgrx test` runs each inside one, in a transaction of its own.
+//! Tests that need a backend and cannot be said in SQL: `cargo pgrx test` runs each inside one, in a
+//! transaction of its own.
 //!
-//! The converters, the tuple writer and the digest are compared with PostgreSQL itself. What is generated is the same in
-//! every run; a failure names the smallest input that still fails.
+//! The converters, the tuple writer and the digest are compared with PostgreSQL itself. What is generated is
+//! the same in every run; a failure names the smallest input that still fails.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
 
 mod datetime;

@@ -54,8 +54,8 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What PostgreSQL 16 and later read besides (hexadecimal, octal and binary integers, underscores) and no longer read (white space
-/// after the `e`); our rule is that of 15.
+/// What PostgreSQL 16 and later read besides (hexadecimal, octal and binary integers, underscores) and no
+/// longer read (white space after the `e`); our rule is that of 15.
 fn is_other_syntax(text: &str) -> bool {
     cfg!(any(feature = "pg16", feature = "pg17", feature = "pg18"))
         && (text.contains(['_', 'x', 'X', 'o', 'O', 'b', 'B']) || text.to_ascii_lowercase().contains("e "))

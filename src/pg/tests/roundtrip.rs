@@ -1,6 +1,6 @@
-//! Generated rows of every type, loaded in each of the ways there are: as tuple images, by one converter and by three, from pages and through
-//! SQLite, as datums, and by an INSERT. All must store the same, set the same rows aside, and have the digest that was sent; and the
-//! digest must see any change.
+//! Generated rows of every type, loaded in each of the ways there are: as tuple images, by one converter and
+//! by three, from pages and through SQLite, as datums, and by an INSERT. All must store the same, set the
+//! same rows aside, and have the digest that was sent; and the digest must see any change.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -226,12 +226,12 @@ impl Drop for Database {
     }
 }
 
-/// The tables that are loaded as if the run had made them: their rows are looked at right after they were written. `plain` lacks the column
-/// whose values are not hashed as they are stored.
+/// The tables that are loaded as if the run had made them: their rows are looked at right after they were
+/// written. `plain` lacks the column whose values are not hashed as they are stored.
 const NEW: &[&str] = &["arrived", "plain"];
 
-/// Makes the target tables: `images`, `arrived` and `executed` alike, `datums` with a column more, whose type has no converter and so
-/// keeps the load from forming tuples itself.
+/// Makes the target tables: `images`, `arrived` and `executed` alike, `datums` with a column more, whose type
+/// has no converter and so keeps the load from forming tuples itself.
 fn make_tables() {
     let columns: Vec<String> = COLUMNS.iter().map(|(name, pg_type)| format!("{name} {pg_type}")).collect();
     let plain = columns[..columns.len() - 1].join(", ");

@@ -24,13 +24,15 @@ fn nowhere(_: &str) -> bool {
     false
 }
 
-/// What PostgreSQL 16 and later read besides: other bases, and underscores between digits. Our rule is that of 15.
+/// What PostgreSQL 16 and later read besides: other bases, and underscores between digits. Our rule is that
+/// of 15.
 fn is_newer_integer(text: &str) -> bool {
     cfg!(any(feature = "pg16", feature = "pg17", feature = "pg18"))
         && text.contains(['_', 'x', 'X', 'o', 'O', 'b', 'B'])
 }
 
-/// Hexadecimal floats and `nan(...)`, which `strtod` of the C library adds. Whether a server has them depends on its C library.
+/// Hexadecimal floats and `nan(...)`, which `strtod` of the C library adds. Whether a server has them depends
+/// on its C library.
 fn is_of_the_c_library(text: &str) -> bool {
     text.contains(['x', 'X', '('])
 }

@@ -1,5 +1,5 @@
-//! What the tests ask the server directly: what a type's own input function makes of a text, and how its output function
-//! shows a value.
+//! What the tests ask the server directly: what a type's own input function makes of a text, and how its
+//! output function shows a value.
 #![allow(unsafe_code)] // calls functions of types through PostgreSQL's function manager
 
 use aliaport_rows::convert::{Converter, Rules, Scratch};
@@ -39,7 +39,8 @@ impl Case {
         }
     }
 
-    /// Both refuse: PostgreSQL because the digits read so far are too many, before it sees that what follows them is no number.
+    /// Both refuse: PostgreSQL because the digits read so far are too many, before it sees that what follows
+    /// them is no number.
     pub fn is_too_large_to_be_looked_at(&self) -> bool {
         self.ours.as_ref().err() == Some(&PgSqlErrorCode::ERRCODE_INVALID_TEXT_REPRESENTATION)
             && self.theirs.as_ref().err() == Some(&PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
@@ -72,7 +73,8 @@ impl Oracle {
         spi::run_for_caller("DROP TABLE pg_temp.oracle").unwrap();
         let mut output = pg_sys::InvalidOid;
         let mut is_varlena = false;
-        // SAFETY: a catalogue look-up inside a transaction with valid out-pointers; the context is a child of the transaction's.
+        // SAFETY: a catalogue look-up inside a transaction with valid out-pointers; the context is a child of
+        // the transaction's.
         let context = unsafe {
             pg_sys::getTypeOutputInfo(oid, &mut output, &mut is_varlena);
             pg_sys::AllocSetContextCreateInternal(
@@ -83,8 +85,8 @@ impl Oracle {
                 pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
             )
         };
-        // What the input function keeps between calls must outlive the SPI connection of whoever made this oracle.
-        // SAFETY: the context was made above.
+        // What the input function keeps between calls must outlive the SPI connection of whoever made this
+        // oracle. SAFETY: the context was made above.
         let outer = unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::TopTransactionContext) };
         let input = Input::of_type(oid, typmod);
         // SAFETY: `outer` was current before.
@@ -135,7 +137,8 @@ impl Oracle {
     pub fn describe(&self, case: &Case) -> String {
         let show = |verdict: &Verdict| match verdict {
             Ok(stored) => {
-                // SAFETY: the datum is a value of this type that lives until the next case; the output function returns a C string.
+                // SAFETY: the datum is a value of this type that lives until the next case; the output
+                // function returns a C string.
                 let text = unsafe {
                     std::ffi::CStr::from_ptr(pg_sys::OidOutputFunctionCall(self.output, stored.datum))
                 };

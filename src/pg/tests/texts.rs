@@ -28,7 +28,8 @@ pub fn for_all<S: Strategy>(cases: u32, inputs: S, check: impl FnMut(S::Value) -
     let outcome = TestRunner::new_with_rng(config, rng).run(&inputs, |input| {
         // Without a subtransaction nothing could be tried after an error of PostgreSQL.
         let checked = within(Outcome::Keep, || {
-            // A panic of the check is a failure like any other; an error of PostgreSQL is for the subtransaction.
+            // A panic of the check is a failure like any other; an error of PostgreSQL is for the
+            // subtransaction.
             PgTryBuilder::new(AssertUnwindSafe(|| Ok((check.borrow_mut())(input))))
                 .catch_rust_panic(|caught| match caught {
                     CaughtError::RustPanic { ereport, .. } => Ok(Err(ereport.message().to_owned())),
@@ -61,7 +62,8 @@ pub fn spoiled(good: impl Strategy<Value = String>, alphabet: &'static str) -> i
     })
 }
 
-/// Texts that match a regular expression, which is read once (a `&str` as a strategy reads it for every text).
+/// Texts that match a regular expression, which is read once (a `&str` as a strategy reads it for every
+/// text).
 pub fn like(pattern: &str) -> BoxedStrategy<String> {
     string_regex(pattern).unwrap().boxed()
 }

@@ -1,9 +1,10 @@
 //! Which target table, and which of its columns, does each source table stand against?
 //!
-//! The answer is the plan of an import that would add rows to the tables that are there: names are matched as the import
-//! matches them, and every type is the target's. What has gone from the target since the import is a check that fails, not an
-//! error, so columns that are missing are left out of the plan and remembered. A name that PostgreSQL does not take (too long, or
-//! another one's) is looked for as the import would have changed it.
+//! The answer is the plan of an import that would add rows to the tables that are there: names are matched as
+//! the import matches them, and every type is the target's. What has gone from the target since the import is
+//! a check that fails, not an error, so columns that are missing are left out of the plan and remembered. A
+//! name that PostgreSQL does not take (too long, or another one's) is looked for as the import would have
+//! changed it.
 
 use std::collections::HashSet;
 
@@ -68,8 +69,8 @@ pub fn open(path: &str, schema: &str, options: &serde_json::Value) -> Result<Aga
     Ok(Against { opened, plan, missing, fresh, target })
 }
 
-/// The plan of an import into an empty schema: what a table or a column is called there whose own name PostgreSQL does not take,
-/// and why something is not carried over. Empty where there can be no such plan.
+/// The plan of an import into an empty schema: what a table or a column is called there whose own name
+/// PostgreSQL does not take, and why something is not carried over. Empty where there can be no such plan.
 fn fresh(opened: &Opened, target: &Target) -> Plan {
     let empty = Target { relations: Vec::new(), ..target.clone() };
     let request = Request { mode: Mode::Create, options: &opened.options };
@@ -85,8 +86,8 @@ struct Matching<'a> {
 }
 
 impl Matching<'_> {
-    /// Names the targets that an import would have made for tables that are not there under their own names. False where there
-    /// is nothing new to try.
+    /// Names the targets that an import would have made for tables that are not there under their own names.
+    /// False where there is nothing new to try.
     fn has_renamed_tables(&mut self, plan: &Plan, target: &Target) -> bool {
         let mut is_any = false;
         for table in plan.tables.iter().filter(|t| t.is_created) {

@@ -37,7 +37,8 @@ struct SeenRange {
     is_equal: bool,
 }
 
-/// Asks the target, and lets it compare with what the source's cells came to: equal values may be written in two ways.
+/// Asks the target, and lets it compare with what the source's cells came to: equal values may be written in
+/// two ways.
 pub fn ask(subject: &Subject<'_>, tally: &Tally) -> Result<Seen> {
     let mut seen = Seen { rows: 0, columns: Vec::with_capacity(subject.plan.columns.len()) };
     let mut ranges = tally.ranges.iter();

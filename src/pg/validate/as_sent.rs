@@ -1,4 +1,5 @@
-//! A source row as an import would send it: converted, hashed as `aliaport_rows::digest` says, and never a reason to stop.
+//! A source row as an import would send it: converted, hashed as `aliaport_rows::digest` says, and never a
+//! reason to stop.
 
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::convert::{Converted, Converter, Scratch, ValueError, Zone, shown};
@@ -41,8 +42,8 @@ struct InputSide<'a> {
 }
 
 impl InputSide<'_> {
-    /// What counts of a value in a column of the row with this number, from 0, once its converter has looked at it; `None` where
-    /// the converter or the type refuses it.
+    /// What counts of a value in a column of the row with this number, from 0, once its converter has looked
+    /// at it; `None` where the converter or the type refuses it.
     fn counts<'c>(
         &'c mut self,
         number: u64,
@@ -116,7 +117,8 @@ impl<'a> Sender<'a> {
         Some(end_row(&mut self.key_hasher))
     }
 
-    /// Converts and hashes the row with this number, from 0, as if the columns `nulled` held NULL; `tally` counts it.
+    /// Converts and hashes the row with this number, from 0, as if the columns `nulled` held NULL; `tally`
+    /// counts it.
     pub fn row(
         &mut self,
         number: u64,
@@ -181,7 +183,8 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// The key's columns as a person writes them, by their names in the target: `id`, `(a, b)`. `None` where there is none.
+/// The key's columns as a person writes them, by their names in the target: `id`, `(a, b)`. `None` where
+/// there is none.
 pub fn key_words(subject: &Subject<'_>) -> Option<String> {
     let columns = subject.key.iter().filter_map(|c| subject.plan.columns.get(*c));
     let names: Vec<String> = columns.map(|c| quote(&c.target)).collect();

@@ -37,7 +37,8 @@ struct UniqueIndex {
 /// What the source declares to be unique.
 struct Key {
     definition: String,
-    /// By plan column; `None` where a term is an expression or the index has a condition: it is found by its name.
+    /// By plan column; `None` where a term is an expression or the index has a condition: it is found by its
+    /// name.
     columns: Option<Vec<String>>,
     /// Attributes that compare without regard to case in the source.
     folded: BTreeSet<String>,
@@ -101,7 +102,8 @@ fn unique_check(
     })
 }
 
-/// The keys that the source declares, the primary key first. A column that the options leave out takes its keys with it.
+/// The keys that the source declares, the primary key first. A column that the options leave out takes its
+/// keys with it.
 fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
     let table = subject.table;
     let attribute = |source: usize| Some(subject.plan.columns.get(subject.column(source)?)?.target.clone());
@@ -400,7 +402,8 @@ fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
     )
 }
 
-/// A check of each sequence behind a column; one that says so where SQLite gives out keys and nothing does here.
+/// A check of each sequence behind a column; one that says so where SQLite gives out keys and nothing does
+/// here.
 pub fn sequences(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for plan in &subject.plan.sequences {
@@ -460,8 +463,8 @@ fn sequence_check(
     }))
 }
 
-/// Where SQLite gives out keys and the target does not: an INSERT without a key worked there and fails here. A key that refers to
-/// a parent is given by the application.
+/// Where SQLite gives out keys and the target does not: an INSERT without a key worked there and fails here.
+/// A key that refers to a parent is given by the application.
 fn without_sequence(subject: &Subject<'_>) -> Result<Option<Check>> {
     let table = subject.table;
     let Some(alias) = table.rowid_alias.filter(|a| !table.foreign_keys.iter().any(|k| k.columns.contains(a)))

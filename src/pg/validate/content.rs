@@ -1,5 +1,5 @@
-//! Does the target hold what the source holds? One look at every row of both sides, and where they differ a second one at the
-//! rows concerned, to name their keys.
+//! Does the target hold what the source holds? One look at every row of both sides, and where they differ a
+//! second one at the rows concerned, to name their keys.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -29,8 +29,9 @@ const KEY_CHARACTERS: usize = 100;
 /// Rows of the source between two looks at the interrupt flags.
 const ROWS_BETWEEN_CHECKS: u64 = 4096;
 
-/// What a row of the target is known by: its number in the scan, so that the first ones are shown, and the hash of all its columns, by
-/// which it is found again: it may be anywhere, and elsewhere in the next scan. Rows with one hash have the same columns.
+/// What a row of the target is known by: its number in the scan, so that the first ones are shown, and the
+/// hash of all its columns, by which it is found again: it may be anywhere, and elsewhere in the next scan.
+/// Rows with one hash have the same columns.
 type At = (u64, u128);
 
 /// What a comparison came to.

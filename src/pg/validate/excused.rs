@@ -1,4 +1,5 @@
-//! What the import left out or cleared on purpose, as `aliaport.rejected_row` has it: no difference, but said.
+//! What the import left out or cleared on purpose, as `aliaport.rejected_row` has it: no difference, but
+//! said.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,11 +21,13 @@ pub struct LastRun {
 }
 
 impl LastRun {
-    /// Finds it; `None` without one, for instance where the database was restored without the extension's history.
+    /// Finds it; `None` without one, for instance where the database was restored without the extension's
+    /// history.
     pub fn of(path: &str, schema: &str) -> Result<Option<Self>> {
         let run_id = spi::as_history_owner(|| {
             spi::one::<i64>(
-                // The owner's rights are in force: an operator of the caller's search_path must not be called.
+                // The owner's rights are in force: an operator of the caller's search_path must not be
+                // called.
                 "SELECT pg_catalog.max(run_id) FROM aliaport.run \
                  WHERE path OPERATOR(pg_catalog.=) $1 AND target_schema OPERATOR(pg_catalog.=) $2::pg_catalog.name AND NOT dry_run \
                    AND status OPERATOR(pg_catalog.=) ANY (ARRAY['ok', 'warning'])",
@@ -97,7 +100,8 @@ impl Aside {
                             aside.rejected.insert(key);
                             continue;
                         }
-                        // Several columns of one foreign key stand in one entry, and several entries are of one row.
+                        // Several columns of one foreign key stand in one entry, and several entries are of
+                        // one row.
                         let known = aside.nulled.get(&key).and_then(|n| aside.columns.get(*n as usize));
                         let mut columns = known.cloned().unwrap_or_default();
                         match place(&column) {

@@ -28,8 +28,8 @@ pub struct Subject<'a> {
     pub oid: pg_sys::Oid,
     /// The target as a FROM clause names it: without tables that inherit from it, which no import fills.
     pub from: String,
-    /// By column of the plan, why its values are not compared: the code that reading them would run, which is not PostgreSQL's. That is run by
-    /// who writes such a value, not by who looks at it.
+    /// By column of the plan, why its values are not compared: the code that reading them would run, which is
+    /// not PostgreSQL's. That is run by who writes such a value, not by who looks at it.
     pub not_compared: Vec<Option<String>>,
     /// Columns of the source that the target lacks.
     pub missing: Vec<&'a str>,
@@ -128,7 +128,8 @@ fn may_read_all(name: &str, may_read: bool, is_restricted: bool) -> Result<()> {
     Ok(())
 }
 
-/// The code of others that a value of each column of the plan would run that is read by the input function of its type.
+/// The code of others that a value of each column of the plan would run that is read by the input function of
+/// its type.
 fn not_compared(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Option<String>>> {
     let has_converter = |column: &ColumnPlan| !matches!(column.pg_type, PgType::Other { .. });
     if plan.columns.iter().all(has_converter) {
@@ -141,8 +142,8 @@ fn not_compared(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Option<String>
     plan.columns.iter().zip(&types).map(code).collect()
 }
 
-/// The declared primary key, else the first unique key: what a person would look a row up by. Only columns that are compared can be part
-/// of it.
+/// The declared primary key, else the first unique key: what a person would look a row up by. Only columns
+/// that are compared can be part of it.
 fn key(table: &Table, columns: &[usize], not_compared: &[Option<String>]) -> Vec<usize> {
     let place = |source: usize| {
         let place = columns.iter().position(|c| *c == source)?;

@@ -1,8 +1,8 @@
 //! Which CHECK constraints of the source will the target enforce?
 //!
-//! SQLite can hold rows that its own constraints forbid: they came in under `PRAGMA ignore_check_constraints`, or the
-//! constraint was written into the schema later. `PRAGMA integrity_check` would say so, but a connection that only reads
-//! does not read CHECKs.
+//! SQLite can hold rows that its own constraints forbid: they came in under `PRAGMA
+//! ignore_check_constraints`, or the constraint was written into the schema later. `PRAGMA integrity_check`
+//! would say so, but a connection that only reads does not read CHECKs.
 
 use crate::catalogue::Table;
 use crate::expr::{is_boolean_check, is_json_check};

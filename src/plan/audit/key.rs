@@ -1,9 +1,9 @@
 //! Which unique keys could PostgreSQL refuse although SQLite holds them unique, and which rows repeat a key?
 //!
-//! SQLite compares what it stores, PostgreSQL what was converted: '1' and 1 are two keys in a column without a type and one
-//! in `text`; '2025-01-01' and '2025-01-01 00:00:00' are one `timestamp`; a target may have keys that the source lacks.
-//! Conversions that keep different values different need no look at the rows; where one may not, the converted keys of all
-//! rows are hashed and the hashes compared.
+//! SQLite compares what it stores, PostgreSQL what was converted: '1' and 1 are two keys in a column without
+//! a type and one in `text`; '2025-01-01' and '2025-01-01 00:00:00' are one `timestamp`; a target may have
+//! keys that the source lacks. Conversions that keep different values different need no look at the rows;
+//! where one may not, the converted keys of all rows are hashed and the hashes compared.
 
 use std::collections::HashSet;
 
@@ -51,7 +51,8 @@ impl UniqueKey {
     }
 }
 
-/// The unique keys that the rows of a table will have to satisfy, without those that a rowid alias makes certain.
+/// The unique keys that the rows of a table will have to satisfy, without those that a rowid alias makes
+/// certain.
 #[must_use]
 pub fn unique_keys(
     table: &Table,
@@ -187,8 +188,8 @@ impl Classes {
     }
 }
 
-/// Whether converting may have made two keys one, or nothing in the source keeps them apart. `classes` has one entry a column
-/// of the plan.
+/// Whether converting may have made two keys one, or nothing in the source keeps them apart. `classes` has
+/// one entry a column of the plan.
 #[must_use]
 pub fn can_repeat(key: &UniqueKey, plan: &TablePlan, classes: &[Classes]) -> bool {
     let may_merge = |&column: &usize| {
@@ -222,7 +223,8 @@ pub struct KeyHasher {
 }
 
 impl KeyHasher {
-    /// Adds a column's cell; equal values of the type give equal hashes. False for NULL, which equals nothing.
+    /// Adds a column's cell; equal values of the type give equal hashes. False for NULL, which equals
+    /// nothing.
     pub fn add(&mut self, cell: &Cell<'_>, pg_type: &PgType, fold: Fold) -> bool {
         match cell {
             Cell::Null => return false,
@@ -311,8 +313,8 @@ impl Repeated {
         self.hashes.push(hash);
     }
 
-    /// Finds what is repeated among the keys noted since the last call, and forgets them. Keys of one value must be noted
-    /// between the same two calls.
+    /// Finds what is repeated among the keys noted since the last call, and forgets them. Keys of one value
+    /// must be noted between the same two calls.
     pub fn settle(&mut self) {
         self.hashes.sort_unstable();
         for same in self.hashes.chunk_by(|a, b| a == b).filter(|same| same.len() > 1) {

@@ -1,7 +1,7 @@
 //! What would keep a plan from being made, all of it, and what is the plan without it?
 //!
-//! [`plan`] stops at the first kind of error, as an import must. An audit shows everything in one call, so each error is
-//! noted, its cause taken out of what is planned, and the plan made again.
+//! [`plan`] stops at the first kind of error, as an import must. An audit shows everything in one call, so
+//! each error is noted, its cause taken out of what is planned, and the plan made again.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -39,9 +39,9 @@ pub struct Audited {
 
 /// Plans an import although something stands in its way.
 ///
-/// Rows in a target table are overlooked; a column that the target does not have is left out; a required column is taken
-/// to have a default; a table whose target cannot be used gets one of its own; of too many columns those are left out that
-/// no key needs.
+/// Rows in a target table are overlooked; a column that the target does not have is left out; a required
+/// column is taken to have a default; a table whose target cannot be used gets one of its own; of too many
+/// columns those are left out that no key needs.
 ///
 /// # Errors
 /// A [`PlanErrorKind::Option`], which is the caller's mistake and says nothing of the source.

@@ -3,8 +3,8 @@
 /// The Turkish alphabet in its order, in lower case.
 pub const ALPHABET: &str = "abcçdefgğhıijklmnoöprsştuüvyz";
 
-/// Whether a text has a letter that hardly any other language writes: `ğ`, `Ğ`, `ı`, `İ`, `ş` or `Ş` (`ç`, `ö` and `ü` say
-/// nothing: German and French have them). The text need not be UTF-8.
+/// Whether a text has a letter that hardly any other language writes: `ğ`, `Ğ`, `ı`, `İ`, `ş` or `Ş` (`ç`,
+/// `ö` and `ü` say nothing: German and French have them). The text need not be UTF-8.
 #[must_use]
 pub fn has_turkish_letter(text: &[u8]) -> bool {
     // Mostly there is nothing but ASCII, and that is told sixteen bytes at a time.

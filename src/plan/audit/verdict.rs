@@ -4,7 +4,8 @@ use crate::finding::{Code, Severity};
 use aliaport_rows::convert::{Lossy, ValueError, ValueErrorKind as Kind};
 use aliaport_rows::pg_type::PgType;
 
-/// The code of a value that its column cannot hold. What is wrong with the bytes goes before what the type makes of them.
+/// The code of a value that its column cannot hold. What is wrong with the bytes goes before what the type
+/// makes of them.
 #[must_use]
 pub fn code_of(error: &ValueError, pg_type: &PgType) -> Code {
     match (error.kind(), pg_type) {
@@ -32,8 +33,8 @@ pub fn code_of(error: &ValueError, pg_type: &PgType) -> Code {
     }
 }
 
-/// How much it matters that values arrive differently. A number that is read as a point in time and a text stored as its
-/// bytes are the same value, if they were meant so; the others lose something that was there.
+/// How much it matters that values arrive differently. A number that is read as a point in time and a text
+/// stored as its bytes are the same value, if they were meant so; the others lose something that was there.
 #[must_use]
 pub fn lossy_severity(lossy: Lossy) -> Severity {
     match lossy {

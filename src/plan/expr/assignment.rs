@@ -4,9 +4,11 @@ use super::NotCarried;
 use super::term::{Kind, Term};
 use aliaport_rows::pg_type::PgType;
 
-/// The expression in a form that PostgreSQL assigns to a column of a type, as SQLite's affinity would convert it.
+/// The expression in a form that PostgreSQL assigns to a column of a type, as SQLite's affinity would convert
+/// it.
 ///
-/// No cast to `varchar(n)` or `numeric(p,s)` is written: a cast would cut silently what an assignment rejects.
+/// No cast to `varchar(n)` or `numeric(p,s)` is written: a cast would cut silently what an assignment
+/// rejects.
 pub(super) fn assigned(term: Term, pg_type: &PgType) -> Result<String, NotCarried> {
     match (pg_type, &term.kind) {
         (_, Kind::Null) => Ok("NULL".to_owned()),

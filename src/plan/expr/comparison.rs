@@ -1,8 +1,8 @@
 //! Comparisons: what SQLite's affinities and collations make of the two sides
 //! (<https://sqlite.org/datatype3.html#comparison_expressions>).
 //!
-//! A comparison is carried only where both sides end up in one family of values. Between families SQLite compares
-//! storage classes, which PostgreSQL has not.
+//! A comparison is carried only where both sides end up in one family of values. Between families SQLite
+//! compares storage classes, which PostgreSQL has not.
 
 use super::literal::{significant_digits, text_as_number};
 use super::term::{Affinity, CollationName, Comparable, Kind, Literal, Term, quoted};
@@ -236,7 +236,8 @@ fn texts(
     collation: &CollationName,
 ) -> Result<(String, String), NotCarried> {
     match collation {
-        // Any deterministic collation is equal where the bytes are; the order is that of the bytes only in "C".
+        // Any deterministic collation is equal where the bytes are; the order is that of the bytes only in
+        // "C".
         CollationName::Binary if is_order => {
             Ok((format!("{} COLLATE \"C\"", left.operand()), right.operand()))
         }
@@ -252,8 +253,8 @@ fn texts(
     }
 }
 
-/// Folded as NOCASE does: ASCII only, which is what `lower` does in collation "C". The result keeps that collation, so
-/// that its order is NOCASE's too.
+/// Folded as NOCASE does: ASCII only, which is what `lower` does in collation "C". The result keeps that
+/// collation, so that its order is NOCASE's too.
 pub(super) fn folded(term: &Term) -> Result<String, NotCarried> {
     match &term.literal {
         Some(Literal::Text(text)) => quoted(&text.to_ascii_lowercase()),
@@ -263,8 +264,9 @@ pub(super) fn folded(term: &Term) -> Result<String, NotCarried> {
 
 /// `typeof(x) = 'text'` and the like, where what the column can hold decides it.
 ///
-/// A column of type text may also stand for SQLite values that were numbers, so that only a verdict that lets rows
-/// pass is carried: a type that the column cannot hold at all is never turned into a condition that is always false.
+/// A column of type text may also stand for SQLite values that were numbers, so that only a verdict that lets
+/// rows pass is carried: a type that the column cannot hold at all is never turned into a condition that is
+/// always false.
 pub(super) fn of_type_names(
     translator: Translator<'_>,
     op: BinaryOp,

@@ -88,8 +88,8 @@ fn without_cast(expr: &Expr) -> &Expr {
     }
 }
 
-/// The text that an expression makes, with `?` for a random hexadecimal digit and `v` for one of 8, 9, a and b: what is
-/// needed to know a text's length, and the idiom that makes a version 4 UUID in SQLite.
+/// The text that an expression makes, with `?` for a random hexadecimal digit and `v` for one of 8, 9, a and
+/// b: what is needed to know a text's length, and the idiom that makes a version 4 UUID in SQLite.
 fn shape_of(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Text(text) if text.len() <= 100 && !text.contains(['?', 'v']) => Some(text.clone()),

@@ -102,7 +102,8 @@ fn of_terms(is_default: bool, name: &str, terms: Vec<Term>) -> Result<Term, NotC
     }
 }
 
-/// The current time, which only a DEFAULT may ask for: SQLite forbids it elsewhere, and so does an index here.
+/// The current time, which only a DEFAULT may ask for: SQLite forbids it elsewhere, and so does an index
+/// here.
 pub(super) fn time(translator: Translator<'_>, expr: &Expr) -> Result<Term, NotCarried> {
     let name = match expr {
         Expr::Call(name, _) => name,
@@ -184,7 +185,8 @@ fn date_of(translator: Translator<'_>, argument: &Expr) -> Result<Term, NotCarri
     }
 }
 
-/// A start of 1 or more and a length of 0 or more mean the same in both; a negative start counts from the end.
+/// A start of 1 or more and a length of 0 or more mean the same in both; a negative start counts from the
+/// end.
 fn substring(x: &Term, rest: &[Term]) -> Result<Term, NotCarried> {
     // Of an empty blob SQLite gives NULL, so blobs are left out.
     let source = x.to_text()?;
@@ -272,8 +274,8 @@ fn lower_hexadecimal(translator: Translator<'_>, blob: &Expr) -> Result<Term, No
     }
 }
 
-/// Random bytes from `pg_catalog` alone: of a version 4 UUID the last seven bytes are all random (RFC 9562, 5.4: the
-/// version is in byte 6, the variant in byte 8), and each call draws anew.
+/// Random bytes from `pg_catalog` alone: of a version 4 UUID the last seven bytes are all random (RFC 9562,
+/// 5.4: the version is in byte 6, the variant in byte 8), and each call draws anew.
 fn random_bytes(count: i64) -> Result<Term, NotCarried> {
     // SQLite takes anything below 1 for 1.
     let mut left = count.max(1);

@@ -1,8 +1,9 @@
 //! Dates and times: the functions that ask for the current one, as a DEFAULT may, and texts that are one.
 //!
-//! SQLite's clock is UTC unless `localtime` is asked for (<https://sqlite.org/lang_datefunc.html>), and its texts have
-//! no zone. So a column without a zone gets the UTC wall clock, a text the same text that SQLite writes, and a number
-//! Unix seconds. PostgreSQL's `now()` is the transaction's time; SQLite's is the statement's.
+//! SQLite's clock is UTC unless `localtime` is asked for (<https://sqlite.org/lang_datefunc.html>), and its
+//! texts have no zone. So a column without a zone gets the UTC wall clock, a text the same text that SQLite
+//! writes, and a number Unix seconds. PostgreSQL's `now()` is the transaction's time; SQLite's is the
+//! statement's.
 
 use super::NotCarried;
 use crate::grammar::{Expr, Quoting};
@@ -299,8 +300,8 @@ pub(super) fn is_time(text: &str) -> bool {
         && fraction_is_good
 }
 
-/// A date and time as `YYYY-MM-DD HH:MM:SS` with its offset from UTC (`+00` where it has none); a date alone is
-/// midnight.
+/// A date and time as `YYYY-MM-DD HH:MM:SS` with its offset from UTC (`+00` where it has none); a date alone
+/// is midnight.
 pub(super) fn timestamp(text: &str) -> Option<(String, String)> {
     let date = text.get(..10).filter(|date| is_date(date))?;
     let rest = text.get(10..)?;

@@ -1,7 +1,7 @@
 //! A constant DEFAULT as a literal of the column's PostgreSQL type.
 //!
-//! SQLite applies the column's affinity to a default as to any value, so `DEFAULT '0'` of an integer column is the
-//! number. A default that would be no value of the PostgreSQL type is not carried over.
+//! SQLite applies the column's affinity to a default as to any value, so `DEFAULT '0'` of an integer column
+//! is the number. A default that would be no value of the PostgreSQL type is not carried over.
 
 use super::term::{Literal, blob_literal, quoted};
 use super::{NotCarried, instant};

@@ -1,8 +1,8 @@
 //! LIKE and GLOB.
 //!
-//! SQLite's LIKE ignores the case of ASCII letters and of no others, has no escape character unless one is given, and
-//! is otherwise PostgreSQL's. So the value is folded in collation "C" and the pattern here; ILIKE would fold by
-//! locale. GLOB minds case and has character classes, which become a regular expression.
+//! SQLite's LIKE ignores the case of ASCII letters and of no others, has no escape character unless one is
+//! given, and is otherwise PostgreSQL's. So the value is folded in collation "C" and the pattern here; ILIKE
+//! would fold by locale. GLOB minds case and has character classes, which become a regular expression.
 
 use super::NotCarried;
 use super::comparison::folded;
@@ -121,8 +121,8 @@ fn like_pattern(elements: &[Element]) -> String {
     pattern
 }
 
-/// `patternCompare` of SQLite's func.c, the part for `[`: `^` negates, a `]` that comes first is a member, `-` between
-/// two members is a range. Only ASCII members are taken.
+/// `patternCompare` of SQLite's func.c, the part for `[`: `^` negates, a `]` that comes first is a member,
+/// `-` between two members is a range. Only ASCII members are taken.
 fn glob(pattern: &str) -> Option<Vec<Element>> {
     let mut elements = Vec::new();
     let mut characters = pattern.chars().peekable();
@@ -135,8 +135,8 @@ fn glob(pattern: &str) -> Option<Vec<Element>> {
                 let mut ranges = Vec::new();
                 let mut member = characters.next()?;
                 let mut is_first = true;
-                // The member before a "-" that makes it a range; neither a range's end nor a "]" that comes first can
-                // start one.
+                // The member before a "-" that makes it a range; neither a range's end nor a "]" that comes
+                // first can start one.
                 let mut before: Option<char> = None;
                 while is_first || member != ']' {
                     let starts_with_bracket = is_first && member == ']';

@@ -1,9 +1,11 @@
-//! A translated piece of an expression: its PostgreSQL text, and what has to be known to combine it with another.
+//! A translated piece of an expression: its PostgreSQL text, and what has to be known to combine it with
+//! another.
 
 use super::NotCarried;
 use aliaport_rows::pg_type::PgType;
 
-/// The longest translation of one expression, in bytes. Some forms repeat an operand, so that nesting them doubles.
+/// The longest translation of one expression, in bytes. Some forms repeat an operand, so that nesting them
+/// doubles.
 const LONGEST: usize = 200_000;
 
 /// A PostgreSQL expression that means what a SQLite expression means.
@@ -74,7 +76,8 @@ pub(super) enum Literal {
     Text(String),
 }
 
-/// SQLite's type affinity, as comparisons use it (<https://sqlite.org/datatype3.html#comparison_expressions>).
+/// SQLite's type affinity, as comparisons use it
+/// (<https://sqlite.org/datatype3.html#comparison_expressions>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Affinity {
     /// BLOB, or an expression without affinity.
@@ -221,7 +224,8 @@ impl Term {
             PgType::Uuid | PgType::Enum { .. } => {
                 (Kind::Opaque(pg_type.clone(), Comparable::Equality), Affinity::None)
             }
-            // real has fewer digits than the REAL it was made from; char(n) and the rest have rules of their own.
+            // real has fewer digits than the REAL it was made from; char(n) and the rest have rules of their
+            // own.
             PgType::Real | PgType::Char(_) | PgType::Json | PgType::Jsonb | PgType::Other { .. } => {
                 (Kind::Opaque(pg_type.clone(), Comparable::Never), Affinity::None)
             }
@@ -249,7 +253,8 @@ impl Term {
         self
     }
 
-    /// The value of an expression that has neither affinity nor collation of its own, such as a function's argument.
+    /// The value of an expression that has neither affinity nor collation of its own, such as a function's
+    /// argument.
     pub(super) fn plain(mut self) -> Self {
         self.affinity = Affinity::None;
         self.collation = None;
@@ -313,8 +318,8 @@ impl Term {
     }
 }
 
-/// A string constant. Backslashes stand for themselves: `standard_conforming_strings` is on since PostgreSQL 9.1 and
-/// is a setting of the session that creates, not of those that use.
+/// A string constant. Backslashes stand for themselves: `standard_conforming_strings` is on since PostgreSQL
+/// 9.1 and is a setting of the session that creates, not of those that use.
 pub(super) fn quoted(text: &str) -> Result<String, NotCarried> {
     if text.contains('\0') {
         return Err(NotCarried::new("a NUL character has no PostgreSQL form"));

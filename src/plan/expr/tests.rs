@@ -1,5 +1,5 @@
-//! What each SQLite expression becomes. The translations were compared with both databases row by row when they were
-//! written; these tables keep them as they are.
+//! What each SQLite expression becomes. The translations were compared with both databases row by row when
+//! they were written; these tables keep them as they are.
 
 use super::*;
 use crate::grammar;

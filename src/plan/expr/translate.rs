@@ -12,8 +12,8 @@ const LONGEST_CONCATENATION: usize = 200;
 pub(super) struct Translator<'a> {
     /// The columns it can name.
     pub scope: &'a dyn Scope,
-    /// A DEFAULT is computed once for a new row: it may ask for the time and for random bytes, and since it reads no
-    /// column, its floating-point arithmetic cannot leave the range.
+    /// A DEFAULT is computed once for a new row: it may ask for the time and for random bytes, and since it
+    /// reads no column, its floating-point arithmetic cannot leave the range.
     pub is_default: bool,
 }
 
@@ -26,8 +26,8 @@ impl Translator<'_> {
         self.translate(expr)?.truth()
     }
 
-    // The recursion goes through here, so that nothing is formatted here: a debug build would hold all temporaries of
-    // all arms on the stack at each level.
+    // The recursion goes through here, so that nothing is formatted here: a debug build would hold all
+    // temporaries of all arms on the stack at each level.
     fn piece(&self, expr: &Expr) -> Result<Term, NotCarried> {
         match expr {
             Expr::Null => Ok(Term::null()),
@@ -374,9 +374,9 @@ fn negated(term: Term) -> Result<Term, NotCarried> {
 
 /// Integer arithmetic.
 ///
-/// SQLite computes in 64 bits and goes on in floating point where a sum, difference or product does not fit; PostgreSQL
-/// raises an error there. Where the operands' ranges allow that, it is computed in `numeric`, exactly. The two
-/// differ only beyond 64 bits, by SQLite's rounding.
+/// SQLite computes in 64 bits and goes on in floating point where a sum, difference or product does not fit;
+/// PostgreSQL raises an error there. Where the operands' ranges allow that, it is computed in `numeric`,
+/// exactly. The two differ only beyond 64 bits, by SQLite's rounding.
 fn arithmetic(op: BinaryOp, left: Term, right: Term) -> Result<Term, NotCarried> {
     if left.kind == Kind::Null || right.kind == Kind::Null {
         return Ok(Term::null());

@@ -292,7 +292,8 @@ impl Code {
         Code::ALL.iter().copied().chain(Lossy::ALL.into_iter().map(Code::Lossy))
     }
 
-    /// The code under which `aliaport_inspect` shows a finding: it does not tell all cases apart that an import tells apart.
+    /// The code under which `aliaport_inspect` shows a finding: it does not tell all cases apart that an
+    /// import tells apart.
     #[must_use]
     pub fn of_inspect(self) -> Self {
         match self {

@@ -1,6 +1,7 @@
 //! Where are the expressions in a statement's text, and is the text small and flat enough to be parsed?
 //!
-//! The parser's tree has no positions, and parts of it are freed recursively; so the tokens are read once before.
+//! The parser's tree has no positions, and parts of it are freed recursively; so the tokens are read once
+//! before.
 
 use sqlite3_parser::dialect::TokenType;
 use sqlite3_parser::lexer::Scanner;
@@ -8,20 +9,20 @@ use sqlite3_parser::lexer::sql::Tokenizer;
 
 use super::{GrammarError, tree};
 
-/// The longest statement that is read, in bytes: SQLite's own limit of a statement's length for most of its life
-/// (<https://sqlite.org/limits.html>). The arena takes about a hundred times as much.
+/// The longest statement that is read, in bytes: SQLite's own limit of a statement's length for most of its
+/// life (<https://sqlite.org/limits.html>). The arena takes about a hundred times as much.
 const LONGEST_STATEMENT: usize = 1_000_000;
 
-/// The deepest nesting of parentheses. The parser's stack is on the heap, but a tree of parenthesised expressions is
-/// freed recursively. SQLite itself stops at an expression depth of 1,000.
+/// The deepest nesting of parentheses. The parser's stack is on the heap, but a tree of parenthesised
+/// expressions is freed recursively. SQLite itself stops at an expression depth of 1,000.
 const DEEPEST_NESTING: usize = 200;
 
-/// The most that words side by side may cost, as their number times their bytes. A declared type is a list of words,
-/// and the parser copies it for each further word.
+/// The most that words side by side may cost, as their number times their bytes. A declared type is a list of
+/// words, and the parser copies it for each further word.
 const LARGEST_WORD_RUN: usize = 50_000_000;
 
-/// The most commas in a list outside inner parentheses. SQLite allows 2,000 columns; the parser compares each column's
-/// name to all before it.
+/// The most commas in a list outside inner parentheses. SQLite allows 2,000 columns; the parser compares each
+/// column's name to all before it.
 const LONGEST_LIST: usize = 3_000;
 
 /// A statement's tokens.

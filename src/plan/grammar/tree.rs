@@ -8,8 +8,8 @@ use sqlite3_parser::{Bump, FallibleIterator};
 
 use super::{GrammarError, line_and_column};
 
-/// Levels of an expression that are read; what is below becomes [`Expr::Unsupported`]. Chains of AND, OR and `||` are
-/// one level, however long.
+/// Levels of an expression that are read; what is below becomes [`Expr::Unsupported`]. Chains of AND, OR and
+/// `||` are one level, however long.
 pub const DEEPEST: usize = 60;
 
 /// A SQLite expression.
@@ -229,7 +229,8 @@ pub(super) fn unquoted_name(name: &Name<'_>) -> String {
     unquoted(name.0)
 }
 
-/// SQLite's `sqlite3Dequote`: the quote that opens closes, doubled it stands for itself; `[` is closed by `]`.
+/// SQLite's `sqlite3Dequote`: the quote that opens closes, doubled it stands for itself; `[` is closed by
+/// `]`.
 fn unquoted(text: &str) -> String {
     let inner = |quote: char| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     match text.chars().next() {
@@ -325,8 +326,8 @@ fn convert(expr: &ast::Expr<'_>, depth: usize) -> Expr {
     }
 }
 
-/// The operands of a chain of one associative operator, read along its left edge without recursion: a parser makes
-/// `a OR b OR c` lean to the left.
+/// The operands of a chain of one associative operator, read along its left edge without recursion: a parser
+/// makes `a OR b OR c` lean to the left.
 fn chain(expr: &ast::Expr<'_>, op: Operator, depth: usize) -> Vec<Expr> {
     let mut operands = Vec::new();
     let mut rest = expr;
@@ -393,7 +394,8 @@ fn convert_literal(literal: &Literal<'_>) -> Expr {
     }
 }
 
-/// `-9223372036854775808` is an integer although its digits alone are not, so a sign belongs to a bare literal.
+/// `-9223372036854775808` is an integer although its digits alone are not, so a sign belongs to a bare
+/// literal.
 fn negative(inner: &ast::Expr<'_>, depth: usize) -> Expr {
     match inner {
         ast::Expr::Literal(Literal::Numeric(text)) => number(text, true),

@@ -202,7 +202,8 @@ fn one_of(words: &[&str]) -> String {
     }
 }
 
-/// Walks a value and [`OPTIONS`] together. `path` is the way in OPTIONS, `shown` the way as the caller wrote it.
+/// Walks a value and [`OPTIONS`] together. `path` is the way in OPTIONS, `shown` the way as the caller wrote
+/// it.
 pub(super) fn check(value: &Value, path: &mut Vec<&'static str>, shown: &str) -> Result<(), OptionError> {
     let below = || OPTIONS.iter().filter(|o| o.path.len() > path.len() && o.path.starts_with(path));
     if let Some(leaf) = OPTIONS.iter().find(|o| o.path == path.as_slice()) {

@@ -1,4 +1,5 @@
-//! Where does each table go, and what becomes of each column? The first half of a plan, before anything is written as SQL.
+//! Where does each table go, and what becomes of each column? The first half of a plan, before anything is
+//! written as SQL.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -248,7 +249,8 @@ pub(super) struct Drafting<'a> {
 }
 
 impl<'a> Drafting<'a> {
-    /// Drafts the tables: targets first, so that a name that is asked for or exists already goes before a made one.
+    /// Drafts the tables: targets first, so that a name that is asked for or exists already goes before a
+    /// made one.
     pub fn tables(
         &self,
         tables: &[&'a Table],

@@ -1,6 +1,7 @@
-//! Which columns and tables has a source gained or lost since its tables were filled or made? In modes append, replace and sync nothing of
-//! that passes in silence: a column without a counterpart ends the plan with the statement that mends it, a table is a
-//! warning with the statement. What its indexes and constraints have come to is for `missing` to say.
+//! Which columns and tables has a source gained or lost since its tables were filled or made? In modes
+//! append, replace and sync nothing of that passes in silence: a column without a counterpart ends the plan
+//! with the statement that mends it, a table is a warning with the statement. What its indexes and
+//! constraints have come to is for `missing` to say.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -22,7 +23,8 @@ use super::error::{PlanError, PlanErrorKind};
 use super::request::same;
 use super::{Mode, table};
 
-/// Source columns that have no counterpart in their existing tables, as one error whose hint is the statements that add them.
+/// Source columns that have no counterpart in their existing tables, as one error whose hint is the
+/// statements that add them.
 ///
 /// Gives those columns the names that they would have, so the drafts are good for nothing else afterwards.
 pub(super) fn missing_columns(
@@ -105,7 +107,8 @@ fn skip_option(tables: Map<String, Json>) -> String {
     quote_literal(&json!({ "tables": tables }).to_string())
 }
 
-/// How ADD COLUMN writes a column that the table does not have. NOT NULL only where the rows that are there get a value.
+/// How ADD COLUMN writes a column that the table does not have. NOT NULL only where the rows that are there
+/// get a value.
 fn definition(draft: &Draft<'_>, position: usize, target: &Target) -> Option<ColumnDefinition> {
     let column = draft.attribute(position)?;
     let declared = column.column;
@@ -182,8 +185,8 @@ pub(super) fn undecided(draft: &Draft<'_>, target: &Target, options: &Options) -
     vanished(draft, target, options).into_iter().map(|l| l.target).collect()
 }
 
-/// Whether a column refuses the NULL that a new row would have in it, and the statement that lets it take one. A key's column and one
-/// of a domain do not let go of it.
+/// Whether a column refuses the NULL that a new row would have in it, and the statement that lets it take
+/// one. A key's column and one of a domain do not let go of it.
 pub(super) fn relaxed(draft: &Draft<'_>, target: &Target, column: &str) -> Option<Option<String>> {
     let there = draft.relation?.columns.iter().find(|c| c.name == column)?;
     if !there.is_not_null || there.has_default || there.is_generated {
@@ -301,8 +304,8 @@ pub(super) fn check_lost(
     Ok(())
 }
 
-/// Tables that were filled together with those that are filled now, or from a file of this name, and that the source does not have any more.
-/// Other files may go to the same schema, so a table alone says nothing.
+/// Tables that were filled together with those that are filled now, or from a file of this name, and that the
+/// source does not have any more. Other files may go to the same schema, so a table alone says nothing.
 fn vanished_tables(
     drafts: &[Draft<'_>],
     catalogue: &Catalogue,

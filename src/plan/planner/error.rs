@@ -8,7 +8,8 @@ use aliaport_rows::sqlstate::SqlState;
 /// The kinds of [`PlanError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanErrorKind {
-    /// An option names a table, column or foreign key that the source does not have, or asks for what cannot be.
+    /// An option names a table, column or foreign key that the source does not have, or asks for what cannot
+    /// be.
     Option,
     /// Mode create, and an existing table has rows.
     TargetNotEmpty,
@@ -65,7 +66,8 @@ impl PlanErrorKind {
     }
 }
 
-/// A plan that cannot be made. `Display` is the primary message; one error speaks for every table it concerns.
+/// A plan that cannot be made. `Display` is the primary message; one error speaks for every table it
+/// concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanError {
     kind: PlanErrorKind,

@@ -79,8 +79,8 @@ pub(super) fn columns<'a>(
 }
 
 impl<'a> Drafting<'a> {
-    /// Finds the columns in a table that is there. What is missing is reported by [`Drafting::check_existing`] for all
-    /// tables together.
+    /// Finds the columns in a table that is there. What is missing is reported by
+    /// [`Drafting::check_existing`] for all tables together.
     pub(super) fn match_columns(
         &self,
         draft: &mut Draft<'a>,

@@ -93,14 +93,15 @@ struct Found<'a> {
     parent_columns: Vec<usize>,
 }
 
-/// The foreign keys whose parent and columns exist, in catalogue order, and the references for the load order.
+/// The foreign keys whose parent and columns exist, in catalogue order, and the references for the load
+/// order.
 pub(super) struct Search<'a> {
     found: Vec<Found<'a>>,
     references: Vec<(usize, usize)>,
 }
 
-/// Finds what the foreign keys of all drafts point at. May change the type of a column that has no type of its own to its
-/// parent's, so types are settled only after this.
+/// Finds what the foreign keys of all drafts point at. May change the type of a column that has no type of
+/// its own to its parent's, so types are settled only after this.
 pub(super) fn find<'a>(
     catalogue: &'a Catalogue,
     target: &'a Target,
@@ -245,8 +246,9 @@ fn parent_columns(key: &ForeignKey, parent: &Table) -> Result<Vec<usize>, String
     Ok(columns)
 }
 
-/// Gives a column without a type and without values the type of the column it refers to, and follows citext: PostgreSQL
-/// compares neither text with bigint nor text with citext in a foreign key. Chains settle in a few rounds.
+/// Gives a column without a type and without values the type of the column it refers to, and follows citext:
+/// PostgreSQL compares neither text with bigint nor text with citext in a foreign key. Chains settle in a few
+/// rounds.
 fn adopt_types(drafts: &mut [Draft<'_>], found: &[Found<'_>], options: &Options) {
     for _ in 0..8 {
         let mut has_changed = false;
@@ -372,8 +374,8 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
     })
 }
 
-/// What the CREATE TABLE statement says of a foreign key: the entry at the same place, if it is the same key, else the
-/// first that is.
+/// What the CREATE TABLE statement says of a foreign key: the entry at the same place, if it is the same key,
+/// else the first that is.
 fn declared<'d>(draft: &'d Draft<'_>, key: &ForeignKey) -> Option<&'d ForeignKeySql> {
     let is_it = |sql: &&ForeignKeySql| {
         same(&sql.parent, &key.parent)
@@ -416,8 +418,9 @@ fn is_unique(drafts: &[Draft<'_>], found: &Found<'_>, attributes: &[String]) -> 
         })
 }
 
-/// Whether PostgreSQL has an equality operator for a foreign key from one type to another, in the operator family of the
-/// parent's index or over an implicit cast to the parent's type (`ATAddForeignKeyConstraint`, `pg_cast`).
+/// Whether PostgreSQL has an equality operator for a foreign key from one type to another, in the operator
+/// family of the parent's index or over an implicit cast to the parent's type (`ATAddForeignKeyConstraint`,
+/// `pg_cast`).
 fn can_refer(child: &PgType, parent: &PgType) -> bool {
     use PgType as T;
     let rank = |t: &T| match t {

@@ -1,8 +1,9 @@
 //! Which of the names that are there do the tables of a source, or the columns of a table, go to?
 //!
-//! A name that the options give comes first; then where an earlier run put it, because that name may have had to be made; then
-//! the name itself, as the source or the options spell it, cut to what PostgreSQL takes; then the same without regard to case where that
-//! is unambiguous. Names are given to all together, so that none gets what another one has the better right to.
+//! A name that the options give comes first; then where an earlier run put it, because that name may have had
+//! to be made; then the name itself, as the source or the options spell it, cut to what PostgreSQL takes;
+//! then the same without regard to case where that is unambiguous. Names are given to all together, so that
+//! none gets what another one has the better right to.
 
 use std::collections::HashMap;
 
@@ -69,8 +70,8 @@ impl<'a> Names<'a> {
         self.exact.get_key_value(name).map(|(name, _)| *name)
     }
 
-    /// Where an earlier run put it, under its own name or one that had to be made. A name of its own that nobody has filled is a table that
-    /// was put in the place of the old one.
+    /// Where an earlier run put it, under its own name or one that had to be made. A name of its own that
+    /// nobody has filled is a table that was put in the place of the old one.
     fn before(&self, wish: &Wish<'_>) -> Option<&'a str> {
         if let Some((name, of)) = self.exact.get_key_value(wish.source)
             && of.is_none_or(|of| same(of, wish.source))
@@ -143,8 +144,8 @@ impl<'a> Names<'a> {
         homes.into_iter().enumerate().map(settled).collect()
     }
 
-    /// The name that was made by hand for what has come since, as [`crate::name::Names::assign`] makes it: nothing has filled it
-    /// and nobody else goes there.
+    /// The name that was made by hand for what has come since, as [`crate::name::Names::assign`] makes it:
+    /// nothing has filled it and nobody else goes there.
     pub fn made(&self, wish: &Wish<'_>, homes: &[Home<'a>]) -> Option<&'a str> {
         let is_free = |name: &str| !homes.contains(&Home::There(self.named(name).unwrap_or_default()));
         let mut names: Vec<&'a str> =

@@ -1,8 +1,9 @@
 //! Which primary keys, unique constraints and indexes are made after the load, and what are they called?
 //!
-//! NOCASE: uniqueness goes to `lower(column COLLATE "C")`, because the "C" collation folds ASCII letters only, as NOCASE does.
-//! DESC stays DESC with PostgreSQL's default place for NULLs, although SQLite's NULLs are smaller than any value: an index has
-//! to fit the ORDER BY of the application's queries, which say nothing of NULLs, and it answers every other question alike.
+//! NOCASE: uniqueness goes to `lower(column COLLATE "C")`, because the "C" collation folds ASCII letters
+//! only, as NOCASE does. DESC stays DESC with PostgreSQL's default place for NULLs, although SQLite's NULLs
+//! are smaller than any value: an index has to fit the ORDER BY of the application's queries, which say
+//! nothing of NULLs, and it answers every other question alike.
 
 use std::collections::{HashMap, HashSet};
 
@@ -119,8 +120,8 @@ pub(super) fn collect(
     keys
 }
 
-/// The keys and indexes that a table which is there would have if the import made it, without names. Nothing is said of those that
-/// cannot be made.
+/// The keys and indexes that a table which is there would have if the import made it, without names. Nothing
+/// is said of those that cannot be made.
 pub(super) fn wanted(
     number: usize,
     draft: &mut Draft<'_>,

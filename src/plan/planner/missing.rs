@@ -1,5 +1,5 @@
-//! Which indexes and constraints would the import make today that the tables lack which are there? Each is a warning with the
-//! statement that makes it.
+//! Which indexes and constraints would the import make today that the tables lack which are there? Each is a
+//! warning with the statement that makes it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -159,7 +159,8 @@ impl OfTable<'_, '_> {
         }
     }
 
-    /// Checks that are not there. What a type of the target says as well, as an enum or a boolean does, is not asked for.
+    /// Checks that are not there. What a type of the target says as well, as an enum or a boolean does, is
+    /// not asked for.
     fn checks(&mut self, options: &Options) {
         let (carried, _) = table::carried_checks(self.draft);
         for check in carried {
@@ -202,7 +203,8 @@ impl OfTable<'_, '_> {
         }
     }
 
-    /// Generated columns that the target computes in another way. Their values are never written, so nobody else would see it.
+    /// Generated columns that the target computes in another way. Their values are never written, so nobody
+    /// else would see it.
     fn generated(&mut self) {
         for (attribute, there) in &self.structure.generated {
             let column =
@@ -276,8 +278,8 @@ fn is_expression(sql: &str, attributes: &[String]) -> bool {
     !attributes.iter().any(|a| quote(a) == term(sql).0)
 }
 
-/// Whether an index that is there can be the wanted one: equal in all but expressions, which stand for each other wherever both have
-/// one. An index that is read backwards is the same index.
+/// Whether an index that is there can be the wanted one: equal in all but expressions, which stand for each
+/// other wherever both have one. An index that is read backwards is the same index.
 fn is_alike(wanted: &ddl::IndexDefinition, index: &TargetIndex) -> bool {
     let method = if wanted.method.is_empty() { "btree" } else { wanted.method };
     let orders: BTreeSet<bool> =

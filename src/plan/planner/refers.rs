@@ -32,7 +32,8 @@ fn is_of_same(there: &TargetForeignKey, key: &ForeignDraft) -> bool {
     those == key.plan.columns.iter().map(String::as_str).collect()
 }
 
-/// What distinguishes two foreign keys between the same columns: how it is in the source, and how in the target.
+/// What distinguishes two foreign keys between the same columns: how it is in the source, and how in the
+/// target.
 fn differences(there: &TargetForeignKey, key: &ForeignDraft) -> Option<(String, String)> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let when = |deferrable: &str| match deferrable.trim() {
@@ -58,7 +59,8 @@ fn differences(there: &TargetForeignKey, key: &ForeignDraft) -> Option<(String, 
     (!ours.is_empty()).then(|| (ours.join(" "), theirs.join(" ")))
 }
 
-/// The option that asks for another ON DELETE than the constraint has that is there: its key, and the statement that changes it.
+/// The option that asks for another ON DELETE than the constraint has that is there: its key, and the
+/// statement that changes it.
 pub(super) fn other_action(
     foreign: &Foreign,
     drafts: &[Draft<'_>],
@@ -76,7 +78,8 @@ pub(super) fn other_action(
     })
 }
 
-/// Foreign keys that a table lacks or has otherwise. Those that the target has and the source does not know go to `elsewhere`.
+/// Foreign keys that a table lacks or has otherwise. Those that the target has and the source does not know
+/// go to `elsewhere`.
 pub(super) fn compare(
     drafts: &[Draft<'_>],
     foreign: &Foreign,

@@ -1,5 +1,5 @@
-//! In which order does everything happen? Steps run by kind over the whole plan: tables exist before any row, rows before keys,
-//! keys before what refers to them.
+//! In which order does everything happen? Steps run by kind over the whole plan: tables exist before any row,
+//! rows before keys, keys before what refers to them.
 
 use std::collections::HashMap;
 
@@ -86,7 +86,8 @@ impl Parts<'_, '_> {
             place_of[i] = place;
         }
         let mut sorted: Vec<&KeyDraft> = keys.iter().collect();
-        // A stable sort: within a table the primary key, unique constraints and indexes stay in catalogue order.
+        // A stable sort: within a table the primary key, unique constraints and indexes stay in catalogue
+        // order.
         sorted.sort_by_key(|k| place_of[k.draft]);
         let mut key_steps: Vec<Step> = sorted
             .iter()

@@ -1,5 +1,5 @@
-//! How does the CREATE TABLE of a table that is not there yet read? Generated columns, defaults, checks, identity and
-//! full-text search.
+//! How does the CREATE TABLE of a table that is not there yet read? Generated columns, defaults, checks,
+//! identity and full-text search.
 
 use std::collections::HashMap;
 
@@ -17,8 +17,8 @@ use super::draft::{Columns, Draft, MAX_COLUMNS, Role, is_text, shown, too_many_c
 use super::error::{PlanError, PlanErrorKind};
 use super::request::same;
 
-/// Decides which generated columns PostgreSQL computes and adds the column of a full-text search. Names and types of
-/// columns do not change after this.
+/// Decides which generated columns PostgreSQL computes and adds the column of a full-text search. Names and
+/// types of columns do not change after this.
 pub(super) fn settle(draft: &mut Draft<'_>, options: &Options) -> Result<(), PlanError> {
     if draft.is_created() {
         carry_generated(draft);
@@ -30,7 +30,8 @@ pub(super) fn settle(draft: &mut Draft<'_>, options: &Options) -> Result<(), Pla
     Ok(())
 }
 
-/// A generated column that cannot be carried becomes an ordinary one, filled with the values that SQLite computes.
+/// A generated column that cannot be carried becomes an ordinary one, filled with the values that SQLite
+/// computes.
 fn carry_generated(draft: &mut Draft<'_>) {
     for position in 0..draft.columns.len() {
         let Some(column) = draft.attribute(position).filter(|c| c.column.generated != Generated::No) else {
@@ -154,8 +155,9 @@ pub(super) fn identity_column(draft: &Draft<'_>) -> Option<usize> {
     matches!(column.pg_type, PgType::BigInt | PgType::Integer | PgType::SmallInt).then_some(position)
 }
 
-/// Takes the name of the sequence that PostgreSQL will make for an identity column (`generateSerialExtraStmts`), so that no
-/// key or index is given it. `Some` where the usual name is taken and the sequence has to be named.
+/// Takes the name of the sequence that PostgreSQL will make for an identity column
+/// (`generateSerialExtraStmts`), so that no key or index is given it. `Some` where the usual name is taken
+/// and the sequence has to be named.
 pub(super) fn reserve_sequence(
     draft: &Draft<'_>,
     schemas: &mut HashMap<String, Names>,

@@ -1,8 +1,8 @@
-//! Arrays of any type: every element is converted by the rules of its own type. PostgreSQL's own literals are read, and JSON arrays, which ORMs
-//! write where a database has no arrays.
+//! Arrays of any type: every element is converted by the rules of its own type. PostgreSQL's own literals are
+//! read, and JSON arrays, which ORMs write where a database has no arrays.
 //!
-//! The two are told apart by the first character: a literal begins with `{` or with bounds (`[0:1]={a,b}`, which is no JSON), a JSON array
-//! with `[`.
+//! The two are told apart by the first character: a literal begins with `{` or with bounds (`[0:1]={a,b}`,
+//! which is no JSON), a JSON array with `[`.
 
 use super::element::{Element, Numbers};
 use super::json::{Document, Node};
@@ -34,7 +34,8 @@ enum List {
     Elements,
     /// The array, of JSON documents.
     Documents,
-    /// Nothing: JSON has no boxes, and the documents of a `json[]` would lose their blanks and the order of their keys.
+    /// Nothing: JSON has no boxes, and the documents of a `json[]` would lose their blanks and the order of
+    /// their keys.
     Nothing,
 }
 

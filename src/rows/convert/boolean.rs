@@ -19,7 +19,8 @@ pub(super) fn convert(value: Value<'_>) -> Result<Converted<'_>, ValueError> {
     }
 }
 
-/// The rule of `parse_bool_with_len` (src/backend/utils/adt/bool.c): any beginning of a word that only one word has.
+/// The rule of `parse_bool_with_len` (src/backend/utils/adt/bool.c): any beginning of a word that only one
+/// word has.
 fn word(text: &[u8]) -> Option<bool> {
     let text = super::integer::trim(text);
     let is_start_of =

@@ -7,7 +7,8 @@ pub(crate) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// The earliest day of `date` and the timestamps: 4714-11-24 BC, Julian day 0.
 pub(super) const FIRST_DAY: i64 = -2_451_545;
-/// The first day after the last of `date`, 5874897-12-31 (`DATE_END_JULIAN` in src/include/datatype/timestamp.h).
+/// The first day after the last of `date`, 5874897-12-31 (`DATE_END_JULIAN` in
+/// src/include/datatype/timestamp.h).
 pub(super) const DATE_END: i64 = 2_147_483_494 - 2_451_545;
 /// The earliest timestamp, 4714-11-24 00:00:00 BC (`MIN_TIMESTAMP`).
 pub(super) const FIRST_TIMESTAMP: i64 = FIRST_DAY * MICROS_PER_DAY;

@@ -5,8 +5,8 @@ use super::datetime::{self, Fault, Reading};
 use super::{Converted, Lossy, Rules, ValueError, epoch};
 use crate::value::{Cell, Value};
 
-/// The cell of a text is its date as written, whatever offset follows; that of a number is the day on which the instant falls in the
-/// zone.
+/// The cell of a text is its date as written, whatever offset follows; that of a number is the day on which
+/// the instant falls in the zone.
 pub(super) fn convert<'a>(rules: &Rules, value: Value<'a>) -> Result<Converted<'a>, ValueError> {
     let day = match value {
         Value::Text(text) => of_text(text),

@@ -1,5 +1,6 @@
-//! Dates and times as text: the forms that SQLite's date functions take (<https://sqlite.org/lang_datefunc.html>), and those that drivers
-//! and ORMs write beside them, read as PostgreSQL reads them.
+//! Dates and times as text: the forms that SQLite's date functions take
+//! (<https://sqlite.org/lang_datefunc.html>), and those that drivers and ORMs write beside them, read as
+//! PostgreSQL reads them.
 //!
 //! | part | forms |
 //! |---|---|
@@ -9,8 +10,9 @@
 //! | offset | `Z`, `UTC`, `GMT`, `+HH`, `+HHMM`, `+HH:MM`, `+HH:MM:SS`, also after blanks |
 //! | else | `infinity`, `-infinity` where the type has them |
 //!
-//! A year 0000 is refused, as PostgreSQL does (MySQL's 0000-00-00 is the usual reason). `now` and Julian day numbers in text are not dates
-//! here: the first would make the import depend on the clock, the second cannot be told from a mistake.
+//! A year 0000 is refused, as PostgreSQL does (MySQL's 0000-00-00 is the usual reason). `now` and Julian day
+//! numbers in text are not dates here: the first would make the import depend on the clock, the second cannot
+//! be told from a mistake.
 
 use super::calendar::{
     self, Date, FIRST_DAY, FIRST_TIMESTAMP, MICROS_PER_DAY, MICROS_PER_SECOND, TIMESTAMP_END,
@@ -80,7 +82,8 @@ pub(super) fn read(text: &[u8]) -> Result<Reading, Fault> {
     }
 }
 
-/// Reads `YYYY-MM-DD[(T| )HH:MM:SS[.F{1,6}]]`, which almost every text is; `None` leaves the rest, and the errors, to [`read_any`].
+/// Reads `YYYY-MM-DD[(T| )HH:MM:SS[.F{1,6}]]`, which almost every text is; `None` leaves the rest, and the
+/// errors, to [`read_any`].
 #[inline]
 fn read_usual(text: &[u8]) -> Option<Civil> {
     let (date, rest) = text.split_first_chunk::<10>()?;
@@ -289,14 +292,16 @@ impl Cursor<'_> {
         }
         let total = (i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second);
         let micros = total * MICROS_PER_SECOND + fraction;
-        // The rule of time_overflows (src/backend/utils/adt/date.c): second 60 rolls over, and nothing goes beyond 24:00:00.
+        // The rule of time_overflows (src/backend/utils/adt/date.c): second 60 rolls over, and nothing goes
+        // beyond 24:00:00.
         if hour > 24 || minute > 59 || second > 60 || micros > MICROS_PER_DAY {
             return Err(Fault::Field);
         }
         Ok((micros, is_rounded))
     }
 
-    /// Reads `. digits` as microseconds, rounded as `ParseFractionalSecond` rounds: to even, after a multiplication in doubles.
+    /// Reads `. digits` as microseconds, rounded as `ParseFractionalSecond` rounds: to even, after a
+    /// multiplication in doubles.
     fn fraction(&mut self) -> Result<(i64, bool), Fault> {
         let length = 1 + self.rest.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count();
         if length < 2 {
@@ -352,7 +357,8 @@ impl Cursor<'_> {
 }
 
 impl Civil {
-    /// The reading as microseconds since 2000-01-01 00:00:00 by the same clock; midnight where it has no time.
+    /// The reading as microseconds since 2000-01-01 00:00:00 by the same clock; midnight where it has no
+    /// time.
     #[inline]
     pub(super) fn timestamp(&self) -> Result<i64, Fault> {
         let days = self.days.ok_or(Fault::Syntax)?;
@@ -370,8 +376,8 @@ pub(super) fn in_range(timestamp: i64) -> Result<i64, Fault> {
     if (FIRST_TIMESTAMP..TIMESTAMP_END).contains(&timestamp) { Ok(timestamp) } else { Err(Fault::Range) }
 }
 
-/// Rounds microseconds to a number of fractional digits, half away from zero, as `AdjustTimestampForTypmod` does. The flag says
-/// whether that changed anything.
+/// Rounds microseconds to a number of fractional digits, half away from zero, as `AdjustTimestampForTypmod`
+/// does. The flag says whether that changed anything.
 #[inline]
 pub(super) fn round(micros: i64, precision: Option<u8>) -> (i64, bool) {
     let unit: i64 = match precision {

@@ -1,5 +1,5 @@
-//! A part of a larger value (an array's element, a range's bound, a row's field), converted by the rules of its own type and written as
-//! text that its input function reads in one way only.
+//! A part of a larger value (an array's element, a range's bound, a row's field), converted by the rules of
+//! its own type and written as text that its input function reads in one way only.
 
 use super::{Converted, Converter, Lossy, Rules, Scratch, ValueError, calendar, numeric, real, text};
 use crate::convert::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
@@ -100,7 +100,8 @@ fn write_cell(cell: &Cell<'_>, is_instant: bool, out: &mut Vec<u8>) {
         Cell::Int4(v) => text::write_integer(i64::from(v), out),
         Cell::Int8(v) => text::write_integer(v, out),
         Cell::Float4(v) => {
-            // The shortest decimal of a single is not that of the double that it is, but both read back as it.
+            // The shortest decimal of a single is not that of the double that it is, but both read back as
+            // it.
             real::write_text(f64::from(v), out);
         }
         Cell::Float8(v) => real::write_text(v, out),

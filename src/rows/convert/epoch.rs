@@ -8,8 +8,9 @@ words! {
     /// How a number in a date or time column is read (`columns.<c>.number`).
     #[derive(Default)]
     pub enum NumberUnit {
-        /// INTEGER is Unix time, in seconds below 1e11, milliseconds below 1e14, microseconds below 1e17 (magnitudes). REAL follows SQLite's
-        /// `auto` modifier: a Julian day from 0.0 to 5373484.499999, else Unix seconds in its range (years -4713 to 9999).
+        /// INTEGER is Unix time, in seconds below 1e11, milliseconds below 1e14, microseconds below 1e17
+        /// (magnitudes). REAL follows SQLite's `auto` modifier: a Julian day from 0.0 to 5373484.499999, else
+        /// Unix seconds in its range (years -4713 to 9999).
         #[default]
         Auto = "auto",
         /// Seconds since 1970-01-01 00:00:00 UTC.
@@ -71,7 +72,8 @@ pub(super) fn instant_of_real(v: f64, unit: NumberUnit) -> Result<i64, Fault> {
     in_range(micros.checked_sub(UNIX_TO_2000).ok_or(Fault::Range)?)
 }
 
-/// SQLite keeps a Julian day as whole milliseconds, rounded half up; so what `julianday()` made of a time becomes that time again.
+/// SQLite keeps a Julian day as whole milliseconds, rounded half up; so what `julianday()` made of a time
+/// becomes that time again.
 fn instant_of_julian(v: f64) -> Result<i64, Fault> {
     // Beyond any year that PostgreSQL has, and far below what overflows.
     if !(-1.0..1e9).contains(&v) {
@@ -81,8 +83,8 @@ fn instant_of_julian(v: f64) -> Result<i64, Fault> {
     in_range((millis - JULIAN_MILLIS_2000).checked_mul(1000).ok_or(Fault::Range)?)
 }
 
-/// A number of units as microseconds, to the nearest. The whole part is taken apart first, because the product of the two would lose
-/// digits of the fraction.
+/// A number of units as microseconds, to the nearest. The whole part is taken apart first, because the
+/// product of the two would lose digits of the fraction.
 fn scaled(v: f64, micros_per_unit: i64) -> Result<i64, Fault> {
     // Whole numbers up to here are i64, with room for what follows.
     if v.abs() >= 9.2e18 {

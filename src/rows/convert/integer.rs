@@ -61,7 +61,8 @@ pub(super) fn trim(text: &[u8]) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
-/// Reads what `int8in` of PostgreSQL 15 reads: decimal digits with an optional sign and surrounding white space.
+/// Reads what `int8in` of PostgreSQL 15 reads: decimal digits with an optional sign and surrounding white
+/// space.
 pub(super) fn parse(text: &[u8]) -> Result<i64, Fault> {
     let (is_negative, digits) = match trim(text) {
         [b'-', digits @ ..] => (true, digits),

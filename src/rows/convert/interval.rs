@@ -1,4 +1,5 @@
-//! `interval`: PostgreSQL's own input syntax, and the forms that programs give a span of time where a database has none.
+//! `interval`: PostgreSQL's own input syntax, and the forms that programs give a span of time where a
+//! database has none.
 //!
 //! | source | means |
 //! |---|---|
@@ -8,8 +9,9 @@
 //! | `P1Y2M3DT4H5M6S`, `1 day 02:03:04`, `1 02:03:04`, `1-2`, `2h30m`, `3 weeks ago` | as PostgreSQL reads it |
 //! | a number, where `columns.<c>.number` says `unix_s`, `unix_ms` or `unix_us` | so many seconds, milliseconds or microseconds (Django's DurationField writes microseconds) |
 //!
-//! A number without that option is a bad value: it is seconds to one program and microseconds to the next. So is a text that can be read in
-//! two ways, such as `-1 02:03:04`, in which the sign counts for the time as well in one IntervalStyle and does not in another.
+//! A number without that option is a bad value: it is seconds to one program and microseconds to the next. So
+//! is a text that can be read in two ways, such as `-1 02:03:04`, in which the sign counts for the time as
+//! well in one IntervalStyle and does not in another.
 
 use std::io::Write as _;
 
@@ -161,7 +163,8 @@ fn into_error(fault: Fault, value: Value) -> ValueError {
     })
 }
 
-/// The time that a date and time is after 1970-01-01 00:00:00. Other texts, a bare date among them, are not of this form.
+/// The time that a date and time is after 1970-01-01 00:00:00. Other texts, a bare date among them, are not
+/// of this form.
 fn since_epoch(bytes: &[u8]) -> Option<Span> {
     let Ok(Reading::Civil(civil)) = datetime::read(bytes) else { return None };
     if civil.days.is_none() || civil.micros.is_none() || civil.offset.is_some() {
@@ -178,7 +181,8 @@ impl Span {
     }
 }
 
-/// Writes `1 mons -1 days +03:04:05.000006`: every field has its sign, so that no IntervalStyle reads it otherwise.
+/// Writes `1 mons -1 days +03:04:05.000006`: every field has its sign, so that no IntervalStyle reads it
+/// otherwise.
 fn write(span: &Span, out: &mut Vec<u8>) {
     out.clear();
     let sign = if span.micros < 0 { '-' } else { '+' };

@@ -1,23 +1,26 @@
 //! `json`: the text as it is, if it is JSON; and the parser that `jsonb` builds on.
 //!
-//! The verdicts are those of PostgreSQL's parser (src/common/jsonapi.c): `json` does not look into `\u` escapes, `jsonb` refuses `\u0000` and
-//! surrogates that are not pairs. The parser does not recurse.
+//! The verdicts are those of PostgreSQL's parser (src/common/jsonapi.c): `json` does not look into `\u`
+//! escapes, `jsonb` refuses `\u0000` and surrogates that are not pairs. The parser does not recurse.
 
 use super::{Converted, Scratch, ValueError, ValueErrorKind, numeric, real, shown, text};
 use crate::value::{Cell, Value};
 
-/// How deep arrays and objects may be nested. PostgreSQL 15 with its default `max_stack_depth` of 2 MB reads 12000 levels and gives
-/// up before 14000; half of that leaves room for whatever else is on the stack when a dump is read back.
+/// How deep arrays and objects may be nested. PostgreSQL 15 with its default `max_stack_depth` of 2 MB reads
+/// 12000 levels and gives up before 14000; half of that leaves room for whatever else is on the stack when a
+/// dump is read back.
 pub const MAX_DEPTH: usize = 6000;
 
 /// The longest string that a `jsonb` entry can describe (`JENTRY_OFFLENMASK`).
 pub(super) const MAX_LENGTH: usize = 0x0fff_ffff;
 
-/// How many elements and pairs PostgreSQL's `jsonb_in` takes: `JB_MAX_ELEMS` and `JB_MAX_PAIRS` of src/include/utils/jsonb.h on 64 bits.
+/// How many elements and pairs PostgreSQL's `jsonb_in` takes: `JB_MAX_ELEMS` and `JB_MAX_PAIRS` of
+/// src/include/utils/jsonb.h on 64 bits.
 const MAX_ELEMENTS: usize = 0x3fff_ffff / 32;
 const MAX_PAIRS: usize = 0x3fff_ffff / 72;
 
-/// Scratch space kept between documents, at most, in entries: one huge document must not hold its memory for the rest of the run.
+/// Scratch space kept between documents, at most, in entries: one huge document must not hold its memory for
+/// the rest of the run.
 const KEPT_ITEMS: usize = 1 << 16;
 
 pub(super) fn convert<'a>(value: Value<'a>, scratch: &'a mut Scratch) -> Result<Converted<'a>, ValueError> {
@@ -207,7 +210,8 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
         }
     }
 
-    /// After a value: stores it in the open container, and closes those that end here. The document's value if it was the last.
+    /// After a value: stores it in the open container, and closes those that end here. The document's value
+    /// if it was the last.
     fn finish(&mut self, mut value: Node) -> Result<Option<Node>, ValueError> {
         loop {
             self.blanks();
@@ -219,7 +223,8 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
                 };
             };
             if BUILD {
-                // Each takes an entry of four bytes in the payload: stop before a hostile document takes all memory.
+                // Each takes an entry of four bytes in the payload: stop before a hostile document takes all
+                // memory.
                 let order = self.document.pending.len();
                 if order + self.document.items.len() > MAX_LENGTH / 4 {
                     return Err(size("total size of jsonb elements exceeds the maximum of 268435455 bytes"));
@@ -361,7 +366,8 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
             self.digits()?;
         }
         let span = self.span(start);
-        // Any shorter number fits. One that does not is an error even where a later pair with the same key replaces it.
+        // Any shorter number fits. One that does not is an error even where a later pair with the same key
+        // replaces it.
         let may_overflow = self.at - exponent > 3 || span.length > 1000;
         if BUILD && may_overflow {
             let fits = numeric::append_json_number(span.of(self.text, &[]), &mut Vec::new(), &mut Vec::new());
@@ -597,7 +603,8 @@ mod tests {
                 r#"(\{"[ab]{0,2}": ?|\[|,|\]|\}|1|-0|0\.5e1|01|true|null|"x"|"\\u0041"|"\\n"| ){0,9}"#,
             ],
         ) {
-            // It takes the same language but for \u escapes, which jsonb treats alike, and numbers that overflow a double.
+            // It takes the same language but for \u escapes, which jsonb treats alike, and numbers that
+            // overflow a double.
             let expected = serde_json::from_str::<serde_json::Value>(&text);
             let is_overflow = expected.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
             prop_assume!(!is_overflow);

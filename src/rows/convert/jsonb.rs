@@ -1,8 +1,9 @@
-//! `jsonb`: the payload that `jsonb_in` stores, byte for byte (src/include/utils/jsonb.h, src/backend/utils/adt/jsonb_util.c).
+//! `jsonb`: the payload that `jsonb_in` stores, byte for byte (src/include/utils/jsonb.h,
+//! src/backend/utils/adt/jsonb_util.c).
 //!
-//! A container is a header word (count and kind), one entry word for each element, or for each key and then each value, and their data.
-//! An entry holds the type and the length of its data, every 32nd the offset of its end instead. Containers and numbers
-//! begin at multiples of four; the padding counts as theirs.
+//! A container is a header word (count and kind), one entry word for each element, or for each key and then
+//! each value, and their data. An entry holds the type and the length of its data, every 32nd the offset of
+//! its end instead. Containers and numbers begin at multiples of four; the padding counts as theirs.
 
 pub(crate) mod object;
 
@@ -235,7 +236,8 @@ impl Encoder<'_> {
     }
 }
 
-/// Appends a number as a numeric with its own length header, which counts itself; false if no numeric can hold it.
+/// Appends a number as a numeric with its own length header, which counts itself; false if no numeric can
+/// hold it.
 fn push_number(number: &[u8], digits: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
     out.resize(out.len().next_multiple_of(4), 0);
     let header = out.len();
@@ -250,8 +252,8 @@ fn push_number(number: &[u8], digits: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// A varlena header of four bytes (`SET_VARSIZE_4B`): on little-endian machines the two lowest bits say what kind it is, on
-/// big-endian ones the two highest.
+/// A varlena header of four bytes (`SET_VARSIZE_4B`): on little-endian machines the two lowest bits say what
+/// kind it is, on big-endian ones the two highest.
 fn length_header(length: u32) -> u32 {
     if cfg!(target_endian = "little") { length << 2 } else { length & 0x3fff_ffff }
 }

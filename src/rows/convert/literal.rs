@@ -1,7 +1,8 @@
-//! The text of composite values, as `array_in`, `range_in`, `multirange_in` and `record_in` read it: taken apart here, so that every part can be
-//! converted, and put together again with every part in quotes.
+//! The text of composite values, as `array_in`, `range_in`, `multirange_in` and `record_in` read it: taken
+//! apart here, so that every part can be converted, and put together again with every part in quotes.
 //!
-//! What these functions would refuse is refused here, too, or left for them to refuse; what is taken apart here means the same to them.
+//! What these functions would refuse is refused here, too, or left for them to refuse; what is taken apart
+//! here means the same to them.
 
 /// The text is not of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +68,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads an array's element, up to `delimiter` or `}`, into `out`: false for NULL. White space around it does not count, unless it is in
-    /// quotes or behind a backslash.
+    /// Reads an array's element, up to `delimiter` or `}`, into `out`: false for NULL. White space around it
+    /// does not count, unless it is in quotes or behind a backslash.
     pub(super) fn element(&mut self, delimiter: u8, out: &mut Vec<u8>) -> Result<bool, Malformed> {
         out.clear();
         self.blanks();
@@ -114,8 +115,9 @@ impl<'a> Cursor<'a> {
         Ok(has_backslash || !out.eq_ignore_ascii_case(b"NULL"))
     }
 
-    /// Reads a range's bound or a row's field, up to one of `ends`, into `out`: false where there is none, or NULL. White space counts.
-    /// Quotes may begin and end anywhere; two of them, or one behind a backslash, are one.
+    /// Reads a range's bound or a row's field, up to one of `ends`, into `out`: false where there is none, or
+    /// NULL. White space counts. Quotes may begin and end anywhere; two of them, or one behind a backslash,
+    /// are one.
     pub(super) fn field(&mut self, ends: &[u8], out: &mut Vec<u8>) -> Result<bool, Malformed> {
         out.clear();
         if self.peek().is_some_and(|byte| ends.contains(&byte)) {

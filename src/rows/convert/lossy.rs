@@ -5,7 +5,8 @@
 pub enum Lossy {
     /// A number has more decimal places than `numeric(p,s)` keeps.
     NumericRounded,
-    /// An integer or a decimal text that `double precision`, or any number that `real`, does not hold exactly.
+    /// An integer or a decimal text that `double precision`, or any number that `real`, does not hold
+    /// exactly.
     RealRounded,
     /// A fraction of a second finer than the column's precision (microseconds without one).
     SubMicrosecond,
@@ -19,7 +20,8 @@ pub enum Lossy {
     OffsetDropped,
     /// A text was stored in a `bytea` column as the bytes it consists of.
     TextAsBytes,
-    /// Trailing blanks were cut: those beyond the column's length, as SQL demands; those of a text that `char(n)` fills up.
+    /// Trailing blanks were cut: those beyond the column's length, as SQL demands; those of a text that
+    /// `char(n)` fills up.
     BlanksCut,
     /// A JSON object has the same key more than once; `jsonb` keeps the last.
     DuplicateKey,

@@ -1,7 +1,8 @@
 //! `money`: a plain decimal number, with two places.
 //!
-//! What stands for a currency, for thousands and for the decimal point is the locale's affair, so a text with anything else than digits, a
-//! sign, a point and an exponent is a bad value: `12,5` would be 125 in one locale and 12.50 in the next.
+//! What stands for a currency, for thousands and for the decimal point is the locale's affair, so a text with
+//! anything else than digits, a sign, a point and an exponent is a bad value: `12,5` would be 125 in one
+//! locale and 12.50 in the next.
 
 use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, numeric, shown};
 use crate::value::{Cell, Value};

@@ -1,8 +1,9 @@
 //! `numeric` and `numeric(p,s)`: the payload that PostgreSQL's `make_result` writes, and back.
 //!
-//! A payload is a header and digits in base 10000, all 16-bit words in the machine's byte order (src/backend/utils/adt/numeric.c). With the
-//! sign, the weight (the power of 10000 of the first digit) and the display scale (decimal places shown), it takes one word in the
-//! short form, if the scale is at most 63 and the weight between -64 and 63, else two. Neither the first nor the last digit is zero.
+//! A payload is a header and digits in base 10000, all 16-bit words in the machine's byte order
+//! (src/backend/utils/adt/numeric.c). With the sign, the weight (the power of 10000 of the first digit) and
+//! the display scale (decimal places shown), it takes one word in the short form, if the scale is at most 63
+//! and the weight between -64 and 63, else two. Neither the first nor the last digit is zero.
 
 use super::real::Shortest;
 use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, integer, shown, text};
@@ -37,7 +38,8 @@ pub(super) struct Target {
 struct Limit {
     precision: u16,
     scale: i16,
-    /// Where a number of up to 19 digits at the column's scale is too large: `10^precision`, as far as that fits.
+    /// Where a number of up to 19 digits at the column's scale is too large: `10^precision`, as far as that
+    /// fits.
     end: u64,
     /// `10^scale`, where doubles hold it exactly; else 0.
     shift: f64,
@@ -131,8 +133,9 @@ fn of_real(target: &Target, v: f64, scratch: &mut Scratch) -> Result<bool, Value
     if let Some(limit) = target.limit
         && limit.shift != 0.0
     {
-        // If k / 10^s, rounded to a double, is v, and k has at most 15 digits, then k is the shortest decimal of v, found without printing
-        // any: no two decimals of 15 digits share a double. The test also catches what the multiplication rounded wrong.
+        // If k / 10^s, rounded to a double, is v, and k has at most 15 digits, then k is the shortest decimal
+        // of v, found without printing any: no two decimals of 15 digits share a double. The test also
+        // catches what the multiplication rounded wrong.
         let scaled = v * limit.shift;
         if scaled.abs() < 1e15 {
             let k = (scaled + 0.5f64.copysign(scaled)) as i64;
@@ -203,8 +206,8 @@ fn write_rounded(
     write_digits(target, number, value, scratch)
 }
 
-/// Writes the decimal digits in `scratch.digits` (ASCII, the first not zero) times `10^exponent`, rounded to the column's
-/// scale; true where that changed it.
+/// Writes the decimal digits in `scratch.digits` (ASCII, the first not zero) times `10^exponent`, rounded to
+/// the column's scale; true where that changed it.
 fn write_digits(
     target: &Target,
     mut number: Number,
@@ -227,8 +230,8 @@ fn write_digits(
     Ok(is_rounded)
 }
 
-/// Rounds digits half away from zero to so many decimal places (negative: to tens, hundreds, ...); true where that
-/// changed the number.
+/// Rounds digits half away from zero to so many decimal places (negative: to tens, hundreds, ...); true where
+/// that changed the number.
 fn round(digits: &mut Vec<u8>, exponent: &mut i64, scale: i64) -> bool {
     if *exponent >= -scale {
         return false;
@@ -257,7 +260,8 @@ fn round(digits: &mut Vec<u8>, exponent: &mut i64, scale: i64) -> bool {
     is_changed
 }
 
-/// Appends the payload of digits (ASCII, the first not zero) times `10^exponent`; false if no numeric can hold it.
+/// Appends the payload of digits (ASCII, the first not zero) times `10^exponent`; false if no numeric can
+/// hold it.
 fn append_digits(number: Number, digits: &[u8], out: &mut Vec<u8>) -> bool {
     if number.display_scale > SCALE_MAX {
         return false;
@@ -382,8 +386,8 @@ enum Fault {
     Format,
 }
 
-/// Reads what `numeric_in` of PostgreSQL 15 reads: `[sign] digits [. digits] [e [sign] digits]` with at least one digit before the `e`, `NaN`,
-/// and infinities with or without sign, with white space around.
+/// Reads what `numeric_in` of PostgreSQL 15 reads: `[sign] digits [. digits] [e [sign] digits]` with at least
+/// one digit before the `e`, `NaN`, and infinities with or without sign, with white space around.
 fn read(text: &[u8], digits: &mut Vec<u8>) -> Result<Spelling, Fault> {
     let text = integer::trim(text);
     if text.eq_ignore_ascii_case(b"nan") {

@@ -20,7 +20,8 @@ enum Habit {
     None,
     /// It reads the digits of a number as bits: 101 would be 5.
     Bits,
-    /// It takes the beginning of a text for a number, a leading zero for octal, and wraps numbers around. This is the last that there is.
+    /// It takes the beginning of a text for a number, a leading zero for octal, and wraps numbers around.
+    /// This is the last that there is.
     Counter(u64),
     /// It rounds coordinates to doubles.
     Coordinates,

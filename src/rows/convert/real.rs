@@ -3,8 +3,8 @@
 use super::{Converted, Lossy, ValueError, integer, text};
 use crate::value::{Cell, Value};
 
-/// The shortest decimal that reads back as a finite number: `mantissa * 10^exponent`, the mantissa without trailing zeros and
-/// at most 17 digits long.
+/// The shortest decimal that reads back as a finite number: `mantissa * 10^exponent`, the mantissa without
+/// trailing zeros and at most 17 digits long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shortest {
     pub(super) mantissa: u64,
@@ -139,8 +139,8 @@ impl Binary for f32 {
     }
 }
 
-/// Reads what `float8in` and `float4in` read, but for the hexadecimal floats that glibc's `strtod` adds. The flag says whether
-/// the value's own shortest decimal is the number that the text spells.
+/// Reads what `float8in` and `float4in` read, but for the hexadecimal floats that glibc's `strtod` adds. The
+/// flag says whether the value's own shortest decimal is the number that the text spells.
 fn parse<F: Binary>(text: &[u8]) -> Result<(F, bool), Fault> {
     let text = integer::trim(text);
     let unsigned = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
@@ -244,8 +244,9 @@ pub(super) fn to_text(v: f64) -> String {
 
 /// Appends what [`to_text`] gives.
 ///
-/// The digits are the shortest that read back as `v`. PostgreSQL's own differ in very few cases (it prints 1e23 as
-/// 9.999999999999999e+22, because it does not use the ends of the rounding interval); both read back as the same double.
+/// The digits are the shortest that read back as `v`. PostgreSQL's own differ in very few cases (it prints
+/// 1e23 as 9.999999999999999e+22, because it does not use the ends of the rounding interval); both read back
+/// as the same double.
 pub(super) fn write_text(v: f64, out: &mut Vec<u8>) {
     if v.is_nan() {
         out.extend_from_slice(b"NaN");

@@ -81,8 +81,9 @@ fn number<'a>(target: &Target, digits: &'a mut Vec<u8>) -> Result<Converted<'a>,
     Ok(Converted::exact(Cell::Varlena(digits)))
 }
 
-/// The part of a valid text that the column keeps: all of it, or all but blanks beyond the limit, which SQL says are cut in silence
-/// (`varchar_input` and `bpchar_input` in src/backend/utils/adt/varchar.c). Here they are counted.
+/// The part of a valid text that the column keeps: all of it, or all but blanks beyond the limit, which SQL
+/// says are cut in silence (`varchar_input` and `bpchar_input` in src/backend/utils/adt/varchar.c). Here they
+/// are counted.
 fn limit<'a>(target: &Target, text: &'a [u8]) -> Result<(&'a [u8], Option<Lossy>), ValueError> {
     let limit = target.limit as usize;
     if text.len() <= limit {
@@ -155,14 +156,14 @@ fn encoding(text: &[u8], valid: usize) -> ValueError {
     ValueError::new(ValueErrorKind::Encoding { bytes, offset })
 }
 
-/// True where every byte is 1 to 127: eight at a time, because almost every text is, and `from_utf8` would still leave the NULs to
-/// look for.
+/// True where every byte is 1 to 127: eight at a time, because almost every text is, and `from_utf8` would
+/// still leave the NULs to look for.
 #[inline]
 fn is_plain_ascii(text: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // A byte's high bit in (w - ONES) | w is set if the byte is 0 or above 127. A borrow out of a zero byte can only disturb bytes
-    // above it, and then the answer is no already.
+    // A byte's high bit in (w - ONES) | w is set if the byte is 0 or above 127. A borrow out of a zero byte
+    // can only disturb bytes above it, and then the answer is no already.
     let suspicious = |word: u64| (word.wrapping_sub(ONES) | word) & HIGHS;
     let (blocks, rest) = text.as_chunks::<32>();
     for block in blocks {

@@ -18,7 +18,9 @@ impl Target {
     }
 }
 
-/// A number whose unit is named is an instant, of which the zone's clock shows the time: in UTC, the time since midnight. A date before the time is dropped (Rails writes times as `2000-01-01 12:00:00`), as is an offset; both are counted.
+/// A number whose unit is named is an instant, of which the zone's clock shows the time: in UTC, the time
+/// since midnight. A date before the time is dropped (Rails writes times as `2000-01-01 12:00:00`), as is an
+/// offset; both are counted.
 pub(super) fn convert<'a>(target: &Target, value: Value<'a>) -> Result<Converted<'a>, ValueError> {
     let time = match value {
         Value::Text(text) => of_text(target, text),
@@ -105,7 +107,8 @@ mod tests {
         assert_eq!(time("UTC", UnixMillis, Value::Integer(34_200_000)), Ok(34_200_000_000));
         assert_eq!(time("UTC", UnixMicros, Value::Integer(34_200_000_501)), Ok(34_200_001_000));
         assert_eq!(time("UTC", UnixSeconds, Value::Real(0.25)), Ok(250_000));
-        // What a JVM in Istanbul, two hours east of UTC in 1970, stores for half past nine and for one in the morning.
+        // What a JVM in Istanbul, two hours east of UTC in 1970, stores for half past nine and for one in the
+        // morning.
         assert_eq!(time("Europe/Istanbul", UnixMillis, Value::Integer(27_000_000)), Ok(34_200_000_000));
         assert_eq!(time("Europe/Istanbul", UnixMillis, Value::Integer(-3_600_000)), Ok(3_600_000_000));
         assert_eq!(time("UTC", Julian, Value::Real(2_451_545.25)), Ok(64_800_000_000));

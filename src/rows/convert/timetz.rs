@@ -1,6 +1,7 @@
 //! `time with time zone`.
 //!
-//! A time without offset has the one that the zone's clocks have on its date, or without a date the zone's standard offset.
+//! A time without offset has the one that the zone's clocks have on its date, or without a date the zone's
+//! standard offset.
 
 use std::io::Write as _;
 

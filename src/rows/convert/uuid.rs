@@ -50,8 +50,8 @@ pub(super) fn convert(order: UuidBytes, value: Value<'_>) -> Result<Converted<'_
     Ok(Converted { cell: Cell::Uuid(uuid), lossy })
 }
 
-/// The rule of `string_to_uuid` (src/backend/utils/adt/uuid.c): 32 hexadecimal digits, a hyphen allowed after every four, and braces
-/// around it all.
+/// The rule of `string_to_uuid` (src/backend/utils/adt/uuid.c): 32 hexadecimal digits, a hyphen allowed after
+/// every four, and braces around it all.
 fn parse(text: &[u8]) -> Option<[u8; 16]> {
     let mut rest = match text {
         [b'{', inner @ .., b'}'] => inner,

@@ -1,6 +1,8 @@
-//! The time zone of naive date-times: what its wall clock shows, and which instant a wall clock reading means.
+//! The time zone of naive date-times: what its wall clock shows, and which instant a wall clock reading
+//! means.
 //!
-//! The rules are the IANA database that is built in, not the operating system's, so that two servers give the same result.
+//! The rules are the IANA database that is built in, not the operating system's, so that two servers give the
+//! same result.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +15,9 @@ use super::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND};
 /// Days in 400 Gregorian years, after which weekdays and leap years repeat.
 const DAYS_PER_CYCLE: i64 = 146_097;
 
-/// The first day of year 9600 as days since 2000-01-01: from there on the rules of the same day in the cycle before it count,
-/// because the time-zone library ends with year 9999. Zone rules do not change any more in years so late.
+/// The first day of year 9600 as days since 2000-01-01: from there on the rules of the same day in the cycle
+/// before it count, because the time-zone library ends with year 9999. Zone rules do not change any more in
+/// years so late.
 const LAST_CYCLE_START: i64 = 19 * DAYS_PER_CYCLE;
 
 /// Seconds from 1970-01-01 to 2000-01-01.
@@ -103,10 +106,12 @@ impl Zone {
         self.named.is_none()
     }
 
-    /// The instant at which the zone's wall clock shows `local`, both in microseconds since 2000-01-01 00:00:00, and how sure that is.
+    /// The instant at which the zone's wall clock shows `local`, both in microseconds since 2000-01-01
+    /// 00:00:00, and how sure that is.
     ///
-    /// A reading that the clock skips counts by the offset before the change (02:30 becomes 03:30 by the new offset), one that it shows
-    /// twice by the offset after it, as PostgreSQL's `DetermineTimeZoneOffset` decides. `None` beyond the range of an i64.
+    /// A reading that the clock skips counts by the offset before the change (02:30 becomes 03:30 by the new
+    /// offset), one that it shows twice by the offset after it, as PostgreSQL's `DetermineTimeZoneOffset`
+    /// decides. `None` beyond the range of an i64.
     #[must_use]
     pub fn to_utc(&self, local: i64) -> Option<(i64, Clock)> {
         let Some(named) = &self.named else { return Some((local, Clock::Once)) };
@@ -133,8 +138,8 @@ impl Zone {
         Some((utc, clock))
     }
 
-    /// The offset, in seconds east of UTC, of a time that has no date: the zone's standard time by its newest rules. True where the
-    /// zone has another one in summer, so that the time may have meant that.
+    /// The offset, in seconds east of UTC, of a time that has no date: the zone's standard time by its newest
+    /// rules. True where the zone has another one in summer, so that the time may have meant that.
     #[must_use]
     pub fn standard_offset(&self) -> (i64, bool) {
         let Some(named) = &self.named else { return (0, false) };

@@ -1,8 +1,9 @@
 //! What a source's value says of the cell that a converter made of it.
 //!
-//! A converter that is asked twice says the same thing twice, so nothing here uses one: civil fields come from another calendar algorithm, a
-//! double from a numeric's digits. Where the source does not say directly what must be stored (a value that was rounded, a text that
-//! spells a number, jsonb), the cell is taken as it is.
+//! A converter that is asked twice says the same thing twice, so nothing here uses one: civil fields come
+//! from another calendar algorithm, a double from a numeric's digits. Where the source does not say directly
+//! what must be stored (a value that was rounded, a text that spells a number, jsonb), the cell is taken as
+//! it is.
 //!
 //! | column | what the cell is held against |
 //! |---|---|
@@ -51,8 +52,8 @@ impl Witness {
         Witness { kinds: types.iter().map(|pg_type| Kind::of(pg_type)).collect(), is_utc: false }
     }
 
-    /// The same, told which zone the converters' rules have: with UTC, naive times in the source are held against what is stored in
-    /// `timestamptz` columns, too.
+    /// The same, told which zone the converters' rules have: with UTC, naive times in the source are held
+    /// against what is stored in `timestamptz` columns, too.
     #[must_use]
     pub fn with_zone(mut self, zone: &Zone) -> Self {
         self.is_utc = zone.is_utc();
@@ -140,8 +141,8 @@ fn is_finite(days: i32) -> bool {
     days != i32::MIN && days != i32::MAX
 }
 
-/// Whether the digits of a uuid's text of 32 characters, or of 36 with hyphens in the usual places, are those of `stored`; true for a text of
-/// another form.
+/// Whether the digits of a uuid's text of 32 characters, or of 36 with hyphens in the usual places, are those
+/// of `stored`; true for a text of another form.
 fn is_uuid_of(stored: &[u8; 16], text: &[u8]) -> bool {
     let mut digits = [0u8; 32];
     match text.len() {
@@ -191,11 +192,11 @@ enum Number {
     Other,
 }
 
-/// Reads a payload without the converter: digits to an integer, and one division, which is rounded correctly as both its operands are
-/// exact.
+/// Reads a payload without the converter: digits to an integer, and one division, which is rounded correctly
+/// as both its operands are exact.
 ///
-/// Only the short form (see [`crate::convert::numeric`]) is read, and only as `make_result` writes it; the long one is for numbers that no
-/// simpler kind has.
+/// Only the short form (see [`crate::convert::numeric`]) is read, and only as `make_result` writes it; the
+/// long one is for numbers that no simpler kind has.
 #[inline]
 fn number(payload: &[u8]) -> Number {
     const OTHER: Number = Number::Other;
@@ -269,8 +270,8 @@ struct CivilText {
     is_utc: bool,
 }
 
-/// Reads `YYYY-MM-DD[( |T)HH:MM:SS[.F{1,6}][Z]]` by position; anything else is `None`. Whether it is a possible date was
-/// the converter's question.
+/// Reads `YYYY-MM-DD[( |T)HH:MM:SS[.F{1,6}][Z]]` by position; anything else is `None`. Whether it is a
+/// possible date was the converter's question.
 #[inline]
 fn civil(text: &[u8]) -> Option<CivilText> {
     let (start, rest) = text.split_first_chunk::<8>()?;
@@ -323,11 +324,13 @@ fn time_of_day(text: &[u8]) -> Option<i64> {
     Some(((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + micros)
 }
 
-/// Eight decimal digits, the first in the lowest byte, as a number, all at once: pairs of digits, then pairs of pairs, then both halves.
+/// Eight decimal digits, the first in the lowest byte, as a number, all at once: pairs of digits, then pairs
+/// of pairs, then both halves.
 #[inline]
 pub(super) fn eight_digits(digits: u64) -> Option<i64> {
     let word = digits ^ 0x3030_3030_3030_3030;
-    // A digit is below 10 now: neither it nor it plus 6 reaches the upper half of the byte. A byte that overflows has a high half itself.
+    // A digit is below 10 now: neither it nor it plus 6 reaches the upper half of the byte. A byte that
+    // overflows has a high half itself.
     if (word | word.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
         return None;
     }
@@ -336,8 +339,9 @@ pub(super) fn eight_digits(digits: u64) -> Option<i64> {
     Some(((word * 10_000 + (word >> 32)) & 0xffff_ffff) as i64)
 }
 
-/// The date of a number of days since 2000-01-01, for any that `date` can hold: C. Neri and L. Schneider, "Euclidean affine functions and
-/// their application to calendar algorithms" (2022), <https://doi.org/10.1002/spe.3172>.
+/// The date of a number of days since 2000-01-01, for any that `date` can hold: C. Neri and L. Schneider,
+/// "Euclidean affine functions and their application to calendar algorithms" (2022),
+/// <https://doi.org/10.1002/spe.3172>.
 ///
 /// Not the converter's calendar, on purpose: a mistake there must not be made twice.
 pub(super) fn date_of_days(days: i64) -> PackedDate {

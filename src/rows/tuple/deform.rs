@@ -1,8 +1,9 @@
 //! Reads heap pages back: where a page has a tuple, and the attributes of a tuple, from their bytes alone.
 //!
-//! The other direction of [`super::Writer`], and independent of it: nothing here knows how a tuple was formed. The layout is that of
-//! `PageHeaderData`, `ItemIdData` (src/include/storage/bufpage.h, itemid.h) and `heap_deform_tuple`. What is not exactly as
-//! expected is [`Malformed`]: the caller then asks PostgreSQL itself to read the table.
+//! The other direction of [`super::Writer`], and independent of it: nothing here knows how a tuple was
+//! formed. The layout is that of `PageHeaderData`, `ItemIdData` (src/include/storage/bufpage.h, itemid.h) and
+//! `heap_deform_tuple`. What is not exactly as expected is [`Malformed`]: the caller then asks PostgreSQL
+//! itself to read the table.
 
 use super::{Attribute, HEADER, HOFF, INFOMASK, INFOMASK2};
 use crate::pg_type::{PgType, Storage};
@@ -61,8 +62,8 @@ pub struct Deformer {
 }
 
 impl Deformer {
-    /// For a table with these attributes, dropped ones included, in `attnum` order. `columns` are those that are wanted: the 0-based `attnum` and
-    /// the type of each, by ascending `attnum`.
+    /// For a table with these attributes, dropped ones included, in `attnum` order. `columns` are those that
+    /// are wanted: the 0-based `attnum` and the type of each, by ascending `attnum`.
     #[must_use]
     pub fn new<'t>(attributes: &[Attribute], columns: impl IntoIterator<Item = (usize, &'t PgType)>) -> Self {
         let mut all: Vec<_> = attributes.iter().map(|attribute| (*attribute, None)).collect();
@@ -77,7 +78,8 @@ impl Deformer {
     /// Gives the value of each wanted column to `each`, in `attnum` order, NULLs included.
     ///
     /// # Errors
-    /// The tuple is cut short, or has fewer attributes than the table (it was there before a column was added).
+    /// The tuple is cut short, or has fewer attributes than the table (it was there before a column was
+    /// added).
     #[inline(always)]
     pub fn deform<'p>(
         &self,
@@ -108,7 +110,8 @@ impl Deformer {
             let bytes = if is_null {
                 &[]
             } else {
-                // The first byte of an unaligned varlena is its header, which is never zero; a padding byte is always zero.
+                // The first byte of an unaligned varlena is its header, which is never zero; a padding byte
+                // is always zero.
                 if !(attribute.length == -1 && data.get(at).is_some_and(|byte| *byte != 0)) {
                     let mask = usize::from(attribute.align).max(1) - 1;
                     at = (at + mask) & !mask;
@@ -151,7 +154,8 @@ impl Form {
         }
     }
 
-    /// The value in `bytes`, which has the attribute's length; `None` where that is not the length of the type.
+    /// The value in `bytes`, which has the attribute's length; `None` where that is not the length of the
+    /// type.
     #[inline(always)]
     fn read(self, bytes: &[u8]) -> Option<Stored<'_>> {
         Some(Stored::Cell(match self {
@@ -220,8 +224,8 @@ fn varlena_size(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// Where a page has the line pointer of the tuple with this number (from 1, as in a `ctid`): 32 bits, all of them below what stands at
-/// [`PAGE_LOWER`].
+/// Where a page has the line pointer of the tuple with this number (from 1, as in a `ctid`): 32 bits, all of
+/// them below what stands at [`PAGE_LOWER`].
 #[inline]
 #[must_use]
 pub fn pointer_at(number: u16) -> Option<usize> {

@@ -156,7 +156,8 @@ fn what_is_no_ordinary_table_is_told_apart() {
     assert!(shadows.contains(&("R t_node", "R t")));
 }
 
-/// SQLite takes any bytes for a name; what cannot be said in PostgreSQL is left out and shown, and the rest stays.
+/// SQLite takes any bytes for a name; what cannot be said in PostgreSQL is left out and shown, and the rest
+/// stays.
 #[test]
 fn names_that_are_no_text_are_left_out_and_shown() {
     let (_guard, folder) = folder();

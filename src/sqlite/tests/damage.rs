@@ -1,7 +1,8 @@
-//! Of damaged pages a scan of the file gives what SQLite gives, the same rows in the same order or the same error: a differential fuzz, in one
-//! process. What is damaged, and how, follows from the number of the case.
+//! Of damaged pages a scan of the file gives what SQLite gives, the same rows in the same order or the same
+//! error: a differential fuzz, in one process. What is damaged, and how, follows from the number of the case.
 //!
-//! `ALIAPORT_DAMAGE=first..end` runs other cases than `cargo test` does, for instance a million, or one again that failed.
+//! `ALIAPORT_DAMAGE=first..end` runs other cases than `cargo test` does, for instance a million, or one again
+//! that failed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

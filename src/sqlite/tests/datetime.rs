@@ -1,5 +1,5 @@
-//! SQLite's own date functions as the oracle of the converter: whatever they read as a date with or without a time, it reads as the same
-//! instant.
+//! SQLite's own date functions as the oracle of the converter: whatever they read as a date with or without a
+//! time, it reads as the same instant.
 
 use std::cell::RefCell;
 
@@ -57,8 +57,8 @@ impl Oracle {
     }
 }
 
-/// What SQLite reads and the converter refuses on purpose: what PostgreSQL does not take for a date, or what means something only
-/// to SQLite.
+/// What SQLite reads and the converter refuses on purpose: what PostgreSQL does not take for a date, or what
+/// means something only to SQLite.
 fn deviation(text: &str) -> Option<&'static str> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();

@@ -1,4 +1,5 @@
-//! Locks of this process that are not ours stay, and ours hold against it. A raw POSIX lock stands in for another SQLite in the process.
+//! Locks of this process that are not ours stay, and ours hold against it. A raw POSIX lock stands in for
+//! another SQLite in the process.
 #![allow(unsafe_code)] // takes the lock
 
 use std::fs::File;
@@ -25,8 +26,8 @@ fn posix_lock(path: &Path, kind: i32, (start, length): (i64, i64)) -> File {
     file
 }
 
-/// Whether this process has a POSIX lock there. The kernel answers for this moment; its list in /proc is read in pieces and may
-/// leave out a lock while others come and go.
+/// Whether this process has a POSIX lock there. The kernel answers for this moment; its list in /proc is read
+/// in pieces and may leave out a lock while others come and go.
 fn has_posix_lock(file: &File, (start, length): (i64, i64)) -> bool {
     // SAFETY: plain data, and a descriptor that is open.
     unsafe {

@@ -1,6 +1,7 @@
 //! Fixtures: folders with databases, and a writer in another process.
 //!
-//! The writer has to be another process: SQLite shares locks and shared memory between the connections of one.
+//! The writer has to be another process: SQLite shares locks and shared memory between the connections of
+//! one.
 
 mod catalogue;
 mod collation;
@@ -129,7 +130,8 @@ impl Writer {
         Self { child, commands, answers }
     }
 
-    /// SQL on one line, or `.hammer`, `.rest`; waits until it is done and returns the first value of its last row.
+    /// SQL on one line, or `.hammer`, `.rest`; waits until it is done and returns the first value of its last
+    /// row.
     fn run(&mut self, command: &str) -> String {
         let answer = self.ask(command);
         assert!(!answer.starts_with("error"), "{command}: {answer}");

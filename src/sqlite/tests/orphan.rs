@@ -3,7 +3,8 @@
 use super::*;
 use crate::KeyEnd;
 
-/// Keys whose two sides differ in affinity, collation and number of columns, with and without an index of the parent.
+/// Keys whose two sides differ in affinity, collation and number of columns, with and without an index of the
+/// parent.
 const SCHEMA: &str = "
     PRAGMA foreign_keys = off;
     CREATE TABLE p(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, code NUMERIC UNIQUE, a, b TEXT, UNIQUE (a, b));

@@ -124,7 +124,8 @@ fn build(path: &Path, made: &Made) {
             "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA synchronous = off"
         ))
         .unwrap();
-    // A database of one empty page can be given reserved bytes by hand: in its header, and where the content of that page begins.
+    // A database of one empty page can be given reserved bytes by hand: in its header, and where the content
+    // of that page begins.
     connection.execute_batch("VACUUM").unwrap();
     drop(connection);
     let mut bytes = std::fs::read(path).unwrap();
@@ -235,8 +236,8 @@ fn a_wal_is_read_through_sqlite() {
     assert_eq!(read(&path, &table, &[0], true), (expected.0, false));
 }
 
-/// A table of 600 rows of two bytes of rowid, one of which, late in the table, has no value of a column that was added with a default: SQLite
-/// has to go on there.
+/// A table of 600 rows of two bytes of rowid, one of which, late in the table, has no value of a column that
+/// was added with a default: SQLite has to go on there.
 fn with_a_row_for_sqlite(path: &Path) {
     database(
         path,

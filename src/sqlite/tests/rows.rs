@@ -291,7 +291,8 @@ fn any_path_can_be_opened() {
     assert_eq!(contents(&folder).len(), 5);
 }
 
-/// So it is when PostgreSQL ends a backend: nothing on the stack is dropped, but the source is, by its memory context.
+/// So it is when PostgreSQL ends a backend: nothing on the stack is dropped, but the source is, by its memory
+/// context.
 #[test]
 fn a_source_closes_over_a_reader_that_was_never_dropped() {
     let (_guard, folder) = folder();

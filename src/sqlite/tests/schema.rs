@@ -1,4 +1,5 @@
-//! The schema is a text that anybody may have written: what it calls need not exist here, and it need not make sense.
+//! The schema is a text that anybody may have written: what it calls need not exist here, and it need not
+//! make sense.
 
 use super::*;
 use crate::KeyEnd;
@@ -76,7 +77,8 @@ fn what_only_the_application_has_stops_nothing_that_does_not_call_it() {
     }
 }
 
-/// Whatever stands in the schema: no panic, no endless loop, and no error that would be taken for a bug of ours.
+/// Whatever stands in the schema: no panic, no endless loop, and no error that would be taken for a bug of
+/// ours.
 #[test]
 fn no_schema_is_a_bug_of_ours() {
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(300);

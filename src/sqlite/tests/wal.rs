@@ -1,5 +1,5 @@
-//! A `-wal` may be anything: cut, foreign, of another page size, damaged in its header or its frames. What is read is what SQLite itself
-//! reads of a copy, at once, and the files stay as they are.
+//! A `-wal` may be anything: cut, foreign, of another page size, damaged in its header or its frames. What is
+//! read is what SQLite itself reads of a copy, at once, and the files stay as they are.
 
 use super::*;
 
@@ -54,7 +54,8 @@ fn ours(path: &Path) -> Content {
     }
 }
 
-/// A database in WAL mode with some rows in the file and some in the `-wal`; all three files as a crash leaves them.
+/// A database in WAL mode with some rows in the file and some in the `-wal`; all three files as a crash
+/// leaves them.
 fn crashed(folder: &Path, name: &str, page_size: u32, seed: u32) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let path = folder.join(name);
     let mut writer = Writer::start(&path);

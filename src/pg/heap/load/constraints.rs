@@ -1,10 +1,12 @@
-//! What an INSERT does to each row before it is stored, and a multi-insert does not: generated columns, CHECK and NOT NULL.
+//! What an INSERT does to each row before it is stored, and a multi-insert does not: generated columns, CHECK
+//! and NOT NULL.
 #![allow(unsafe_code)] // calls PostgreSQL's executor
 
 use pgrx::pg_sys;
 
 unsafe extern "C-unwind" {
-    /// executor/nodeModifyTable.c, which pgrx has no binding for; the same in PostgreSQL 14 to 18. Leaves a tuple of its own in the slot.
+    /// executor/nodeModifyTable.c, which pgrx has no binding for; the same in PostgreSQL 14 to 18. Leaves a
+    /// tuple of its own in the slot.
     fn ExecComputeStoredGenerated(
         result_relation: *mut pg_sys::ResultRelInfo,
         estate: *mut pg_sys::EState,
@@ -24,12 +26,14 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// The checks of an open relation, where it has any: generated columns, and, if `is_checked`, constraints.
+    /// The checks of an open relation, where it has any: generated columns, and, if `is_checked`,
+    /// constraints.
     ///
     /// # Safety
     /// `relation` is open, and stays open until [`Checks::close`].
     pub(super) unsafe fn of(relation: pg_sys::Relation, is_checked: bool) -> Option<Checks> {
-        // SAFETY: the caller's promise; what is made here is released by `close` or by the end of the (sub)transaction.
+        // SAFETY: the caller's promise; what is made here is released by `close` or by the end of the
+        // (sub)transaction.
         unsafe {
             let constraints = (*(*relation).rd_att).constr;
             let has_generated = !constraints.is_null() && (*constraints).has_generated_stored;
@@ -43,7 +47,8 @@ impl Checks {
         }
     }
 
-    /// Computes generated columns, then raises where a CHECK constraint is false (23514) or a NOT NULL is broken (23502).
+    /// Computes generated columns, then raises where a CHECK constraint is false (23514) or a NOT NULL is
+    /// broken (23502).
     ///
     /// # Safety
     /// `slot` holds a row of `relation`, which is the one these checks were made for.

@@ -1,4 +1,5 @@
-//! Rows whose tuples PostgreSQL forms itself, without threads: where a type has only its own input function, or where it was asked for.
+//! Rows whose tuples PostgreSQL forms itself, without threads: where a type has only its own input function,
+//! or where it was asked for.
 #![allow(unsafe_code)] // calls PostgreSQL's table access functions
 
 use std::cell::Cell as Shared;
@@ -60,8 +61,9 @@ impl Heap {
         if self.filled == 0 {
             return;
         }
-        // SAFETY: the first `filled` slots hold virtual tuples whose datums live in the arena or the batch context, both of
-        // which outlive the call. table_multi_insert allocates in the current context, which is reset afterwards.
+        // SAFETY: the first `filled` slots hold virtual tuples whose datums live in the arena or the batch
+        // context, both of which outlive the call. table_multi_insert allocates in the current context, which
+        // is reset afterwards.
         unsafe {
             let outer = pg_sys::MemoryContextSwitchTo(self.batch_context);
             pg_sys::table_multi_insert(
@@ -86,8 +88,8 @@ impl Heap {
 
 impl CellSink for Heap {
     fn begin_row(&mut self) {
-        // SAFETY: `filled` is below BATCH_ROWS, because a full batch is flushed before the next row. A slot is made the first
-        // time it is needed and has one entry an attribute.
+        // SAFETY: `filled` is below BATCH_ROWS, because a full batch is flushed before the next row. A slot
+        // is made the first time it is needed and has one entry an attribute.
         unsafe {
             let slot = &mut self.slots[self.filled];
             if slot.is_null() {
@@ -118,7 +120,8 @@ impl CellSink for Heap {
             _ => 8,
         };
         let index = self.columns[column].index;
-        // SAFETY: a slot that is there was made by `begin_row`, and `index` is below its number of attributes.
+        // SAFETY: a slot that is there was made by `begin_row`, and `index` is below its number of
+        // attributes.
         unsafe {
             let slot = self.slots[self.filled];
             if slot.is_null() {
@@ -132,8 +135,8 @@ impl CellSink for Heap {
     fn written(&mut self, column: usize) -> &[u8] {
         self.written.clear();
         if let Some(Some((_, output))) = self.inputs.get_mut(column) {
-            // SAFETY: the last value was read for this column a moment ago, into the batch context, which is reset when a whole batch has
-            // been written only. The text is copied before it is freed.
+            // SAFETY: the last value was read for this column a moment ago, into the batch context, which is
+            // reset when a whole batch has been written only. The text is copied before it is freed.
             unsafe {
                 let outer = pg_sys::MemoryContextSwitchTo(self.batch_context);
                 let text = output.write(self.last_read);
@@ -150,8 +153,8 @@ impl CellSink for Heap {
         if slot.is_null() {
             return;
         }
-        // SAFETY: `begin_row` made and cleared the slot and set every attribute to NULL, and `cell` filled those that have a
-        // value, so a virtual tuple can be stored.
+        // SAFETY: `begin_row` made and cleared the slot and set every attribute to NULL, and `cell` filled
+        // those that have a value, so a virtual tuple can be stored.
         unsafe {
             pg_sys::ExecStoreVirtualTuple(slot);
             if let Some(checks) = &self.checks {

@@ -1,4 +1,5 @@
-//! Rows whose tuples were formed by threads ([`crate::pg::heap::pipeline`]): the backend only writes them, and looks at what it has written.
+//! Rows whose tuples were formed by threads ([`crate::pg::heap::pipeline`]): the backend only writes them,
+//! and looks at what it has written.
 #![allow(unsafe_code)] // calls PostgreSQL's table access and executor functions
 
 use std::cell::Cell as Shared;
@@ -94,13 +95,13 @@ impl Heap {
         })
     }
 
-    /// Compares images with what this server's `heap_form_tuple` makes of the same cells, once a table: with every column
-    /// filled, and with every other column NULL.
+    /// Compares images with what this server's `heap_form_tuple` makes of the same cells, once a table: with
+    /// every column filled, and with every other column NULL.
     fn images_are_right(&mut self, plan: &TablePlan) -> bool {
         // SAFETY: the relation is open.
         let mut writer = Writer::new(tuple::Layout::new(unsafe { relation::attributes(self.relation) }));
-        // SAFETY: the relation is open; values and nulls have one entry an attribute; the tuple lives in the batch context
-        // and is compared before that is reset.
+        // SAFETY: the relation is open; values and nulls have one entry an attribute; the tuple lives in the
+        // batch context and is compared before that is reset.
         unsafe {
             let descriptor = (*self.relation).rd_att;
             let natts = (*descriptor).natts as usize;
@@ -145,7 +146,8 @@ impl Heap {
         let mut rows = (first..).zip(rowids.iter());
         let spans = images.spans().to_vec();
         let base = images.bytes_mut().as_mut_ptr();
-        // The allocator aligns to 16 in practice; tuples must be aligned to 8, so a start that is not is moved.
+        // The allocator aligns to 16 in practice; tuples must be aligned to 8, so a start that is not is
+        // moved.
         let mut moved: Vec<u64> = Vec::new();
         let base = if base.align_offset(8) == 0 {
             base
@@ -157,10 +159,11 @@ impl Heap {
             to
         };
         for chunk in spans.chunks(BATCH_ROWS) {
-            // SAFETY: every span lies within the images and begins at a multiple of 8 from an aligned base. The slots are heap
-            // tuple slots of this table. TTS_FLAG_SHOULDFREE keeps the insert from copying a tuple that it may use in place; it
-            // is cleared, and the pointer removed, before anything could free it. An error in between leaves the slots to a
-            // memory context that is deleted without looking into them.
+            // SAFETY: every span lies within the images and begins at a multiple of 8 from an aligned base.
+            // The slots are heap tuple slots of this table. TTS_FLAG_SHOULDFREE keeps the insert from copying
+            // a tuple that it may use in place; it is cleared, and the pointer removed, before anything could
+            // free it. An error in between leaves the slots to a memory context that is deleted without
+            // looking into them.
             unsafe {
                 let oid = (*self.relation).rd_id;
                 self.tuples.clear();

@@ -1,7 +1,8 @@
 //! The background worker that writes the row of a failed run.
 //!
-//! It runs as the bootstrap superuser for as long as it takes to become the owner of the history's tables, calls one statement
-//! with parameters under our own search_path, and ends. Nothing of what it reads is executed.
+//! It runs as the bootstrap superuser for as long as it takes to become the owner of the history's tables,
+//! calls one statement with parameters under our own search_path, and ends. Nothing of what it reads is
+//! executed.
 #![allow(unsafe_code)] // the entry point of a process, and its transaction
 
 use pgrx::pg_sys;
@@ -21,8 +22,8 @@ const LOCK_TIMEOUT: &std::ffi::CStr = c"60s";
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn aliaport_import_failed_run(handle: pg_sys::Datum) {
-    // SAFETY: the first calls of a background worker, in the order that PostgreSQL's documentation gives. No name stands for
-    // the bootstrap superuser: the history's owner might not be allowed to log in.
+    // SAFETY: the first calls of a background worker, in the order that PostgreSQL's documentation gives. No
+    // name stands for the bootstrap superuser: the history's owner might not be allowed to log in.
     let segment = unsafe {
         pg_sys::BackgroundWorkerUnblockSignals();
         let Some(segment) = Segment::attach(handle.value() as pg_sys::dsm_handle) else { return };
@@ -39,8 +40,8 @@ pub extern "C-unwind" fn aliaport_import_failed_run(handle: pg_sys::Datum) {
 }
 
 fn write(row: &Json) -> Result<()> {
-    // SAFETY: a transaction of a process that has none; every way out of `attempt` ends it. The database may be read-only by
-    // default, which is meant for its users.
+    // SAFETY: a transaction of a process that has none; every way out of `attempt` ends it. The database may
+    // be read-only by default, which is meant for its users.
     unsafe {
         pg_sys::StartTransactionCommand();
         pg_sys::XactReadOnly = false;

@@ -1,8 +1,9 @@
 //! Rows that fall one after another, in one statement for thousands of levels.
 //!
-//! A list or a deep tree whose first row has no parent falls level by level, and a statement for each level would take longer than all
-//! else. Where the tables that point at each other stand in a circle (one table that points at itself is the smallest) and every orphan
-//! by these keys is rejected, a recursive query walks down the levels, in the order in which [`Cascade`] would look at the tables.
+//! A list or a deep tree whose first row has no parent falls level by level, and a statement for each level
+//! would take longer than all else. Where the tables that point at each other stand in a circle (one table
+//! that points at itself is the smallest) and every orphan by these keys is rejected, a recursive query walks
+//! down the levels, in the order in which [`Cascade`] would look at the tables.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,8 @@ use crate::pg::server::spi;
 /// So many rows at a time are wide enough for a look of their own at each level.
 const WIDE: i64 = 1000;
 
-/// Rows that the first statement finds. Each further one finds more, up to a bound: PostgreSQL keeps them in memory, to find each only once.
+/// Rows that the first statement finds. Each further one finds more, up to a bound: PostgreSQL keeps them in
+/// memory, to find each only once.
 const ROWS_AT_FIRST: i32 = 2000;
 const MORE_ROWS: i32 = 4;
 const ROWS_AT_ONCE: i32 = 128_000;
@@ -25,13 +27,15 @@ const ROWS_AT_ONCE: i32 = 128_000;
 pub(super) struct Walk {
     /// The rows whose children come next: table number, place.
     front: QualifiedName,
-    /// What a statement found: level, table number, key number, place. Rows in front and rows that begin a level have no key.
+    /// What a statement found: level, table number, key number, place. Rows in front and rows that begin a
+    /// level have no key.
     found: QualifiedName,
 }
 
 impl Cascade<'_> {
-    /// Marks what falls, level by level, because of rows that have fallen in tables that stand in a circle with this one. False where
-    /// nothing did, or where the next level is to be looked at in the ordinary way.
+    /// Marks what falls, level by level, because of rows that have fallen in tables that stand in a circle
+    /// with this one. False where nothing did, or where the next level is to be looked at in the ordinary
+    /// way.
     pub(super) fn walk(&mut self, number: usize) -> Result<bool> {
         let Some(keys) = self.circle(number)? else { return Ok(false) };
         let walk = self.walk_tables()?;
@@ -85,7 +89,8 @@ impl Cascade<'_> {
         Ok(is_finished)
     }
 
-    /// The keys between the tables that stand in a circle with this one, where they may be walked along: by child's number and index.
+    /// The keys between the tables that stand in a circle with this one, where they may be walked along: by
+    /// child's number and index.
     fn circle(&mut self, number: usize) -> Result<Option<Vec<(usize, usize)>>> {
         let known = self.tables.get(number).and_then(|t| t.circle.clone());
         let keys = match known {
@@ -231,7 +236,8 @@ fn put_in_front(walk: &Walk, sources: &[String]) -> Result<bool> {
     Ok(rows <= WIDE)
 }
 
-/// Takes away the last level, in whose middle the statement ended. Whether the one above it was an empty one, so that nothing falls any more.
+/// Takes away the last level, in whose middle the statement ended. Whether the one above it was an empty one,
+/// so that nothing falls any more.
 fn end_at_a_level(walk: &Walk) -> Result<bool> {
     spi::run(&format!(
         "DELETE FROM {0} WHERE level OPERATOR(pg_catalog.=) (SELECT pg_catalog.max(level) FROM {0})",
@@ -249,8 +255,9 @@ fn end_at_a_level(walk: &Walk) -> Result<bool> {
 
 /// The statement that walks down from the rows in front, until it has found as many as its parameter says.
 ///
-/// Each level begins with a row that has a `tick` and nothing else, which that of the level before brings forth, so that a row that is
-/// found again at a deeper level is no new one. Levels are counted by these rows, in the order in which the recursion returns rows.
+/// Each level begins with a row that has a `tick` and nothing else, which that of the level before brings
+/// forth, so that a row that is found again at a deeper level is no new one. Levels are counted by these
+/// rows, in the order in which the recursion returns rows.
 fn sql(walk: &Walk, steps: &[String]) -> String {
     format!(
         "WITH RECURSIVE r (tick, number, key, place) AS (\

@@ -129,7 +129,8 @@ impl<'a> Cursor<'a> {
         Ok(number)
     }
 
-    /// Reads what follows the hours of a clock: `:MM[:SS[.F]]`. The second result says whether there were seconds.
+    /// Reads what follows the hours of a clock: `:MM[:SS[.F]]`. The second result says whether there were
+    /// seconds.
     fn clock(&mut self, hours: i64) -> Result<(Part, bool), Fault> {
         if !self.skip(b':') {
             return Err(Fault::Syntax);
@@ -388,7 +389,8 @@ fn fields(text: &[u8], is_minute_to_second: bool) -> Result<Span, Fault> {
                     return Err(Fault::Syntax);
                 }
                 sum.add(sign, time, CLOCK)?;
-                // Python writes the days of a negative timedelta with a sign, and the time after them without.
+                // Python writes the days of a negative timedelta with a sign, and the time after them
+                // without.
                 signs += u32::from(is_after_comma && written.is_none());
             }
             Some(b'-') if is_whole => {

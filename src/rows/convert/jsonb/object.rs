@@ -1,4 +1,5 @@
-//! An object of a row's own values, written at once: no tree and no text of it is made before, so that a long value is copied once.
+//! An object of a row's own values, written at once: no tree and no text of it is made before, so that a long
+//! value is copied once.
 
 use super::{
     ENTRY_CONTAINER, ENTRY_HAS_OFFSET, ENTRY_NULL, ENTRY_NUMERIC, ENTRY_STRING, OBJECT, STRIDE, json,
@@ -13,7 +14,8 @@ const HEX: &[u8] = b"hex";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-/// The whole `jsonb` value, its length header included, of an object. `members` are in jsonb's order of keys ([`order`]).
+/// The whole `jsonb` value, its length header included, of an object. `members` are in jsonb's order of keys
+/// ([`order`]).
 ///
 /// Texts are strings, and blobs and texts that jsonb cannot hold are objects `{"hex": "..."}`.
 pub(crate) fn write(members: &[(&str, Value<'_>)]) -> Result<Vec<u8>, TooLong> {

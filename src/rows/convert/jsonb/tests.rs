@@ -18,7 +18,8 @@ fn word(payload: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(payload[at..at + 4].try_into().unwrap())
 }
 
-/// Reads a container that begins at a position, as PostgreSQL does: with `getJsonbOffset` and `getJsonbLength`.
+/// Reads a container that begins at a position, as PostgreSQL does: with `getJsonbOffset` and
+/// `getJsonbLength`.
 fn decoded(payload: &[u8], at: usize) -> Tree {
     let header = word(payload, at);
     let count = (header & 0x0fff_ffff) as usize;

@@ -109,7 +109,8 @@ fn texts_are_read_as_numeric_in_reads_them() {
     assert_eq!(converted(None, text("1e-16383")).unwrap().0.len(), 16_385);
 }
 
-/// `digits / 10^places` rounded to a scale, by integer arithmetic: the number as text, and whether it changed.
+/// `digits / 10^places` rounded to a scale, by integer arithmetic: the number as text, and whether it
+/// changed.
 fn oracle(digits: i128, places: u32, precision: u32, scale: u32) -> Option<(String, bool)> {
     let (scaled, changed) = if places <= scale {
         (digits * 10i128.pow(scale - places), false)
