@@ -102,7 +102,7 @@ pub fn inspect(
         out.extend(plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
         let subject = Subject::new(&opened, &target, &audited, plan)?;
         let content = content::scan(&subject)?;
-        out.extend(content.observations(&subject));
+        out.extend(content.observations(&subject)?);
         out.extend(integrity::checks(&subject)?);
         out.extend(keys::repeated(&subject, &content)?);
         out.extend(keys::orphans(&subject)?);
@@ -175,7 +175,7 @@ impl<'a> Subject<'a> {
             table: &self.plan.source,
             column: &column.source,
             target: &self.plan.target,
-            attribute: aliaport_rows::identifier::quote(&column.target),
+            attribute: column.target.clone(),
             pg_type: &column.pg_type,
             is_created: self.plan.is_created,
             is_not_null: column.is_not_null || declared.is_not_null,

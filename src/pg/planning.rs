@@ -54,7 +54,11 @@ pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
         } else if !is_serial(name) {
             return Err(Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))
                 .detail("A column's type in options.tables names it.")
-                .hint("Name a type that SELECT to_regtype('...') finds, with its schema where the search_path does not show it."));
+                .hint(match target::extension_of(name)? {
+                    Some(extension) => format!("Run CREATE EXTENSION {extension}; first."),
+                    None => "Name a type that SELECT to_regtype('...') finds, with its schema where the search_path does not show it."
+                        .to_owned(),
+                }));
         }
     }
     for (table, search) in &options.search {

@@ -9,6 +9,7 @@ pub mod missing;
 pub mod operator;
 pub mod orphan;
 pub mod past;
+pub mod retype;
 pub mod sequence;
 pub mod source_row;
 pub mod stage;

@@ -15,7 +15,8 @@ pub use check::{Check, carried_checks};
 pub use key::{Classes, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 pub use obstacle::{Audited, Obstacle, plan_despite};
 pub use remedy::{
-    Place, Values, of_finding, of_lossy, of_orphans, of_repeated, of_value, rowid_name, sqlite_name,
+    Place, Retype, Values, another_type, held, lossless_type, of_finding, of_lossy, of_orphans, of_repeated,
+    of_value, rowid_name, sqlite_name,
 };
 pub use turkish::{ALPHABET, has_turkish_letter};
 pub use verdict::{code_of, lossy_message, lossy_severity};

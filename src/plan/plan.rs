@@ -109,12 +109,7 @@ impl TablePlan {
     /// What its rows' converter has to know.
     #[must_use]
     pub fn row_plan(&self) -> RowPlan<'_> {
-        RowPlan {
-            source: &self.source,
-            columns: &self.columns,
-            key: &self.source_key,
-            existing: (!self.is_created).then_some(&self.target),
-        }
+        RowPlan { source: &self.source, columns: &self.columns, key: &self.source_key }
     }
 
     /// Where the plan's columns are among those of the source's table, in the plan's order; `None` where it lacks one.

@@ -32,6 +32,7 @@ use crate::policy::Mode;
 use crate::profile::Profiles;
 use crate::target::Target;
 use aliaport_rows::column::ColumnPlan;
+use aliaport_rows::identifier::quote_literal;
 
 use draft::{Draft, Drafting, Relations, Role, shown};
 pub use effect::check_mode as check_options;
@@ -64,6 +65,29 @@ const BOOKKEEPING: &[&str] = &[
     "SequelizeMeta",
     "south_migrationhistory",
 ];
+
+/// Tables that migration tools and applications alike may have. Where they have rows, the HINT says what to
+/// do if they are a tool's.
+const LIKE_BOOKKEEPING: &[&str] = &[
+    "aerich",
+    "db_version",
+    "migratehistory",
+    "migration_lock",
+    "migrations",
+    "migrations_lock",
+    "schema_info",
+    "schema_migration",
+    "schema_version",
+    "seaql_migrations",
+    "VersionInfo",
+    "yoyo_lock",
+];
+
+/// Whether a table may be a migration tool's own.
+fn is_like_bookkeeping(name: &str) -> bool {
+    let is_named = name.to_ascii_lowercase().contains("migration") && !crate::option::is_glob(name);
+    is_named || BOOKKEEPING.iter().chain(LIKE_BOOKKEEPING).any(|b| same(b, name))
+}
 
 /// What the caller asks for.
 #[derive(Clone, Copy, Debug)]
@@ -191,12 +215,20 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
                 })
                 .collect();
             let summary = format!("{} target tables have rows already", items.len());
-            PlanError::of(
-                PlanErrorKind::TargetNotEmpty,
-                items,
-                summary,
-                "Use mode append to add rows, replace to put the source's rows in their place, or sync to make them equal.",
-            )
+            let modes = "Use mode append to add rows, replace to put the source's rows in their place, or sync to make them equal.";
+            let likely: Vec<&str> =
+                items.iter().map(|(name, _, _)| name.as_str()).filter(|n| is_like_bookkeeping(n)).collect();
+            let hint = match likely.is_empty() {
+                true => modes.to_owned(),
+                false => format!("{} {modes}", leave_out(&likely)),
+            };
+            let remedies = items.iter().map(|(name, _, _)| match is_like_bookkeeping(name) {
+                true => format!("-- {} {modes}", leave_out(&[name])),
+                false => modes.to_owned(),
+            });
+            let remedies = remedies.collect();
+            PlanError::of(PlanErrorKind::TargetNotEmpty, items, summary, &hint)
+                .map(|error| error.with_remedies(remedies))
         }
         Mode::Sync => {
             let items: Vec<_> = existing
@@ -218,6 +250,16 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
         }
     };
     error.map_or(Ok(()), Err)
+}
+
+/// How tables that may be a migration tool's own are kept as they are.
+fn leave_out(tables: &[&str]) -> String {
+    let options = quote_literal(&serde_json::json!({ "exclude": tables }).to_string());
+    format!(
+        "If a migration tool keeps its history in {}, leave it out with options => {options}: the target has its own, which no other \
+         mode would keep as it is.",
+        tables.iter().map(|t| format!("\"{t}\"")).collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// The key by which mode sync tells the rows of an existing table apart: the primary key, else the first

@@ -1,7 +1,6 @@
 //! What becomes of the values of one column, and what a converter has to know of its table. Plain data.
 
 use crate::convert::{NumberUnit, Rules, UuidBytes, Zone};
-use crate::identifier::QualifiedName;
 use crate::pg_type::PgType;
 
 /// What happens to one column.
@@ -40,6 +39,4 @@ pub struct RowPlan<'a> {
     pub columns: &'a [ColumnPlan],
     /// The SQLite names of the key's columns, in key order; empty without a declared key.
     pub key: &'a [String],
-    /// The table that the rows go to, where it was there before: its columns are changed by a statement, not by an option.
-    pub existing: Option<&'a QualifiedName>,
 }

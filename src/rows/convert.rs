@@ -34,14 +34,16 @@ mod time;
 mod timestamp;
 mod timetz;
 mod uuid;
+mod wider;
 mod zone;
 
 pub use epoch::NumberUnit;
-pub use error::{ValueError, ValueErrorKind, shown};
+pub use error::{ValueError, ValueErrorKind, retyped, retyping, shown};
 pub use lossy::Lossy;
 pub(crate) use numeric::EXACT_POWERS;
 pub use uuid::UuidBytes;
 pub(crate) use uuid::swapped;
+pub use wider::Wider;
 pub use zone::{Clock, Zone, ZoneError};
 
 /// What the options say about a column's values.

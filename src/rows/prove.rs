@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn row_plan(columns: &[ColumnPlan]) -> RowPlan<'_> {
-        RowPlan { source: "t", columns, key: &[], existing: None }
+        RowPlan { source: "t", columns, key: &[] }
     }
 
     /// One row's values: what each column takes, NULL, or what none does.

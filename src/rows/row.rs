@@ -124,6 +124,9 @@ pub struct RowError {
     pub detail: String,
     /// What to do.
     pub hint: String,
+    /// Of a value for which another type may help: its column in the plan, and the narrowest type that takes
+    /// it.
+    pub wider: Option<(usize, &'static str)>,
 }
 
 /// What became of one row.

@@ -144,7 +144,10 @@ impl Place {
 
 /// The PostgreSQL error of a bad value.
 pub fn row_error(error: RowError) -> Error {
-    Error::new(error::code(error.sqlstate), error.message).detail(error.detail).hint(error.hint)
+    Error::new(error::code(error.sqlstate), error.message)
+        .detail(error.detail)
+        .hint(error.hint)
+        .of_value(error.wider)
 }
 
 /// One open heap table and the batch that is being written to it.

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use aliaport_plan::audit::{self, Retype};
 use aliaport_plan::finding::{About, Code, Finding, Severity};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::policy::{Mode, Verify};
-use aliaport_rows::convert::shown;
+use aliaport_rows::convert::{retyped, shown};
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::value::Value;
 use pgrx::prelude::*;
@@ -23,7 +24,7 @@ use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, memory, spi};
 use crate::pg::table::stage::Stage;
 use crate::pg::table::target::{self, Path};
-use crate::pg::table::{broken_rules, source_row, wide};
+use crate::pg::table::{broken_rules, retype, source_row, wide};
 use aliaport_rows::row::{OnError, SetAside};
 
 impl Import<'_> {
@@ -84,7 +85,10 @@ impl Import<'_> {
         // A table that was made or truncated by this run, and every stage: nothing else can see its rows.
         let is_new = plan.is_created || stage.is_some() || self.is_truncated;
         let into = stage.as_ref().map_or(relation, |s| s.relation);
-        let loaded = load::bulk(reader, plan, into, is_new, policy)?;
+        let loaded = match load::bulk(reader, plan, into, is_new, policy) {
+            Ok(loaded) => loaded,
+            Err(error) => return Err(self.advised(index, error)?),
+        };
         progress::load_ends(loaded.source_rows);
         compat::command_counter_increment();
         if path == (Path::Bulk { has_indexes: true }) {
@@ -130,6 +134,25 @@ impl Import<'_> {
         }
         // Under abort the load itself has checked every row.
         if self.request.on_error == OnError::Abort { Ok(()) } else { self.settle_checks(index) }
+    }
+
+    /// The error of a bad value, with a type in its HINT that takes all values of the column, or why it
+    /// cannot have another one.
+    fn advised(&self, index: usize, error: Error) -> Result<Error> {
+        let Some((column, first)) = error.wider() else { return Ok(error) };
+        let Subject { plan, table, .. } = self.subject(index)?;
+        let Some(of) = plan.columns.get(column) else { return Ok(error) };
+        Ok(match retype::find(self.source, table, self.plan, plan, column, first)? {
+            Retype::Nothing => error,
+            Retype::To(better) => {
+                let existing = (!plan.is_created).then_some((&plan.target, of.target.as_str()));
+                error.hint(retyped(&plan.source, &of.source, existing, better))
+            }
+            Retype::Held(by) => error.hint(format!(
+                "Repair the value in SQLite, or set on_error to reject or null. {}.",
+                audit::held(&by)
+            )),
+        })
     }
 
     /// Sets the rows aside that break a check. No single value is to blame for that, so `on_error => 'null'` rejects them as well.

@@ -4,7 +4,7 @@
 //! warning where something is lost and info where only the reading was chosen (a number as a time, a text as bytes).
 
 use aliaport_plan::audit::{
-    self, Classes, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,
+    self, Classes, Retype, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,
 };
 use aliaport_plan::finding::{Code, Severity};
 use aliaport_rows::convert::{Converter, Lossy, Scratch, ValueError};
@@ -18,6 +18,7 @@ use super::sample::{Key, SAMPLES, value_of};
 use super::{Observation, Subject, counted};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
+use crate::pg::table::retype;
 
 /// Rows between two looks at the interrupt flags.
 const ROWS_BETWEEN_CHECKS: u64 = 1000;
@@ -203,13 +204,16 @@ fn settle(inputs: &mut [Option<InputCheck>], tallies: &mut [Vec<Tally>], is_last
 
 impl Content {
     /// What was found, column by column.
-    pub fn observations(&self, subject: &Subject<'_>) -> Vec<Observation> {
+    pub fn observations(&self, subject: &Subject<'_>) -> Result<Vec<Observation>> {
         let columns = self.tallies.iter().enumerate();
         let untried = self.untried.iter().filter_map(|(column, code)| not_tried(subject, *column, code));
-        let mut out: Vec<Observation> = columns
-            .flat_map(|(i, tallies)| tallies.iter().filter_map(move |t| observation(subject, i, t)))
-            .chain(untried)
-            .collect();
+        let mut out = Vec::new();
+        for (column, tallies) in columns {
+            for tally in tallies {
+                out.extend(observation(subject, column, tally)?);
+            }
+        }
+        out.extend(untried);
         let Tally { count, samples, .. } = &self.too_wide;
         if *count > 0 {
             let (rows, are) =
@@ -231,7 +235,7 @@ impl Content {
                 ),
             });
         }
-        out
+        Ok(out)
     }
 }
 
@@ -255,8 +259,8 @@ fn not_tried(subject: &Subject<'_>, column: usize, code: &str) -> Option<Observa
     })
 }
 
-fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Observation> {
-    let place = subject.place(column)?;
+fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Result<Option<Observation>> {
+    let Some(place) = subject.place(column) else { return Ok(None) };
     let values =
         Values { count: tally.count, rowids: &tally.rowids, class: tally.class, is_empty: tally.is_empty };
     let counted = counted(tally.count, "value", "values");
@@ -268,22 +272,31 @@ fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Ob
                 Severity::Error,
                 Code::NullInNotNull,
                 message,
-                audit::of_value(Code::NullInNotNull, &place, values),
+                audit::of_value(Code::NullInNotNull, &place, values, &Retype::Nothing),
             )
         }
         Fate::Bad(code) => {
             let first = if tally.count == 1 { ":" } else { ", the first:" };
             let message =
                 format!("{counted} {of} cannot be stored in type {}{first} {}", place.pg_type, tally.message);
-            (Severity::Error, code, message, audit::of_value(code, &place, values))
+            let Subject { opened, table, audited, plan, .. } = subject;
+            let retype = match audit::another_type(code, place.pg_type) {
+                Some(first) => retype::find(&opened.source, table, &audited.plan, plan, column, first)?,
+                None => Retype::Nothing,
+            };
+            (Severity::Error, code, message, audit::of_value(code, &place, values, &retype))
         }
         Fate::Changed(lossy) => {
             let message = format!("{counted} {of} {}", lossy_message(lossy));
-            let suggestion = audit::of_lossy(&place, lossy);
+            let held_by = match audit::lossless_type(lossy, place.pg_type).filter(|_| !place.is_created) {
+                Some(word) => retype::dependents(subject.plan, &place.attribute, word)?,
+                None => Vec::new(),
+            };
+            let suggestion = audit::of_lossy(&place, lossy, &held_by);
             (lossy_severity(lossy), Code::TypeMismatch, message, suggestion)
         }
     };
-    Some(Observation {
+    Ok(Some(Observation {
         severity,
         code,
         table: Some(place.table.to_owned()),
@@ -292,7 +305,7 @@ fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Option<Ob
         sample: Some(Json::Array(tally.samples.clone())),
         message,
         suggestion: Some(suggestion),
-    })
+    }))
 }
 
 fn are(count: u64) -> &'static str {

@@ -20,6 +20,7 @@ use aliaport_sqlite::{SourceError, SourceErrorKind};
 pub struct Error {
     code: PgSqlErrorCode,
     report: Box<ErrorReport>,
+    wider: Option<Box<(usize, &'static str)>>,
 }
 
 /// The result of everything in this room.
@@ -29,19 +30,32 @@ impl Error {
     /// An error with a code and a primary message.
     #[track_caller]
     pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
-        Error { code, report: Box::new(ErrorReport::new(code, message.into(), "aliaport_import")) }
+        let report = Box::new(ErrorReport::new(code, message.into(), "aliaport_import"));
+        Error { code, report, wider: None }
     }
 
     /// The same error with a DETAIL: whole sentences, facts only.
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Self {
-        Error { code: self.code, report: Box::new(self.report.set_detail(detail)) }
+        Error { report: Box::new(self.report.set_detail(detail)), ..self }
     }
 
     /// The same error with a HINT: what to do next.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        Error { code: self.code, report: Box::new(self.report.set_hint(hint)) }
+        Error { report: Box::new(self.report.set_hint(hint)), ..self }
+    }
+
+    /// The same error of a value for which another type may help: its column in the plan, and the narrowest
+    /// type that takes it.
+    #[must_use]
+    pub fn of_value(self, wider: Option<(usize, &'static str)>) -> Self {
+        Error { wider: wider.map(Box::new), ..self }
+    }
+
+    /// What [`Error::of_value`] was given.
+    pub fn wider(&self) -> Option<(usize, &'static str)> {
+        self.wider.as_deref().copied()
     }
 
     /// The SQLSTATE.

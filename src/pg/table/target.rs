@@ -163,6 +163,17 @@ pub fn type_of_caller(name: &str) -> Result<Option<(String, Shape)>> {
     Ok(Some((printed.unwrap_or_default(), shape(oid, typmod, DEEPEST)?)))
 }
 
+/// The extension that a type which is not there is called like, where the server has it and the database has
+/// not.
+pub fn extension_of(name: &str) -> Result<Option<String>> {
+    let base = name.split(['[', '(']).next().unwrap_or_default();
+    let base = base.rsplit('.').next().unwrap_or_default().trim().trim_matches('"').to_lowercase();
+    spi::one::<String>(
+        "SELECT pg_catalog.quote_ident(name) FROM pg_catalog.pg_available_extensions WHERE name = $1 AND installed_version IS NULL",
+        &[base.into()],
+    )
+}
+
 fn is_pseudo_type(oid: pg_sys::Oid) -> Result<bool> {
     Ok(spi::one::<bool>("SELECT typtype = 'p' FROM pg_catalog.pg_type WHERE oid = $1", &[oid.into()])?
         == Some(true))

@@ -41,7 +41,7 @@ pub struct Audited {
 ///
 /// Rows in a target table are overlooked; a column that the target does not have is left out; a required
 /// column is taken to have a default; a table whose target cannot be used gets one of its own; of too many
-/// columns those are left out that no key needs.
+/// columns those are left out that no key needs; a type that is missing is taken to be there.
 ///
 /// # Errors
 /// A [`PlanErrorKind::Option`], which is the caller's mistake and says nothing of the source.
@@ -117,6 +117,8 @@ impl Attempt<'_> {
                     self.move_away(table);
                 }
             }
+            // It is looked at as if it were there.
+            PlanErrorKind::MissingType => self.target.citext_schema = Some(self.target.schema.clone()),
             PlanErrorKind::TooManyColumns => {
                 for table in findings.iter().filter_map(|f| f.table.as_deref()) {
                     self.drop_columns(table);

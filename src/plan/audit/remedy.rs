@@ -6,8 +6,8 @@ use serde_json::{Value as Json, json};
 
 use crate::catalogue::{Catalogue, Table};
 use crate::finding::{About, Code, Finding, NotReferring, Severity};
-use aliaport_rows::convert::Lossy;
-use aliaport_rows::identifier::{QualifiedName, comment, quote_literal};
+use aliaport_rows::convert::{Lossy, retyping};
+use aliaport_rows::identifier::{QualifiedName, comment, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::StorageClass;
 
@@ -20,7 +20,7 @@ pub struct Place<'a> {
     pub column: &'a str,
     /// The table that its values go to.
     pub target: &'a QualifiedName,
-    /// The attribute there, as SQL writes it.
+    /// The attribute there.
     pub attribute: String,
     /// The type there.
     pub pg_type: &'a PgType,
@@ -45,6 +45,53 @@ pub struct Values<'a> {
     pub is_empty: bool,
 }
 
+/// What is known of another type for a column that refuses one of its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retype {
+    /// This one takes all values of the column.
+    To(&'static str),
+    /// One would, but these depend on the column.
+    Held(Vec<String>),
+    /// None takes all of them.
+    Nothing,
+}
+
+/// Why a column cannot have another type, as a sentence without a full stop.
+#[must_use]
+pub fn held(by: &[String]) -> String {
+    const NAMED: usize = 5;
+    let mut names: Vec<String> = by.iter().take(NAMED).cloned().collect();
+    if by.len() > NAMED {
+        names.push(format!("{} more", by.len() - NAMED));
+    }
+    let depend = if by.len() == 1 { "depends" } else { "depend" };
+    format!("No other type can simply be given to the column, because {} {depend} on it", listed(&names))
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// The narrowest type that may take values with this code, where another type helps.
+#[must_use]
+pub fn another_type(code: Code, pg_type: &PgType) -> Option<&'static str> {
+    match (code, pg_type) {
+        (Code::NullInNotNull, _) => None,
+        (Code::InvalidUtf8 | Code::NulCharacter, _) => Some("bytea"),
+        (_, PgType::SmallInt | PgType::Integer) => Some("bigint"),
+        (_, PgType::BigInt | PgType::Numeric { .. }) => Some("numeric"),
+        (_, PgType::Text) => Some("bytea"),
+        // A label is added more easily than a column's type is changed.
+        (_, PgType::Enum { .. }) => None,
+        _ => Some("text"),
+    }
+}
+
 /// An identifier as SQLite's SQL writes it: always in double quotes, in which no keyword is one.
 #[must_use]
 pub fn sqlite_name(name: &str) -> String {
@@ -64,7 +111,7 @@ pub fn rowid_name(table: &Table) -> Option<String> {
 
 /// What helps against values that a column cannot hold, or NULLs that it must not.
 #[must_use]
-pub fn of_value(code: Code, place: &Place<'_>, values: Values<'_>) -> String {
+pub fn of_value(code: Code, place: &Place<'_>, values: Values<'_>, retype: &Retype) -> String {
     let table = sqlite_name(place.table);
     let column = sqlite_name(place.column);
     if code == Code::TypeMismatch && values.class == StorageClass::Null {
@@ -107,55 +154,52 @@ pub fn of_value(code: Code, place: &Place<'_>, values: Values<'_>) -> String {
         Code::NullInNotNull => "give them a value, or import with on_error => 'reject'".to_owned(),
         _ => "or import with on_error => 'reject' or 'null'".to_owned(),
     };
-    let another_type = match (code, place.pg_type) {
-        (Code::NullInNotNull, _) => None,
-        (Code::InvalidUtf8 | Code::NulCharacter, _) => Some("bytea"),
-        (_, PgType::SmallInt | PgType::Integer) if code == Code::OutOfRange => Some("bigint"),
-        (_, PgType::BigInt | PgType::Numeric { .. }) if code == Code::OutOfRange => Some("numeric"),
-        (_, PgType::Text) => Some("bytea"),
-        // A label is added more easily than a column's type is changed.
-        (_, PgType::Enum { .. }) => None,
-        _ => Some("text"),
-    };
-    let retype = another_type.map(|word| {
-        if place.is_created {
+    let retype = match retype {
+        Retype::To(word) if place.is_created => {
             format!(", or with options => {}", column_option(place.table, place.column, "type", &json!(word)))
-        } else {
-            format!(", or ALTER TABLE {} ALTER COLUMN {} TYPE {word} first", place.target, place.attribute)
         }
-    });
+        Retype::To(word) => format!(", or {} first", retyping(place.target, &place.attribute, word)),
+        Retype::Held(by) => format!(". {}", held(by)),
+        Retype::Nothing => String::new(),
+    };
     let label = match place.pg_type {
         PgType::Enum { name, .. } if code == Code::TypeMismatch => {
             format!(", or ALTER TYPE {name} ADD VALUE '...' first")
         }
         _ => String::new(),
     };
-    let or = format!("{more}{policy}{}{label}", retype.unwrap_or_default());
+    let or = format!("{more}{policy}{label}{retype}");
     format!("{sql} {}", comment(&or))
 }
 
-/// What helps against values that land but are not the same.
+/// The type that would keep values as they are which land otherwise, where another type helps.
 #[must_use]
-pub fn of_lossy(place: &Place<'_>, lossy: Lossy) -> String {
+pub fn lossless_type(lossy: Lossy, pg_type: &PgType) -> Option<&'static str> {
+    Some(match (lossy, pg_type) {
+        (Lossy::EpochNumber | Lossy::UuidBytes, _) => return None,
+        // Local times stay as they are.
+        (Lossy::TimeGap | Lossy::TimeFold, PgType::TimestampTz(_)) => "timestamp",
+        (_, PgType::Numeric { .. } | PgType::Real | PgType::DoublePrecision) => "numeric",
+        (_, PgType::Date) => "timestamptz",
+        (_, PgType::Jsonb) => "json",
+        _ => "text",
+    })
+}
+
+/// What helps against values that land but are not the same. `held_by` keeps a column that is there from
+/// being given another type.
+#[must_use]
+pub fn of_lossy(place: &Place<'_>, lossy: Lossy, held_by: &[String]) -> String {
     let option =
         |key, word| format!("options => {}", column_option(place.table, place.column, key, &json!(word)));
-    match lossy {
-        Lossy::EpochNumber => return option("number", "unix_s"),
-        Lossy::UuidBytes => return option("uuid", "guid"),
-        _ => {}
-    }
-    let word = match place.pg_type {
-        // Local times stay as they are.
-        PgType::TimestampTz(_) if matches!(lossy, Lossy::TimeGap | Lossy::TimeFold) => "timestamp",
-        PgType::Numeric { .. } | PgType::Real | PgType::DoublePrecision => "numeric",
-        PgType::Date => "timestamptz",
-        PgType::Jsonb => "json",
-        _ => "text",
-    };
-    if place.is_created {
-        format!("options => {}", column_option(place.table, place.column, "type", &json!(word)))
-    } else {
-        format!("ALTER TABLE {} ALTER COLUMN {} TYPE {word}", place.target, place.attribute)
+    match lossless_type(lossy, place.pg_type) {
+        None if lossy == Lossy::EpochNumber => option("number", "unix_s"),
+        None => option("uuid", "guid"),
+        Some(word) if place.is_created => option("type", word),
+        Some(_) if !held_by.is_empty() => comment(&held(held_by)),
+        Some(word) => {
+            format!("ALTER TABLE {} ALTER COLUMN {} TYPE {word}", place.target, quote(&place.attribute))
+        }
     }
 }
 
@@ -293,7 +337,7 @@ mod tests {
             table: "o.brien",
             column: "it's",
             target,
-            attribute: "\"it's\"".to_owned(),
+            attribute: "it's".to_owned(),
             pg_type,
             is_created: true,
             is_not_null: false,
@@ -312,14 +356,15 @@ mod tests {
             (Code::InvalidUtf8, PgType::Text),
             (Code::TypeMismatch, PgType::Text),
         ] {
-            let remedy = of_value(code, &place(&pg_type, &target), values);
+            let retype = Retype::To(another_type(code, &pg_type).unwrap());
+            let remedy = of_value(code, &place(&pg_type, &target), values, &retype);
             let literal = remedy.split_once("options => '").unwrap().1.strip_suffix('\'').unwrap();
             let parsed: Json = serde_json::from_str(&literal.replace("''", "'")).unwrap();
             let options = Options::parse(&parsed).unwrap();
             assert!(options.column("O.BRIEN", "it's").is_some_and(|c| c.pg_type.is_some()), "{remedy}");
         }
         for lossy in Lossy::ALL {
-            let remedy = of_lossy(&place(&PgType::Date, &target), lossy);
+            let remedy = of_lossy(&place(&PgType::Date, &target), lossy, &[]);
             let literal = remedy.split_once("options => '").unwrap().1.strip_suffix('\'').unwrap();
             Options::parse(&serde_json::from_str(&literal.replace("''", "'")).unwrap()).unwrap();
         }

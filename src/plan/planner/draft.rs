@@ -261,8 +261,36 @@ impl<'a> Drafting<'a> {
         for (&table, goal) in tables.iter().zip(goals) {
             drafts.push(self.table(table, goal)?);
         }
+        self.check_types(&drafts)?;
         self.check_existing(&mut drafts)?;
         Ok(drafts)
+    }
+
+    /// The one type that a plan makes columns of and that is not PostgreSQL's own has to be there.
+    fn check_types(&self, drafts: &[Draft<'a>]) -> Result<(), PlanError> {
+        if self.target.citext_schema.is_some() {
+            return Ok(());
+        }
+        let mut items = Vec::new();
+        for draft in drafts {
+            let is_there =
+                |name: &String| draft.relation.is_some_and(|r| r.columns.iter().any(|c| c.name == *name));
+            let made = draft.columns.iter().filter(|c| c.role != Role::Skipped && !is_there(&c.target));
+            items.extend(made.filter(|c| c.pg_type == PgType::Citext).map(|c| {
+                let name = &c.column.name;
+                let message = format!(
+                    "column \"{name}\" of SQLite table \"{}\" is to become citext, a type that does not exist",
+                    draft.table.name
+                );
+                (draft.table.name.clone(), Some(name.clone()), message)
+            }));
+        }
+        let summary = format!("{} columns are to become citext, a type that does not exist", items.len());
+        let remedies = vec!["-- postgresql\nCREATE EXTENSION citext;".to_owned(); items.len()];
+        let hint =
+            "Run CREATE EXTENSION citext; and import again, or leave out the option that asks for the type.";
+        let error = PlanError::of(PlanErrorKind::MissingType, items, summary, hint);
+        error.map_or(Ok(()), |error| Err(error.with_remedies(remedies)))
     }
 
     fn goals(

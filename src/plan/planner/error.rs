@@ -27,6 +27,8 @@ pub enum PlanErrorKind {
     DuplicateTable,
     /// More columns than a table can have.
     TooManyColumns,
+    /// Columns to be made whose type the database does not have.
+    MissingType,
     /// Mode sync, and an existing table has no key by which rows could be told apart.
     NoKey,
 }
@@ -46,6 +48,7 @@ impl PlanErrorKind {
             PlanErrorKind::DuplicateColumn => SqlState::DUPLICATE_COLUMN,
             PlanErrorKind::DuplicateTable => SqlState::DUPLICATE_TABLE,
             PlanErrorKind::TooManyColumns => SqlState::TOO_MANY_COLUMNS,
+            PlanErrorKind::MissingType => SqlState::UNDEFINED_OBJECT,
         }
     }
 
@@ -61,6 +64,7 @@ impl PlanErrorKind {
             PlanErrorKind::VanishedColumn => Code::ColumnVanished,
             PlanErrorKind::DuplicateColumn | PlanErrorKind::DuplicateTable => Code::CaseCollision,
             PlanErrorKind::TooManyColumns => Code::TooManyColumns,
+            PlanErrorKind::MissingType => Code::TypeMismatch,
             PlanErrorKind::NoKey => Code::TargetWithoutKey,
         }
     }
@@ -130,6 +134,9 @@ impl PlanError {
                 }
                 PlanErrorKind::RequiredColumn => {
                     Some("A new row would have NULL there, which the column refuses.".to_owned())
+                }
+                PlanErrorKind::MissingType => {
+                    Some("The type is one of the extension citext, which this database has not installed.".to_owned())
                 }
                 PlanErrorKind::NoKey => Some(
                     "Mode sync tells rows apart by a key whose columns the source has and that holds no NULL."

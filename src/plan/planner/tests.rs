@@ -261,7 +261,7 @@ fn an_application_schema_becomes_the_statements_of_the_manual() {
 fn options_change_what_they_name() {
     let plan = plan_with(
         &marina(),
-        &empty_target(),
+        &Target { citext_schema: Some("folded".to_owned()), ..empty_target() },
         Mode::Create,
         json!({
             "identifiers": "snake_case", "nocase": "citext", "integer": "integer", "indexes": false,
@@ -281,7 +281,11 @@ fn options_change_what_they_name() {
          unvan character varying(200) NOT NULL,\n    balance numeric(12,2),\n    \
          search tsvector GENERATED ALWAYS AS (to_tsvector('turkish'::regconfig, coalesce(unvan::text, ''))) STORED\n)"
     );
-    assert!(creates[1].contains("    code citext NOT NULL,\n    cari_id integer,\n"), "{}", creates[1]);
+    assert!(
+        creates[1].contains("    code folded.citext NOT NULL,\n    cari_id integer,\n"),
+        "{}",
+        creates[1]
+    );
     assert!(!creates[1].contains("extra"));
     assert_eq!(
         sql_of(&plan, Action::CreateIndex),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::identifier::quote_literal;
+use crate::identifier::{QualifiedName, quote, quote_literal};
 use crate::sqlstate::SqlState;
 use crate::value::{StorageClass, Value};
 
@@ -284,7 +284,8 @@ impl ValueError {
         }
     }
 
-    /// A type that would hold the value, where another type helps.
+    /// The narrowest type that would hold the value, where another type helps. Others of the column may need
+    /// a wider one ([`super::Wider`]).
     #[must_use]
     pub fn better_type(&self) -> Option<&'static str> {
         match &*self.kind {
@@ -309,7 +310,8 @@ impl ValueError {
         }
     }
 
-    /// What to do next about a value of this column of a SQLite table, as whole sentences.
+    /// What to do next about a value of this column of a SQLite table, as whole sentences. Another type is
+    /// [`retyped`]'s to name, when it is known to take the others of the column as well.
     #[must_use]
     pub fn hint(&self, table: &str, column: &str) -> String {
         let option = |name: &str, value: serde_json::Value| option(table, column, name, value);
@@ -337,14 +339,36 @@ impl ValueError {
                 "Repair the columns that the generated column is computed from, leave it out with {}, {or}",
                 option("skip", true.into())
             ),
-            _ => match self.better_type() {
-                Some(better) => {
-                    format!("Repair the source, map the column with {}, {or}", option("type", better.into()))
-                }
-                None => format!("Repair the source, {or}"),
-            },
+            _ => format!("Repair the source, {or}"),
         }
     }
+}
+
+/// What to do about a value where `better` takes all of its column: an option, or for a column that is there
+/// the statement of [`retyping`].
+#[must_use]
+pub fn retyped(table: &str, column: &str, existing: Option<(&QualifiedName, &str)>, better: &str) -> String {
+    match existing {
+        Some((target, attribute)) => format!(
+            "Repair the value in SQLite, set on_error to reject or null, or change the column first: {};",
+            retyping(target, attribute, better)
+        ),
+        None => format!(
+            "Repair the source, map the column with {}, or set on_error to reject or null.",
+            option(table, column, "type", better.into())
+        ),
+    }
+}
+
+/// The statement that gives a column another type.
+#[must_use]
+pub fn retyping(target: &QualifiedName, attribute: &str, better: &str) -> String {
+    let name = quote(attribute);
+    let using = match better {
+        "bytea" => format!("pg_catalog.convert_to({name}::text, 'UTF8')"),
+        _ => format!("{name}::{better}"),
+    };
+    format!("ALTER TABLE {target} ALTER COLUMN {name} TYPE {better} USING {using}")
 }
 
 /// An option of a column, as the argument of a call of ours.

@@ -8,7 +8,6 @@ use super::{RowError, SetAside};
 use crate::column::{ColumnPlan, RowPlan};
 use crate::convert::jsonb::object;
 use crate::convert::{ValueError, shown};
-use crate::identifier::{QualifiedName, quote};
 use crate::pg_type::PgType;
 use crate::sqlstate::SqlState;
 use crate::value::{Row, Value};
@@ -22,8 +21,6 @@ pub struct About {
     order: Vec<usize>,
     /// The columns of the source's key.
     pub(super) key: Vec<usize>,
-    /// The table that the rows go to, where the import does not make it.
-    pub(super) existing: Option<QualifiedName>,
 }
 
 impl About {
@@ -37,7 +34,6 @@ impl About {
             columns: columns.to_vec(),
             order,
             key: table.key.iter().filter_map(|name| columns.iter().position(|c| &c.source == name)).collect(),
-            existing: table.existing.cloned(),
         }
     }
 
@@ -94,6 +90,7 @@ impl About {
             detail: format!("SQLite table \"{}\", {}.", self.table, self.place(row)),
             hint: "Leave columns out with the option skip, or import with on_error => 'reject' to set the row aside in aliaport.rejected_row."
                 .to_owned(),
+            wider: None,
         }
     }
 
@@ -118,26 +115,11 @@ impl About {
             detail.push_str(&more);
         }
         let hint = match error {
-            Some(error) => self.remedy(column, error),
+            Some(error) => error.hint(&self.table, &self.columns[column].source),
             None => "Repair the row in SQLite, or import with on_error => 'reject' to set it aside in aliaport.rejected_row.".to_owned(),
         };
-        RowError { sqlstate, message, detail, hint }
-    }
-
-    /// What to do about a value. The type of a column that is there is changed by a statement, not by an option.
-    fn remedy(&self, column: usize, error: &ValueError) -> String {
-        let (Some(target), Some(better)) = (&self.existing, error.better_type()) else {
-            return error.hint(&self.table, &self.columns[column].source);
-        };
-        let name = quote(&self.columns[column].target);
-        let using = match better {
-            "bytea" => format!("pg_catalog.convert_to({name}::text, 'UTF8')"),
-            _ => format!("{name}::{better}"),
-        };
-        format!(
-            "Repair the value in SQLite, set on_error to reject or null, or change the column first: \
-             ALTER TABLE {target} ALTER COLUMN {name} TYPE {better} USING {using};"
-        )
+        let wider = error.and_then(ValueError::better_type).map(|first| (column, first));
+        RowError { sqlstate, message, detail, hint, wider }
     }
 
     /// A tuple was formed that does not hold what it should.
@@ -152,6 +134,7 @@ impl About {
             },
             hint: "This is a bug in aliaport_import; nothing was imported. aliaport_import.tuple_images = off lets PostgreSQL form the tuples."
                 .to_owned(),
+            wider: None,
         }
     }
 
@@ -231,6 +214,7 @@ impl About {
             hint: "Repair the row in SQLite, or leave it out with the option where of its table; \
                    on_error => 'abort' says what is wrong with it."
                 .to_owned(),
+            wider: None,
         }
     }
 }
