@@ -152,7 +152,6 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         is_truncated: false,
         staged: BTreeMap::new(),
         references: Vec::new(),
-        kept: Vec::new(),
         put_off: RefCell::default(),
         written: Vec::new(),
         shrunk: Vec::new(),
@@ -211,8 +210,6 @@ struct Import<'a> {
     staged: BTreeMap<usize, Staged>,
     /// The foreign keys that the target had before the run.
     references: Vec<Reference>,
-    /// Foreign keys that are NOT VALID and may go on being broken by as many rows as before: the referencing table and the name.
-    kept: Vec<(pg_sys::Oid, String)>,
     /// Foreign keys that were put off by the run, with their schemas.
     put_off: RefCell<BTreeSet<String>>,
     /// Relations that got new or changed rows.

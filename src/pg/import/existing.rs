@@ -538,10 +538,7 @@ impl Import<'_> {
             // The table to name if it fails: the one that points, else the one that is pointed at from outside.
             self.current = (ends.iter().position(|&oid| reference.is_of(&[oid])))
                 .or_else(|| ends.iter().position(|&oid| reference.is_to(&[oid])));
-            // Of a table that was emptied every row is the run's, and none may break a key, unless the policy keeps those that did before.
             let is_emptied = self.request.mode == Mode::Replace && reference.is_of(&self.written);
-            let is_kept =
-                self.kept.iter().any(|(oid, name)| reference.is_of(&[*oid]) && reference.name() == name);
             // What a failed table would hold is not known.
             if self
                 .failed
@@ -552,7 +549,7 @@ impl Import<'_> {
                 continue;
             }
             let current = self.current;
-            self.tried(current, |_| reference.check(is_emptied && !is_kept))?;
+            self.tried(current, |_| reference.check(is_emptied))?;
         }
         Ok(())
     }

@@ -14,12 +14,10 @@ use super::{Import, Subject};
 use crate::pg::heap::standing;
 use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{Result, unexpected};
-use crate::pg::server::spi;
 use crate::pg::table::as_replica::Touch;
 use crate::pg::table::cascade::Cascade;
-use crate::pg::table::foreign_key::Reference;
 use crate::pg::table::unwanted::Unwanted;
-use crate::pg::table::{operator, orphan, source_row, sync, target};
+use crate::pg::table::{orphan, source_row, sync, target};
 use aliaport_rows::row::SetAside;
 
 impl<'a> Import<'a> {
@@ -107,51 +105,6 @@ impl<'a> Import<'a> {
         Ok(orphan::View { table, rows, keys })
     }
 
-    /// Whether a table that is there gets orphans, `count` in all, that it did not have before: a foreign key of its own refuses those, also
-    /// one that is NOT VALID. The rows that broke such a key before may go on to do so.
-    fn has_new_orphans(
-        &mut self,
-        index: usize,
-        key: &ForeignKeyPlan,
-        parent: &str,
-        count: i64,
-    ) -> Result<bool> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
-        let Some((name, is_valid)) = target::enforced_foreign_key(&plan.target, key)? else {
-            return Ok(false);
-        };
-        let is_it = |r: &&Reference| r.is_of(&[relation]) && r.name() == name;
-        let before = self.references.iter().find(is_it).map_or(0, Reference::before);
-        if is_valid || before == 0 {
-            return Ok(true);
-        }
-        let new = match self.request.mode {
-            Mode::Create | Mode::Append => count,
-            // The old rows are gone by now, and cannot be told apart any more.
-            Mode::Replace => count - before,
-            Mode::Sync => {
-                let there = self.as_from_item(&plan.target)?;
-                let rows = self.view(index)?.rows;
-                let same_row = sync::same_key(plan, "o", "c")?;
-                let same_reference = key.columns.iter().map(|c| {
-                    let equal = operator::equal((&plan.target, c), (&plan.target, c))?;
-                    Ok(format!("o.{0} {equal} c.{0}", quote(c)))
-                });
-                let same_reference = same_reference.collect::<Result<Vec<_>>>()?.join(" AND ");
-                let condition = orphan::condition(&plan.target, key, parent)?;
-                let sql = format!(
-                    "SELECT pg_catalog.count(*) FROM {rows} c WHERE {condition} \
-                     AND NOT EXISTS (SELECT 1 FROM {there} o WHERE {same_row} AND {same_reference})"
-                );
-                spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0)
-            }
-        };
-        if new <= 0 {
-            self.kept.push((relation, name));
-        }
-        Ok(new > 0)
-    }
-
     fn staged_parent(&self, key: &ForeignKeyPlan) -> Option<(&'a TablePlan, &QualifiedName)> {
         let index = self.plan.tables.iter().position(|t| t.target == key.parent)?;
         Some((self.plan.tables.get(index)?, &self.staged.get(&index)?.stage.table))
@@ -232,7 +185,7 @@ impl<'a> Import<'a> {
                     // Without constraints an orphan harms nothing; it is only counted.
                     let is_fatal = match (policy, table.is_created) {
                         (Orphans::Keep, true) => false,
-                        (Orphans::Keep, false) => self.has_new_orphans(index, key, parent, count)?,
+                        (Orphans::Keep, false) => target::enforced_foreign_key(&table.target, key)?.is_some(),
                         (_, is_created) => !is_created || self.options.foreign_key_constraints,
                     };
                     self.has_orphans |= is_fatal;

@@ -15,7 +15,6 @@ use super::sample::{Key, SAMPLES, values_of};
 use super::{Observation, Subject, counted, find};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
-use crate::pg::table::target;
 
 /// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of the hashes.
 const KEYS_A_PASS: u64 = 32 << 20;
@@ -235,9 +234,6 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
             || subject.table.columns.iter().any(|c| c.name == *name && c.is_not_null)
     };
     let is_nullable = !key.source_columns.iter().any(not_null);
-    // A constraint that is there and valid stays so.
-    let takes_keep = subject.plan.is_created
-        || !matches!(target::enforced_foreign_key(&subject.plan.target, key)?, Some((_, true)));
     Ok(Some(Observation {
         severity,
         code: Code::OrphanRows,
@@ -258,7 +254,6 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
             &key.parent_source,
             &key.parent_source_columns,
             is_nullable,
-            takes_keep,
             &key.label,
         )),
     }))

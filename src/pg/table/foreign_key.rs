@@ -151,11 +151,6 @@ impl Reference {
         .hint("Run the import at isolation level READ COMMITTED.")
     }
 
-    /// How many rows broke the key before the run, where it is NOT VALID.
-    pub fn before(&self) -> i64 {
-        self.before
-    }
-
     /// Rows that broke the key before the run, where it is NOT VALID: the referencing table, the constraint and their number.
     pub fn broken_before(&self) -> Option<(pg_sys::Oid, &str, i64)> {
         (self.before > 0).then_some((self.child, self.name.as_str(), self.before))
@@ -210,9 +205,9 @@ impl Reference {
         Ok(total)
     }
 
-    /// Raises 23503 where more rows break the key than did before the run; with `none` where any does.
-    pub fn check(&self, none: bool) -> Result<()> {
-        let before = if none { 0 } else { self.before };
+    /// Raises 23503 where rows break the key that did not before the run. In a table that was emptied none may.
+    pub fn check(&self, is_emptied: bool) -> Result<()> {
+        let before = if is_emptied { 0 } else { self.before };
         let count = self.count()?;
         if count <= before {
             return Ok(());

@@ -69,7 +69,7 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
                     None => is_declared = true,
                 }
                 if !view.table.is_created
-                    && let Some((name, _)) = target::enforced_foreign_key(&view.table.target, key)?
+                    && let Some(name) = target::enforced_foreign_key(&view.table.target, key)?
                 {
                     enforced.push((view.table, key, name));
                 }

@@ -717,13 +717,13 @@ pub fn has_before_triggers(relation: pg_sys::Oid) -> Result<bool> {
     .unwrap_or(false))
 }
 
-/// The name of the constraint of the table `child` that demands what `key` says, if it has one, and whether it is valid. NOT VALID or not,
-/// it refuses new rows.
-pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<Option<(String, bool)>> {
+/// The name of the constraint of the table `child` that demands what `key` says, if it has one. NOT VALID or not, it refuses new
+/// rows.
+pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<Option<String>> {
     let pairs: Vec<String> =
         key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("{c}\u{1}{p}")).collect();
-    let found = spi::rows(
-        "SELECT k.conname::text, k.convalidated FROM pg_catalog.pg_constraint k \
+    spi::one::<String>(
+        "SELECT k.conname::text FROM pg_catalog.pg_constraint k \
          WHERE k.contype = 'f' AND k.conrelid = pg_catalog.to_regclass($1) AND k.confrelid = pg_catalog.to_regclass($2) \
            AND (SELECT pg_catalog.array_agg(c.attname::text || E'\\x01' || p.attname::text ORDER BY 1) \
                 FROM ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey)) AS u(child, parent) \
@@ -731,9 +731,7 @@ pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Resu
                 JOIN pg_catalog.pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.parent) \
              @> $3 AND pg_catalog.cardinality($3) = pg_catalog.cardinality(k.conkey) LIMIT 1",
         &[child.to_string().into(), key.parent.to_string().into(), pairs.into()],
-        |row| Ok((row.get::<String>(1)?.unwrap_or_default(), row.get::<bool>(2)?.unwrap_or(true))),
-    )?;
-    Ok(found.into_iter().next())
+    )
 }
 
 /// Adds the foreign keys that the table `plan` stands for has in the target and that the source does not declare, so that they

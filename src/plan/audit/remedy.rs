@@ -211,7 +211,6 @@ pub fn of_orphans(
     parent: &str,
     parent_columns: &[String],
     is_nullable: bool,
-    takes_keep: bool,
     label: &str,
 ) -> String {
     let child_name = sqlite_name(child);
@@ -234,8 +233,7 @@ pub fn of_orphans(
     let word = if is_nullable { "null" } else { "reject" };
     let option = quote_literal(&json!({"foreign_keys": {label: {"orphans": word}}}).to_string());
     let or = format!(
-        "or import with orphans => 'reject'{}, for this key alone with options => {option}",
-        if takes_keep { ", 'null' or 'keep'" } else { " or 'null'" }
+        "or import with orphans => 'reject', 'null' or 'keep', for this key alone with options => {option}"
     );
     format!("{repair} {}", comment(&or))
 }
