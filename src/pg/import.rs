@@ -17,7 +17,7 @@ use std::time::Instant;
 use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::finding::Code;
 use aliaport_plan::option::Options;
-use aliaport_plan::plan::{Action, Plan, SequencePlan, Step, TablePlan};
+use aliaport_plan::plan::{Action, ForeignKeyPlan, Plan, SequencePlan, Step, TablePlan};
 use aliaport_plan::policy::{Mode, Orphans};
 use aliaport_plan::sequence::Used;
 use aliaport_rows::convert::Zone;
@@ -151,6 +151,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         has_orphans: false,
         is_truncated: false,
         staged: BTreeMap::new(),
+        kept: Vec::new(),
         references: Vec::new(),
         put_off: RefCell::default(),
         written: Vec::new(),
@@ -208,6 +209,8 @@ struct Import<'a> {
     is_truncated: bool,
     /// Tables whose rows wait in a stage until orphans are settled, by number.
     staged: BTreeMap<usize, Staged>,
+    /// Foreign keys whose orphans do not end the import, although nothing was done about them.
+    kept: Vec<&'a ForeignKeyPlan>,
     /// The foreign keys that the target had before the run.
     references: Vec<Reference>,
     /// Foreign keys that were put off by the run, with their schemas.
@@ -284,7 +287,11 @@ impl<'a> Import<'a> {
             self.fail_orphans()?;
         } else if self.has_orphans {
             self.current = None;
-            return Err(orphan::abort_error(&self.views()?, self.request.orphans, &self.plan.elsewhere)?);
+            return Err(orphan::abort_error(
+                &self.fatal_views()?,
+                self.request.orphans,
+                &self.plan.elsewhere,
+            )?);
         }
         self.look_again()?;
         Ok(self.source.verify_unchanged()?)

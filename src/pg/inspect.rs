@@ -2,7 +2,7 @@
 //!
 //! One call shows everything: what would stop the plan does not stop the audit (`aliaport_plan::audit`). The parts:
 //! `integrity` is SQLite's own check of the file and of its CHECKs, `content` the one pass over each table with the import's
-//! converters, `keys` looks for repeated keys and orphans, `sequences` for sequences without a key left, `server` at this database.
+//! converters, `keys` looks for repeated keys and orphans, `references` for parents in the target, `sequences` for sequences without a key left, `server` at this database.
 //!
 //! Only what concerns the file as a whole (missing, locked, damaged beyond reading) and the arguments is raised as an
 //! error, as in the import.
@@ -11,6 +11,7 @@ mod content;
 mod input;
 mod integrity;
 mod keys;
+mod references;
 mod sample;
 mod sequences;
 mod server;
@@ -100,12 +101,13 @@ pub fn inspect(
     let mut seen = Vec::with_capacity(audited.plan.tables.len());
     for plan in &audited.plan.tables {
         out.extend(plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
-        let subject = Subject::new(&opened, &target, &audited, plan)?;
+        let subject = Subject::new(&opened, &target, &audited, plan, mode)?;
         let content = content::scan(&subject)?;
         out.extend(content.observations(&subject)?);
         out.extend(integrity::checks(&subject)?);
         out.extend(keys::repeated(&subject, &content)?);
         out.extend(keys::orphans(&subject)?);
+        out.extend(references::refused(&subject)?);
         out.extend(sequences::observe(&subject)?);
         seen.push(content);
     }
@@ -151,6 +153,7 @@ struct Subject<'a> {
     /// The plan's columns as indexes into the table's.
     columns: Vec<usize>,
     zone: Zone,
+    mode: Mode,
 }
 
 impl<'a> Subject<'a> {
@@ -159,13 +162,14 @@ impl<'a> Subject<'a> {
         target: &'a Target,
         audited: &'a audit::Audited,
         plan: &'a TablePlan,
+        mode: Mode,
     ) -> Result<Self> {
         let table = find(&opened.catalogue, &plan.source)
             .ok_or_else(|| unexpected("table that the source does not have"))?;
         let columns =
             plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
         let zone = Zone::parse(&audited.plan.timezone).map_err(unexpected)?;
-        Ok(Subject { opened, target, audited, table, plan, columns, zone })
+        Ok(Subject { opened, target, audited, table, plan, columns, zone, mode })
     }
 
     fn place(&self, column: usize) -> Option<audit::Place<'a>> {

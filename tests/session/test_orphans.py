@@ -3,8 +3,10 @@
 import collections
 import json
 import random
+import re
 import sqlite3
 
+import psycopg
 import pytest
 
 Key = collections.namedtuple("Key", "columns parent referenced policy")
@@ -232,3 +234,105 @@ def test_two_keys_take_no_look_at_a_parent_for_each_row(connection, files, mode)
     connection.execute("SET work_mem = '1MB'; SET statement_timeout = '120s'")
     assert connection.execute("SELECT sum(orphan_rows), sum(rejected_rows) FROM aliaport_import(%s, mode => %s, orphans => 'null')",
                               [str(path), mode]).fetchall() == [(1, 0)]
+
+
+def nightly(files):
+    path = files / "nightly.db"
+    with sqlite3.connect(path) as db:
+        db.executescript("""CREATE TABLE p (id INTEGER PRIMARY KEY);
+            CREATE TABLE ch (id INTEGER PRIMARY KEY, pid INTEGER REFERENCES p, note TEXT);
+            INSERT INTO p VALUES (1), (2); INSERT INTO ch VALUES (1, 1, 'a'), (2, 77, 'b');""")
+    db.close()
+    path.chmod(0o644)
+
+    def change(script):
+        with sqlite3.connect(path) as db:
+            db.executescript(script)
+        db.close()
+
+    def rows():
+        with sqlite3.connect(path) as db:
+            found = db.execute("SELECT * FROM ch ORDER BY id").fetchall()
+        db.close()
+        return found
+
+    return str(path), change, rows
+
+
+def keeping(c, path, mode, orphans="keep", options="{}"):
+    return c.execute("SELECT orphan_rows, status FROM aliaport_import(%s, 'public', mode => %s, orphans => %s, options => %s) WHERE table_name LIKE '%%ch'",
+                     [path, mode, orphans, options]).fetchone()
+
+
+def stored(c):
+    return c.execute("SELECT id, pid, note FROM ch ORDER BY id").fetchall()
+
+
+def is_valid(c):
+    return c.execute("SELECT convalidated FROM pg_constraint WHERE conrelid = 'ch'::regclass AND contype = 'f'").fetchone()
+
+
+@pytest.mark.parametrize("mode", ["sync", "replace"])
+def test_orphans_can_be_kept_night_after_night(connection, files, mode):
+    c = connection
+    path, change, rows = nightly(files)
+    assert keeping(c, path, "create") == (1, "warning")
+    for script, orphans in [("", 1), ("UPDATE ch SET note = 'B' WHERE id = 2", 1), ("INSERT INTO ch VALUES (3, 78, 'c')", 2),
+                            ("UPDATE ch SET pid = 79 WHERE id = 1", 3), ("DELETE FROM p WHERE id = 2; UPDATE ch SET pid = 2 WHERE id = 1", 3),
+                            ("UPDATE ch SET pid = 1", 0), ("UPDATE ch SET pid = 80 WHERE id = 3", 1)]:
+        change(script)
+        assert keeping(c, path, mode)[0] == orphans
+        assert stored(c) == rows() and is_valid(c) == (False,)
+    # It still refuses everybody else's, and the import's under another policy.
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        c.execute("INSERT INTO ch VALUES (9, 99)")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation) as error:
+        keeping(c, path, mode, "abort")
+    assert "'keep' keeps them" in error.value.diag.message_hint
+    # Once it is valid it stays so, and the HINT says how to keep them.
+    change("UPDATE ch SET pid = 1")
+    assert keeping(c, path, mode) == (0, "ok")
+    c.execute("ALTER TABLE ch VALIDATE CONSTRAINT ch_pid_fkey")
+    change("UPDATE ch SET pid = 81 WHERE id = 3")
+    (advice,) = c.execute("SELECT suggestion FROM aliaport_inspect(%s, 'public', mode => %s) WHERE code = 'orphan_rows'", [path, mode]).fetchone()
+    with pytest.raises(psycopg.errors.ForeignKeyViolation) as error:
+        keeping(c, path, mode)
+    (statement,) = re.findall(r"ALTER TABLE .*?;", error.value.diag.message_hint)
+    assert is_valid(c) == (True,) and statement in advice
+    c.execute(statement)
+    assert keeping(c, path, mode)[0] == 1
+    (add,) = c.execute("SELECT f ->> 'statement' FROM aliaport.run_table, jsonb_array_elements(detail -> 'warnings') f "
+                       "WHERE f ->> 'code' = 'constraint_missing' ORDER BY run_id DESC LIMIT 1").fetchone()
+    c.execute(add)
+    assert keeping(c, path, mode)[0] == 1 and stored(c) == rows() and is_valid(c) == (False,)
+
+
+def test_orphans_are_kept_in_append_and_in_empty_tables_with_a_constraint_that_is_not_valid(connection, files):
+    c = connection
+    path, change, rows = nightly(files)
+    c.execute("CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE ch (id bigint PRIMARY KEY, pid bigint, note text);"
+              "ALTER TABLE ch ADD CONSTRAINT ch_pid_fkey FOREIGN KEY (pid) REFERENCES p NOT VALID")
+    assert keeping(c, path, "create") == (1, "warning")
+    first = rows()
+    change("DELETE FROM ch; DELETE FROM p; INSERT INTO p VALUES (5); INSERT INTO ch VALUES (5, 1, 'e'), (6, 76, 'f')")
+    assert keeping(c, path, "append")[0] == 1
+    assert stored(c) == first + rows() and is_valid(c) == (False,)
+
+
+def test_where_triggers_fire_only_new_orphans_are_refused(connection, files):
+    """PostgreSQL itself checks each row that is written there."""
+    c = connection
+    path, change, rows = nightly(files)
+    keeping(c, path, "create")
+    on = '{"triggers": "on"}'
+    c.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+              "CREATE TRIGGER t BEFORE INSERT OR UPDATE ON ch FOR EACH ROW EXECUTE FUNCTION f()")
+    change("UPDATE ch SET note = 'B' WHERE id = 2; INSERT INTO ch VALUES (3, 2, 'c')")
+    assert keeping(c, path, "sync", options=on)[0] == 1 and stored(c) == rows()
+    for mode, script in [("sync", "UPDATE ch SET pid = 78 WHERE id = 1"), ("replace", "")]:
+        change(script)
+        with pytest.raises(psycopg.errors.ForeignKeyViolation) as error:
+            keeping(c, path, mode, options=on)
+        (statement,) = re.findall(r"ALTER TABLE .*?;", error.value.diag.message_hint)
+    c.execute(statement)
+    assert keeping(c, path, "replace", options=on)[0] == 2 and stored(c) == rows()

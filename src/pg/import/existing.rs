@@ -80,15 +80,23 @@ impl Import<'_> {
             if mode == Mode::Replace || self.plan.tables.get(index).is_some_and(|t| t.is_created) {
                 continue;
             }
-            let relation = self.subject(index)?.relation;
+            let Subject { plan, relation, .. } = self.subject(index)?;
             let Some(row) = self.rows.get_mut(index) else { continue };
-            for (child, name, count) in self.references.iter().filter_map(|r| r.broken_before()) {
-                if child == relation {
-                    let message = format!(
-                        "rows that were there before the run break foreign key \"{name}\", which is NOT VALID; they were left as they are"
-                    );
-                    row.warn(Code::OrphanRows, &message, count);
+            for reference in self.references.iter().filter(|r| r.is_of(&[relation])) {
+                let Some(count) = reference.broken_before() else { continue };
+                // Then they are the source's rows by the end, and are counted as such.
+                let is_written = |column: &String| plan.columns.iter().any(|c| c.target == *column);
+                if mode == Mode::Sync
+                    && self.options.sync_delete
+                    && reference.columns().iter().all(is_written)
+                {
+                    continue;
                 }
+                let message = format!(
+                    "rows that were there before the run break foreign key \"{}\", which is NOT VALID; they were left as they are",
+                    reference.name()
+                );
+                row.warn(Code::OrphanRows, &message, count);
             }
         }
         Ok(())

@@ -14,8 +14,9 @@ use super::{Import, Subject};
 use crate::pg::heap::standing;
 use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{Result, unexpected};
-use crate::pg::table::as_replica::Touch;
+use crate::pg::table::as_replica::{self, Touch};
 use crate::pg::table::cascade::Cascade;
+use crate::pg::table::foreign_key::Reference;
 use crate::pg::table::unwanted::Unwanted;
 use crate::pg::table::{orphan, source_row, sync, target};
 use aliaport_rows::row::SetAside;
@@ -79,6 +80,20 @@ impl<'a> Import<'a> {
             relation: self.staged.get(&index).map_or(relation, |s| s.stage.relation),
         };
         search.set_aside(unwanted, first, each)
+    }
+
+    /// What the error of orphans names: like [`Import::views`], without the keys whose orphans are kept.
+    pub(super) fn fatal_views(&self) -> Result<Vec<orphan::View<'a>>> {
+        (0..self.plan.tables.len()).map(|index| self.fatal_view(index)).collect()
+    }
+
+    pub(super) fn fatal_view(&self, index: usize) -> Result<orphan::View<'a>> {
+        let mut view = self.view(index)?;
+        view.keys.retain(|(key, _)| {
+            let is_made = key.is_created && key.orphans.unwrap_or(self.request.orphans) == Orphans::Keep;
+            !is_made && !self.kept.iter().any(|kept| std::ptr::eq(*kept, *key))
+        });
+        Ok(view)
     }
 
     /// What the orphan checks look at: every table, or the one with this number.
@@ -181,19 +196,30 @@ impl<'a> Import<'a> {
                     continue;
                 }
                 let count = orphan::count(&view, key, parent)?;
-                if count > 0 {
-                    // Without constraints an orphan harms nothing; it is only counted.
-                    let is_fatal = match (policy, table.is_created) {
-                        (Orphans::Keep, true) => false,
-                        (Orphans::Keep, false) => target::enforced_foreign_key(&table.target, key)?.is_some(),
-                        (_, is_created) => !is_created || self.options.foreign_key_constraints,
-                    };
-                    self.has_orphans |= is_fatal;
-                    if let Some(row) = self.rows.get_mut(index) {
-                        row.has_fatal_orphans |= is_fatal;
-                        row.orphan_rows += count;
-                        row.warn(Code::OrphanRows, "rows point at a missing parent", count);
-                    }
+                if count == 0 {
+                    continue;
+                }
+                let mut message = "rows point at a missing parent";
+                // Without constraints an orphan harms nothing; it is only counted.
+                let is_fatal = match (policy, table.is_created) {
+                    (Orphans::Keep, true) => false,
+                    (Orphans::Keep, false) => match target::enforced_foreign_key(&table.target, key)? {
+                        None => false,
+                        Some(constraint) => {
+                            message = "rows point at a missing parent; their foreign key is NOT VALID";
+                            constraint.is_valid || !self.keep(index, &view, key, parent, count)?
+                        }
+                    },
+                    (_, is_created) => !is_created || self.options.foreign_key_constraints,
+                };
+                if !is_fatal {
+                    self.kept.push(*key);
+                }
+                self.has_orphans |= is_fatal;
+                if let Some(row) = self.rows.get_mut(index) {
+                    row.has_fatal_orphans |= is_fatal;
+                    row.orphan_rows += count;
+                    row.warn(Code::OrphanRows, message, count);
                 }
             }
         }
@@ -202,6 +228,44 @@ impl<'a> Import<'a> {
         }
         self.fail_orphans()?;
         self.apply()
+    }
+}
+
+impl<'a> Import<'a> {
+    /// Whether `orphans => 'keep'` can keep the orphans by a key whose constraint is NOT VALID, which stays so: where the rows are written past
+    /// PostgreSQL's triggers, or where mode sync writes none of them.
+    fn keep(
+        &mut self,
+        index: usize,
+        view: &orphan::View<'a>,
+        key: &ForeignKeyPlan,
+        parent: &str,
+        count: i64,
+    ) -> Result<bool> {
+        let Subject { plan, relation, .. } = self.subject(index)?;
+        let Some(referenced) = target::relation_oid(&key.parent.schema, &key.parent.name)? else {
+            return Ok(false);
+        };
+        let is_it = |r: &Reference| r.may_keep(relation, referenced, key);
+        if !self.references.iter().any(is_it) {
+            return Ok(false);
+        }
+        let is_quiet = match self.staged.get(&index) {
+            Some(_) => as_replica::is_possible(relation, self.options.triggers, Touch::Write)?,
+            None => true,
+        };
+        if !is_quiet {
+            if self.request.mode != Mode::Sync {
+                return Ok(false);
+            }
+            let there = standing::from(relation, &plan.target)?;
+            let unchanged = sync::with_same_reference(plan, key, &there)?;
+            if orphan::count_of(view, key, parent, &format!("NOT {unchanged}"))? > 0 {
+                return Ok(false);
+            }
+        }
+        self.references.iter_mut().filter(|r| is_it(r)).for_each(|r| r.keep(count));
+        Ok(true)
     }
 }
 

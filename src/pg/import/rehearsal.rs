@@ -95,7 +95,11 @@ impl Import<'_> {
             if self.rows.get(index).is_some_and(|r| r.has_fatal_orphans) && !self.failed.contains(&index) {
                 errors.push((
                     index,
-                    orphan::abort_error(&[self.view(index)?], self.request.orphans, &self.plan.elsewhere)?,
+                    orphan::abort_error(
+                        &[self.fatal_view(index)?],
+                        self.request.orphans,
+                        &self.plan.elsewhere,
+                    )?,
                 ));
             }
         }

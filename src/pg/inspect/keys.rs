@@ -2,6 +2,7 @@
 
 use aliaport_plan::audit::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 use aliaport_plan::catalogue::Table;
+use aliaport_plan::ddl;
 use aliaport_plan::finding::{Code, Severity};
 use aliaport_plan::plan::ForeignKeyPlan;
 use aliaport_plan::policy::{NoCase, Orphans};
@@ -12,9 +13,11 @@ use serde_json::Value as Json;
 
 use super::content::Content;
 use super::sample::{Key, SAMPLES, values_of};
-use super::{Observation, Subject, counted, find};
+use super::{Observation, Subject, counted, find, references};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
+use crate::pg::table::as_replica::{self, Touch};
+use crate::pg::table::target;
 
 /// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of the hashes.
 const KEYS_A_PASS: u64 = 32 << 20;
@@ -159,11 +162,13 @@ fn repeated_samples(
     Ok((samples, rowids))
 }
 
-/// Rows whose parent is missing, a foreign key after the other.
+/// Rows whose parent is missing in the source, a foreign key after the other. [`super::references`] has those whose parents are elsewhere.
 pub fn orphans(subject: &Subject<'_>) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
     for key in &subject.plan.foreign_keys {
-        if let Some(parent) = find(&subject.opened.catalogue, &key.parent_source) {
+        if references::is_to_imported(subject, key)
+            && let Some(parent) = find(&subject.opened.catalogue, &key.parent_source)
+        {
             out.extend(orphans_of(subject, key, parent)?);
         }
         interrupt::check();
@@ -219,12 +224,10 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
     if count == 0 {
         return Ok(None);
     }
-    let is_imported = subject.audited.plan.tables.iter().any(|t| t.source == key.parent_source);
+    let in_the_way = refuses_all(subject, key)?;
     let (severity, more) = match key.orphans {
         Some(Orphans::Reject | Orphans::Null) => (Severity::Warning, ", which options allow"),
-        // The constraint of a table that is there is valid, and stays so.
-        Some(Orphans::Keep) if subject.plan.is_created => (Severity::Warning, ", which options allow"),
-        _ if !is_imported => (Severity::Warning, " in the source; the target's own rows decide"),
+        Some(Orphans::Keep) if in_the_way.is_none() => (Severity::Warning, ", which options allow"),
         // No constraint is made, so nothing refuses them.
         _ if subject.plan.is_created && !key.is_created => (Severity::Warning, "; no constraint is made"),
         _ => (Severity::Error, ""),
@@ -255,6 +258,24 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
             &key.parent_source_columns,
             is_nullable,
             &key.label,
+            in_the_way.as_deref(),
         )),
     }))
+}
+
+/// The statement that drops the constraint of a table that is there, where that refuses orphans also under `orphans => 'keep'`: as long as it
+/// is valid, and where PostgreSQL itself checks each row that is written.
+pub fn refuses_all(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<Option<String>> {
+    let goal = &subject.plan.target;
+    if subject.plan.is_created {
+        return Ok(None);
+    }
+    let (Some(relation), Some(constraint)) =
+        (target::relation_oid(&goal.schema, &goal.name)?, target::enforced_foreign_key(goal, key)?)
+    else {
+        return Ok(None);
+    };
+    let is_kept = !constraint.is_valid
+        && as_replica::is_possible(relation, subject.audited.options.triggers, Touch::Write)?;
+    Ok((!is_kept).then(|| ddl::drop_constraint(goal, &constraint.name)))
 }

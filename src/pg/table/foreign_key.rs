@@ -1,6 +1,9 @@
 //! The foreign keys that PostgreSQL enforces on tables of an import, between them and towards tables outside of it, checked
 //! set-wise after the last row is written: what the triggers would have checked row by row.
 
+use std::collections::BTreeSet;
+
+use aliaport_plan::plan::ForeignKeyPlan;
 use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -38,8 +41,12 @@ pub struct Reference {
     is_match_full: bool,
     /// The constraint with its schema, where it can be deferred and is not by itself.
     deferrable: Option<String>,
+    /// Every row was known to have its parent before the run.
+    is_valid: bool,
     /// Rows that broke it before the run: a constraint that is NOT VALID may have some.
     before: i64,
+    /// Rows of the run that break it and that a policy keeps.
+    kept: i64,
     /// Row security hides rows of one of the two tables from the caller.
     is_hidden: Option<pg_sys::Oid>,
 }
@@ -78,37 +85,36 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
          ORDER BY c.relname, k.oid",
         &[relations.to_vec().into()],
         |row| {
-            Ok((
-                row.get::<bool>(10)?.unwrap_or(true),
-                Reference {
-                    name: row.get::<String>(1)?.unwrap_or_default(),
-                    child: row.get::<pg_sys::Oid>(2)?.unwrap_or(pg_sys::InvalidOid),
-                    child_name: String::new(),
-                    child_from: row.get::<String>(3)?.unwrap_or_default(),
-                    parent: row.get::<pg_sys::Oid>(4)?.unwrap_or(pg_sys::InvalidOid),
-                    parent_name: String::new(),
-                    parent_from: row.get::<String>(5)?.unwrap_or_default(),
-                    columns: row.get::<Vec<String>>(6)?.unwrap_or_default(),
-                    parent_columns: row.get::<Vec<String>>(7)?.unwrap_or_default(),
-                    operators: row.get::<Vec<String>>(8)?.unwrap_or_default(),
-                    is_match_full: row.get::<bool>(9)?.unwrap_or(false),
-                    deferrable: row.get::<String>(12)?,
-                    before: 0,
-                    is_hidden: row.get::<pg_sys::Oid>(11)?,
-                },
-            ))
+            Ok(Reference {
+                name: row.get::<String>(1)?.unwrap_or_default(),
+                child: row.get::<pg_sys::Oid>(2)?.unwrap_or(pg_sys::InvalidOid),
+                child_name: String::new(),
+                child_from: row.get::<String>(3)?.unwrap_or_default(),
+                parent: row.get::<pg_sys::Oid>(4)?.unwrap_or(pg_sys::InvalidOid),
+                parent_name: String::new(),
+                parent_from: row.get::<String>(5)?.unwrap_or_default(),
+                columns: row.get::<Vec<String>>(6)?.unwrap_or_default(),
+                parent_columns: row.get::<Vec<String>>(7)?.unwrap_or_default(),
+                operators: row.get::<Vec<String>>(8)?.unwrap_or_default(),
+                is_match_full: row.get::<bool>(9)?.unwrap_or(false),
+                deferrable: row.get::<String>(12)?,
+                is_valid: row.get::<bool>(10)?.unwrap_or(true),
+                before: 0,
+                kept: 0,
+                is_hidden: row.get::<pg_sys::Oid>(11)?,
+            })
         },
     )?;
-    for (is_valid, reference) in &mut found {
+    for reference in &mut found {
         reference.child_name = target::regclass(reference.child)?;
         reference.parent_name = target::regclass(reference.parent)?;
         reference.child_from = standing::of(reference.child)?.from(&reference.child_from);
         reference.parent_from = standing::of(reference.parent)?.from(&reference.parent_from);
-        if !*is_valid && reference.is_hidden.is_none() {
+        if !reference.is_valid && reference.is_hidden.is_none() {
             reference.before = reference.count()?;
         }
     }
-    Ok(found.into_iter().map(|(_, reference)| reference).collect())
+    Ok(found)
 }
 
 impl Reference {
@@ -120,6 +126,23 @@ impl Reference {
     /// Whether it is a key to one of `relations`.
     pub fn is_to(&self, relations: &[pg_sys::Oid]) -> bool {
         relations.contains(&self.parent)
+    }
+
+    /// Whether it is NOT VALID and demands of `relation` what `key` says.
+    pub fn may_keep(&self, relation: pg_sys::Oid, parent: pg_sys::Oid, key: &ForeignKeyPlan) -> bool {
+        let pairs = |columns: &[String], parents: &[String]| -> BTreeSet<(String, String)> {
+            columns.iter().cloned().zip(parents.iter().cloned()).collect()
+        };
+        !self.is_valid
+            && self.is_hidden.is_none()
+            && self.child == relation
+            && self.parent == parent
+            && pairs(&self.columns, &self.parent_columns) == pairs(&key.columns, &key.parent_columns)
+    }
+
+    /// Lets rows of the run break it.
+    pub fn keep(&mut self, rows: i64) {
+        self.kept = rows;
     }
 
     /// Its name.
@@ -151,9 +174,14 @@ impl Reference {
         .hint("Run the import at isolation level READ COMMITTED.")
     }
 
-    /// Rows that broke the key before the run, where it is NOT VALID: the referencing table, the constraint and their number.
-    pub fn broken_before(&self) -> Option<(pg_sys::Oid, &str, i64)> {
-        (self.before > 0).then_some((self.child, self.name.as_str(), self.before))
+    /// Rows that broke the key before the run, where it is NOT VALID.
+    pub fn broken_before(&self) -> Option<i64> {
+        (self.before > 0).then_some(self.before)
+    }
+
+    /// The referencing attributes.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// The error of a key that cannot be checked, because row security hides rows of one of its tables.
@@ -205,9 +233,10 @@ impl Reference {
         Ok(total)
     }
 
-    /// Raises 23503 where rows break the key that did not before the run. In a table that was emptied none may.
+    /// Raises 23503 where rows break the key that did not before the run and that no policy keeps. In a table that was emptied there are none
+    /// of before.
     pub fn check(&self, is_emptied: bool) -> Result<()> {
-        let before = if is_emptied { 0 } else { self.before };
+        let before = if is_emptied { 0 } else { self.before } + self.kept;
         let count = self.count()?;
         if count <= before {
             return Ok(());

@@ -6,6 +6,7 @@ use aliaport_plan::policy::Orphans;
 use aliaport_rows::identifier::{QualifiedName, quote as quoted};
 use pgrx::prelude::*;
 
+use super::target::Enforced;
 use super::{operator, target};
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
@@ -41,12 +42,17 @@ pub fn same_key(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str, row: 
 
 /// How many rows of a table point at a missing parent by this key.
 pub fn count(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<i64> {
+    count_of(view, key, parent, "true")
+}
+
+/// Likewise, of the rows `c` for which a condition is true.
+pub fn count_of(view: &View<'_>, key: &ForeignKeyPlan, parent: &str, only: &str) -> Result<i64> {
     let condition = condition(&view.table.target, key, parent)?;
-    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {} c WHERE {condition}", view.rows);
+    let sql = format!("SELECT pg_catalog.count(*) FROM ONLY {} c WHERE {condition} AND {only}", view.rows);
     Ok(spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0))
 }
 
-/// The error of `orphans => 'abort'`, and of 'keep' where a constraint is there already: every foreign key with its count.
+/// The error of `orphans => 'abort'`, and of 'keep' where a constraint is there that refuses them: every foreign key with its count.
 pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]) -> Result<Error> {
     let mut lines = Vec::new();
     let mut enforced = Vec::new();
@@ -69,9 +75,9 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
                     None => is_declared = true,
                 }
                 if !view.table.is_created
-                    && let Some(name) = target::enforced_foreign_key(&view.table.target, key)?
+                    && let Some(constraint) = target::enforced_foreign_key(&view.table.target, key)?
                 {
-                    enforced.push((view.table, key, name));
+                    enforced.push((view.table, key, constraint));
                 }
                 lines.push(format!(
                     "{}: {} without a parent in \"{}\" (for instance {}).",
@@ -98,27 +104,43 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
             ""
         };
         let names: Vec<String> =
-            enforced.iter().map(|(t, _, name)| format!("{} of {}", quoted(name), t.target)).collect();
+            enforced.iter().map(|(t, _, c)| format!("{} of {}", quoted(&c.name), t.target)).collect();
         lines
             .push(format!("The target enforces {}, which the source does not declare so.", names.join(", ")));
         return Ok(error.detail(lines.join("\n")).hint(format!("{}{others}", remedies.join(" "))));
     }
-    // What is there already is enforced: it is not dropped to be made anew, so 'keep' cannot keep these rows.
-    if let Some((table, _, name)) = enforced.first() {
-        let is_asked = enforced.iter().any(|(_, k, _)| k.orphans.unwrap_or(default) == Orphans::Keep);
-        let names: Vec<String> =
-            enforced.iter().map(|(t, _, name)| format!("{} of {}", quoted(name), t.target)).collect();
-        lines.push(format!(
-            "The target enforces {} already{}.",
-            names.join(", "),
-            if is_asked { ", so orphans => 'keep' cannot keep these rows" } else { "" }
-        ));
+    // What is there already is enforced: a constraint that is valid stays so, and where PostgreSQL itself checks every row that is written, one
+    // that is NOT VALID refuses new orphans as well.
+    let is_asked = |key: &ForeignKeyPlan| key.orphans.unwrap_or(default) == Orphans::Keep;
+    if !enforced.is_empty() {
+        let named = |(t, _, c): &(&TablePlan, &&ForeignKeyPlan, Enforced)| {
+            let how = if c.is_valid { "" } else { ", which is NOT VALID" };
+            format!("{} of {}{how}", quoted(&c.name), t.target)
+        };
+        let names: Vec<String> = enforced.iter().map(named).collect();
+        let cannot = match enforced.iter().find(|(_, key, _)| is_asked(key)) {
+            Some((_, _, c)) if c.is_valid => ", so orphans => 'keep' cannot keep these rows",
+            Some(_) => {
+                ", and writing these rows runs triggers or code that is not PostgreSQL's, so that it checks each of them: orphans => 'keep' cannot keep them"
+            }
+            None => "",
+        };
+        lines.push(format!("The target enforces {} already{cannot}.", names.join(", ")));
+        let in_the_way: Vec<String> = enforced
+            .iter()
+            .filter(|(_, key, c)| c.is_valid || is_asked(key))
+            .map(|(t, _, c)| format!("ALTER TABLE {} DROP CONSTRAINT {};", t.target, quoted(&c.name)))
+            .collect();
+        let keep = if in_the_way.is_empty() {
+            "'keep' keeps them, and the constraint stays NOT VALID.".to_owned()
+        } else {
+            format!(
+                "To keep them, run {} import with orphans => 'keep', and add the constraint again with NOT VALID.",
+                in_the_way.join(" ")
+            )
+        };
         let hint = format!(
-            "Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside) or 'null' (clear the reference). \
-             To keep them, drop the constraint yourself before the import, and add it again with NOT VALID \
-             (ALTER TABLE {} DROP CONSTRAINT {}).",
-            table.target,
-            quoted(name)
+            "Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside) or 'null' (clear the reference). {keep}"
         );
         return Ok(error.detail(lines.join("\n")).hint(hint));
     }

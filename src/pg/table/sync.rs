@@ -11,7 +11,7 @@
 //! A row that takes on another value under a unique or exclusion constraint is deleted and inserted again, because an UPDATE
 //! would meet the row that gives up that value later in the same statement (two rows that swap a unique value).
 
-use aliaport_plan::plan::TablePlan;
+use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_rows::identifier::{QualifiedName, quote};
 
 use super::stage::Stage;
@@ -259,6 +259,18 @@ pub fn same_key(plan: &TablePlan, one: &str, other: &str) -> Result<String> {
         Ok(format!("{one}.{0} {operator} {other}.{0}", quote(k)))
     };
     Ok(plan.sync_key.iter().map(equal).collect::<Result<Vec<_>>>()?.join(" AND "))
+}
+
+/// The condition that a row `c` of a stage is in the table (`from`, a FROM item) already and refers to the same by this key.
+pub fn with_same_reference(plan: &TablePlan, key: &ForeignKeyPlan, from: &str) -> Result<String> {
+    let list = |alias: &str| {
+        key.columns.iter().map(|c| format!("{alias}.{}", quote(c))).collect::<Vec<_>>().join(", ")
+    };
+    Ok(format!(
+        "EXISTS (SELECT 1 FROM {from} o WHERE {} AND NOT {})",
+        same_key(plan, "c", "o")?,
+        differ(&list("c"), &list("o"))
+    ))
 }
 
 fn temporary(what: &str, number: usize) -> QualifiedName {

@@ -717,21 +717,34 @@ pub fn has_before_triggers(relation: pg_sys::Oid) -> Result<bool> {
     .unwrap_or(false))
 }
 
-/// The name of the constraint of the table `child` that demands what `key` says, if it has one. NOT VALID or not, it refuses new
-/// rows.
-pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<Option<String>> {
+/// A constraint that demands what a foreign key says.
+pub struct Enforced {
+    /// Its name.
+    pub name: String,
+    /// Every row is known to have its parent. One that is NOT VALID refuses new rows all the same.
+    pub is_valid: bool,
+}
+
+/// The constraint of the table `child` that demands what `key` says, if it has one: of several one that is valid.
+pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<Option<Enforced>> {
     let pairs: Vec<String> =
         key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("{c}\u{1}{p}")).collect();
-    spi::one::<String>(
-        "SELECT k.conname::text FROM pg_catalog.pg_constraint k \
-         WHERE k.contype = 'f' AND k.conrelid = pg_catalog.to_regclass($1) AND k.confrelid = pg_catalog.to_regclass($2) \
+    let found = spi::rows(
+        "SELECT k.conname::text, k.convalidated FROM pg_catalog.pg_constraint k \
+         WHERE k.contype = 'f' AND COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true) \
+           AND k.conrelid = pg_catalog.to_regclass($1) AND k.confrelid = pg_catalog.to_regclass($2) \
            AND (SELECT pg_catalog.array_agg(c.attname::text || E'\\x01' || p.attname::text ORDER BY 1) \
                 FROM ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey)) AS u(child, parent) \
                 JOIN pg_catalog.pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.child \
                 JOIN pg_catalog.pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.parent) \
-             @> $3 AND pg_catalog.cardinality($3) = pg_catalog.cardinality(k.conkey) LIMIT 1",
+             @> $3 AND pg_catalog.cardinality($3) = pg_catalog.cardinality(k.conkey) ORDER BY k.convalidated DESC, k.oid LIMIT 1",
         &[child.to_string().into(), key.parent.to_string().into(), pairs.into()],
-    )
+        |row| {
+            let name = row.get::<String>(1)?.unwrap_or_default();
+            Ok(Enforced { name, is_valid: row.get::<bool>(2)?.unwrap_or(true) })
+        },
+    )?;
+    Ok(found.into_iter().next())
 }
 
 /// Adds the foreign keys that the table `plan` stands for has in the target and that the source does not declare, so that they
@@ -747,7 +760,8 @@ pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
          FROM pg_catalog.pg_constraint k \
          JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_class pc ON pc.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace \
-         WHERE k.contype = 'f' AND n.nspname = $1 AND c.relname = $2 AND NOT (",
+         WHERE k.contype = 'f' AND n.nspname = $1 AND c.relname = $2 \
+           AND COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true) AND NOT (",
             is_partition_copy!(),
             ") ORDER BY k.oid"
         ),

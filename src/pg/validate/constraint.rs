@@ -315,7 +315,9 @@ fn not_carried(
     let key = subject.table.foreign_keys.get(place)?;
     let options = &against.opened.options;
     let is_skipped = |c: &usize| subject.column(*c).is_none() && subject.lost(*c).is_none();
-    let is_left_out = key.columns.iter().any(is_skipped) || !options.includes(&key.parent);
+    let is_left_out = key.columns.iter().any(is_skipped)
+        || !options.includes(&key.parent)
+        || refers_to_skipped(against, key);
     if is_left_out {
         return None;
     }
@@ -334,6 +336,22 @@ fn not_carried(
         ),
         ..subject.check("foreign_key")
     })
+}
+
+/// Whether options leave out a column that a key refers to.
+fn refers_to_skipped(against: &Against, key: &ForeignKey) -> bool {
+    let tables = &against.opened.catalogue.tables;
+    let Some(parent) = tables.iter().find(|t| t.name.eq_ignore_ascii_case(&key.parent)) else {
+        return false;
+    };
+    let is_skipped =
+        |name: &str| against.opened.options.column(&parent.name, name).is_some_and(|column| column.skip);
+    if key.parent_columns.is_empty() {
+        let mut own = parent.primary_key.iter().filter_map(|&c| parent.columns.get(c));
+        own.any(|column| is_skipped(&column.name))
+    } else {
+        key.parent_columns.iter().any(|name| is_skipped(name))
+    }
 }
 
 /// Orphans in the source; `None` where its parent or a column of it does not exist.

@@ -203,7 +203,8 @@ pub fn of_lossy(place: &Place<'_>, lossy: Lossy, held_by: &[String]) -> String {
     }
 }
 
-/// What helps against rows whose parent is missing: clears the reference where it may be NULL, else deletes the row.
+/// What helps against rows whose parent is missing: clears the reference where it may be NULL, else deletes the row. `in_the_way` is the
+/// statement that drops the constraint without which `orphans => 'keep'` could keep them.
 #[must_use]
 pub fn of_orphans(
     child: &str,
@@ -212,6 +213,7 @@ pub fn of_orphans(
     parent_columns: &[String],
     is_nullable: bool,
     label: &str,
+    in_the_way: Option<&str>,
 ) -> String {
     let child_name = sqlite_name(child);
     let own: Vec<String> = columns.iter().map(|c| format!("{child_name}.{}", sqlite_name(c))).collect();
@@ -232,9 +234,14 @@ pub fn of_orphans(
     };
     let word = if is_nullable { "null" } else { "reject" };
     let option = quote_literal(&json!({"foreign_keys": {label: {"orphans": word}}}).to_string());
-    let or = format!(
-        "or import with orphans => 'reject', 'null' or 'keep', for this key alone with options => {option}"
-    );
+    let or = match in_the_way {
+        None => format!(
+            "or import with orphans => 'reject', 'null' or 'keep', for this key alone with options => {option}"
+        ),
+        Some(drop) => format!(
+            "or import with orphans => 'reject' or 'null', for this key alone with options => {option}; 'keep' needs {drop}; before"
+        ),
+    };
     format!("{repair} {}", comment(&or))
 }
 
