@@ -246,6 +246,22 @@ fn unsafe_is_where_it_is_expected() {
     assert!(needless.is_empty(), "MAY_BE_UNSAFE lists files without unsafe code: {needless:?}");
 }
 
+#[test]
+fn comments_end_before_column_110() {
+    let mut long = Vec::new();
+    for path in ["src", "tests", "benches"].into_iter().flat_map(sources) {
+        for (line, number) in read(&root().join(&path)).lines().zip(1..) {
+            let text = line.trim_start();
+            // A row of a table cannot be broken, nor can an address.
+            let is_whole = text.contains(" | ") || text.contains("://");
+            if text.starts_with("//") && !is_whole && line.chars().count() > 110 {
+                long.push(format!("{}:{number}: {text}", path.display()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "comments that are too long to read:\n{}", long.join("\n"));
+}
+
 /// The string literals of Rust code, without what escapes stand for.
 fn literals(text: &str) -> Vec<String> {
     let (mut found, mut chars) = (Vec::new(), text.chars());

@@ -1,4 +1,5 @@
-//! One import from beginning to end, inside the caller's transaction: lock, plan, load, finish, verify, record.
+//! One import from beginning to end, inside the caller's transaction: lock, plan, load, finish, verify,
+//! record.
 //!
 //! Here is the order of things; each kind of step is in a file of its own below.
 
@@ -165,7 +166,8 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         failed: BTreeSet::new(),
     };
     for finding in &plan.findings {
-        // What belongs to no table that is loaded (views, virtual tables) is said in the first row: a run has none of its own.
+        // What belongs to no table that is loaded (views, virtual tables) is said in the first row: a run has
+        // none of its own.
         let index = plan.tables.iter().position(|t| Some(&t.source) == finding.table.as_ref()).unwrap_or(0);
         match import.rows.get_mut(index) {
             Some(row) => row.warnings.push(finding.clone()),
@@ -203,7 +205,8 @@ struct Import<'a> {
     orphans_are_settled: bool,
     /// The table of the step that runs.
     current: Option<usize>,
-    /// Orphans were found that abort the import. The rest of the keys is still tried: the error names every one of them.
+    /// Orphans were found that abort the import. The rest of the keys is still tried: the error names every
+    /// one of them.
     has_orphans: bool,
     /// The target tables were emptied by TRUNCATE.
     is_truncated: bool,
@@ -219,7 +222,8 @@ struct Import<'a> {
     written: Vec<pg_sys::Oid>,
     /// Relations that lost rows or changed them.
     shrunk: Vec<pg_sys::Oid>,
-    /// What feeds the columns that have a sequence: table, sequence, and what was found. Empty until it is asked for.
+    /// What feeds the columns that have a sequence: table, sequence, and what was found. Empty until it is
+    /// asked for.
     fed: Vec<(usize, &'a SequencePlan, Behind)>,
     /// The keys that the source had in such columns when it was let go of, by table number and column.
     keys_in_source: BTreeMap<(usize, String), Used>,
@@ -297,8 +301,9 @@ impl<'a> Import<'a> {
         Ok(self.source.verify_unchanged()?)
     }
 
-    /// Gives the source's locks back when none of the steps to come can need a row of it: indexes and foreign keys take longest. Where a
-    /// policy may still set rows aside, their originals are read again, from the same snapshot.
+    /// Gives the source's locks back when none of the steps to come can need a row of it: indexes and foreign
+    /// keys take longest. Where a policy may still set rows aside, their originals are read again, from the
+    /// same snapshot.
     fn let_go_of_source(&mut self, steps: &[Step]) -> Result<()> {
         // A key of a row in a stage can be there already, and the error says which row that is.
         let is_needed = steps.iter().any(|s| s.action == Action::Load)
@@ -373,8 +378,9 @@ impl<'a> Import<'a> {
             Some(table) => format!("SQLite table \"{}\", statement: {}.", table.source, step.sql),
             None => format!("Statement: {}.", step.sql),
         };
-        // TRUNCATE fires triggers and ANALYZE evaluates the indexes of the caller's tables. The rest makes objects of names that
-        // are written in full, and of expressions that must not find their operators anywhere else.
+        // TRUNCATE fires triggers and ANALYZE evaluates the indexes of the caller's tables. The rest makes
+        // objects of names that are written in full, and of expressions that must not find their operators
+        // anywhere else.
         let run = || match step.action {
             Action::Truncate | Action::Analyze => spi::run_for_caller(&step.sql),
             _ => spi::run(&step.sql),
@@ -385,8 +391,8 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// Gathers statistics. Where another extension keeps the rows it may refuse to do so in a transaction that has written them: that is
-    /// said, and no reason to undo the import.
+    /// Gathers statistics. Where another extension keeps the rows it may refuse to do so in a transaction
+    /// that has written them: that is said, and no reason to undo the import.
     fn analyze(&mut self, index: usize, step: &Step) -> Result<()> {
         if !self.standing(index)?.is_elsewhere() {
             return self.statement(step);

@@ -1,11 +1,12 @@
 //! The audit before an import: what is wrong with the source, and with the server for it.
 //!
-//! One call shows everything: what would stop the plan does not stop the audit (`aliaport_plan::audit`). The parts:
-//! `integrity` is SQLite's own check of the file and of its CHECKs, `content` the one pass over each table with the import's
-//! converters, `keys` looks for repeated keys and orphans, `references` for parents in the target, `sequences` for sequences without a key left, `server` at this database.
+//! One call shows everything: what would stop the plan does not stop the audit (`aliaport_plan::audit`). The
+//! parts: `integrity` is SQLite's own check of the file and of its CHECKs, `content` the one pass over each
+//! table with the import's converters, `keys` looks for repeated keys and orphans, `references` for parents
+//! in the target, `sequences` for sequences without a key left, `server` at this database.
 //!
-//! Only what concerns the file as a whole (missing, locked, damaged beyond reading) and the arguments is raised as an
-//! error, as in the import.
+//! Only what concerns the file as a whole (missing, locked, damaged beyond reading) and the arguments is
+//! raised as an error, as in the import.
 
 mod content;
 mod input;
@@ -73,8 +74,8 @@ impl Observation {
 
 /// Looks at the file at `path` as if it were to be imported into `schema` in this mode. Writes nothing.
 ///
-/// Errors come first, then warnings, then what is only worth knowing; within each, the tables in the order in which they
-/// would be loaded.
+/// Errors come first, then warnings, then what is only worth knowing; within each, the tables in the order in
+/// which they would be loaded.
 pub fn inspect(
     path: &str,
     schema: &str,
@@ -117,7 +118,8 @@ pub fn inspect(
     Ok(out)
 }
 
-/// Generated columns that no import can read; the rest of the inspection leaves them out, as the import has to.
+/// Generated columns that no import can read; the rest of the inspection leaves them out, as the import has
+/// to.
 fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
     for Uncomputable { table, column, reason } in opened.source.uncomputable(&opened.catalogue)? {

@@ -1,8 +1,9 @@
-//! What is wrong with a source, in the words of `aliaport_inspect`: the rules behind its codes, without a database.
+//! What is wrong with a source, in the words of `aliaport_inspect`: the rules behind its codes, without a
+//! database.
 //!
-//! `obstacle` turns errors that stop a plan into findings and plans on; `verdict` gives a bad value its code; `check` and
-//! `key` say which constraints PostgreSQL could enforce although the source does not; `remedy` writes the statement or the
-//! option that helps; `turkish` recognises text for which the sort order matters.
+//! `obstacle` turns errors that stop a plan into findings and plans on; `verdict` gives a bad value its code;
+//! `check` and `key` say which constraints PostgreSQL could enforce although the source does not; `remedy`
+//! writes the statement or the option that helps; `turkish` recognises text for which the sort order matters.
 
 mod check;
 mod key;

@@ -1,4 +1,5 @@
-//! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::planner`] makes it.
+//! The plan: what will be done, in order, with every name and type decided. Plain data; [`crate::planner`]
+//! makes it.
 
 use crate::catalogue::Table;
 use crate::finding::Finding;
@@ -36,8 +37,8 @@ pub struct Missing {
     pub table: usize,
     /// What is said of it.
     pub finding: Finding,
-    /// Lists of expressions over the table: what is wanted, and what the table has instead. Where PostgreSQL reads both lists of a
-    /// pair alike, nothing is missing.
+    /// Lists of expressions over the table: what is wanted, and what the table has instead. Where PostgreSQL
+    /// reads both lists of a pair alike, nothing is missing.
     pub perhaps: Vec<(Vec<String>, Vec<String>)>,
     /// The foreign key that is missing or has to be another one.
     pub refers: Option<Refers>,
@@ -93,11 +94,13 @@ pub struct TablePlan {
     pub has_rowid: bool,
     /// The SQLite names of the source's key columns in key order; empty without a declared key.
     pub source_key: Vec<String>,
-    /// The attributes by which mode sync tells the rows of an existing table apart; empty in other modes and for new tables.
+    /// The attributes by which mode sync tells the rows of an existing table apart; empty in other modes and
+    /// for new tables.
     pub sync_key: Vec<String>,
     /// A condition in SQLite's SQL: only the rows that satisfy it are read.
     pub filter: Option<String>,
-    /// The foreign keys that the source declares and the target can hold, with what is needed to count orphans.
+    /// The foreign keys that the source declares and the target can hold, with what is needed to count
+    /// orphans.
     pub foreign_keys: Vec<ForeignKeyPlan>,
     /// The sequences that have to be set, that of the key first.
     pub sequences: Vec<SequencePlan>,
@@ -112,14 +115,16 @@ impl TablePlan {
         RowPlan { source: &self.source, columns: &self.columns, key: &self.source_key }
     }
 
-    /// Where the plan's columns are among those of the source's table, in the plan's order; `None` where it lacks one.
+    /// Where the plan's columns are among those of the source's table, in the plan's order; `None` where it
+    /// lacks one.
     #[must_use]
     pub fn source_columns(&self, table: &Table) -> Option<Vec<usize>> {
         self.columns.iter().map(|c| table.columns.iter().position(|s| s.name == c.source)).collect()
     }
 
-    /// Whether the filter is sure to choose the same rows of the same source another time. It is not where it names, as whatever,
-    /// what asks for the time or for a random number; a date function may do so with its argument.
+    /// Whether the filter is sure to choose the same rows of the same source another time. It is not where it
+    /// names, as whatever, what asks for the time or for a random number; a date function may do so with its
+    /// argument.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         const ASKING: [&str; 12] = [
@@ -163,8 +168,8 @@ pub struct ForeignKeyPlan {
     pub parent_source_columns: Vec<String>,
     /// What happens to orphans, where options say so for this key; else the argument of the import decides.
     pub orphans: Option<Orphans>,
-    /// True where a step of the plan makes the constraint (its object is `name`, quoted); false for an existing table and
-    /// where options ask for no constraints.
+    /// True where a step of the plan makes the constraint (its object is `name`, quoted); false for an
+    /// existing table and where options ask for no constraints.
     pub is_created: bool,
 }
 

@@ -1,8 +1,10 @@
-//! From a value as SQLite stores it to the bytes that PostgreSQL stores: which is right, which is bad, what is lost on the way.
+//! From a value as SQLite stores it to the bytes that PostgreSQL stores: which is right, which is bad, what
+//! is lost on the way.
 //!
-//! This is the product's hot path. A [`Converter`] is made once per column; [`Converter::convert`] allocates nothing per value (what does
-//! not fit the cell lies in the caller's [`Scratch`]) and never calls PostgreSQL. Each type has a file of its own; all of them follow
-//! the type's own input function in PostgreSQL 15, so that a value lands exactly as a dump and restore would have brought it.
+//! This is the product's hot path. A [`Converter`] is made once per column; [`Converter::convert`] allocates
+//! nothing per value (what does not fit the cell lies in the caller's [`Scratch`]) and never calls
+//! PostgreSQL. Each type has a file of its own; all of them follow the type's own input function in
+//! PostgreSQL 15, so that a value lands exactly as a dump and restore would have brought it.
 
 use crate::pg_type::{PgType, Shape};
 use crate::value::{Cell, Value};
@@ -63,8 +65,8 @@ pub struct Converter {
     kind: Kind,
 }
 
-/// The values that a converter gives back as they are, for a caller that would rather not ask it: what most values of many
-/// tables are.
+/// The values that a converter gives back as they are, for a caller that would rather not ask it: what most
+/// values of many tables are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plain {
     /// INTEGER is [`Cell::Int8`].
@@ -127,7 +129,8 @@ impl Kind {
     }
 }
 
-/// Memory that conversions use and reuse: one per converter, or one for all columns if each cell is consumed before the next value.
+/// Memory that conversions use and reuse: one per converter, or one for all columns if each cell is consumed
+/// before the next value.
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// The texts that come are known to be valid UTF-8 without NUL.

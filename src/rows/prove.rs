@@ -1,7 +1,9 @@
-//! Is what was formed what the source holds? Takes heap tuples apart again and holds every value against the row that it came from.
+//! Is what was formed what the source holds? Takes heap tuples apart again and holds every value against the
+//! row that it came from.
 //!
-//! Together with a look at the table after the insert, which finds the same bytes there, this is the proof that every value arrived: of
-//! the value itself, not of what a converter made of it, as far as [`Witness`] reaches.
+//! Together with a look at the table after the insert, which finds the same bytes there, this is the proof
+//! that every value arrived: of the value itself, not of what a converter made of it, as far as [`Witness`]
+//! reaches.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +35,8 @@ pub struct Inspector {
     digest: TableDigest,
 }
 
-/// Whether the tuples of a table with these attributes are hashed as they are; `positions` are those of the columns in it.
+/// Whether the tuples of a table with these attributes are hashed as they are; `positions` are those of the
+/// columns in it.
 #[must_use]
 pub fn hashes_tuples(about: &About, attributes: &[Attribute], positions: &[usize]) -> bool {
     positions.iter().copied().eq(0..attributes.len())
@@ -41,8 +44,8 @@ pub fn hashes_tuples(about: &About, attributes: &[Attribute], positions: &[usize
 }
 
 impl Inspector {
-    /// For tuples with these attributes, of which the columns are at `positions` (0-based `attnum`, ascending). The zone is that of the
-    /// converters' rules.
+    /// For tuples with these attributes, of which the columns are at `positions` (0-based `attnum`,
+    /// ascending). The zone is that of the converters' rules.
     #[must_use]
     pub fn new(about: Arc<About>, attributes: &[Attribute], positions: &[usize], zone: &Zone) -> Self {
         let types: Vec<&PgType> = about.types();
@@ -236,7 +239,8 @@ mod tests {
             if kept == 0 {
                 return Ok(());
             }
-            // One bit of what a tuple holds, its bitmap included. Where the source does not say what it must be, the digest still tells.
+            // One bit of what a tuple holds, its bitmap included. Where the source does not say what it must
+            // be, the digest still tells.
             let (start, length) = images.spans()[at.index(images.len())];
             let damaged = start + 23 + at.index(length - 23);
             images.bytes_mut()[damaged] ^= 1 << bit;

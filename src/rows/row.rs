@@ -1,5 +1,5 @@
-//! One row's way from SQLite's values to PostgreSQL's cells, with everything that has to be known about it: its place for
-//! messages, its digest, what was lossy, and what the on_error policy makes of a bad value.
+//! One row's way from SQLite's values to PostgreSQL's cells, with everything that has to be known about it:
+//! its place for messages, its digest, what was lossy, and what the on_error policy makes of a bad value.
 //!
 //! Knows neither database, so that it can run in a thread beside the backend.
 
@@ -31,7 +31,8 @@ words! {
     }
 }
 
-/// Why the input function of a column's type refuses a value: by the row's number in the scan, from 1, and the column.
+/// Why the input function of a column's type refuses a value: by the row's number in the scan, from 1, and
+/// the column.
 pub type Refusals = HashMap<(u64, usize), ValueError>;
 
 /// Takes the cells of one row, in column order.
@@ -40,8 +41,8 @@ pub trait CellSink {
     fn begin_row(&mut self);
     /// The next column's cell.
     fn cell(&mut self, column: usize, cell: &Cell<'_>);
-    /// What the type's output function writes of the cell that was taken last, a [`Cell::Input`] of this column. A sink that is given none has
-    /// no answer.
+    /// What the type's output function writes of the cell that was taken last, a [`Cell::Input`] of this
+    /// column. A sink that is given none has no answer.
     fn written(&mut self, _column: usize) -> &[u8] {
         &[]
     }
@@ -66,7 +67,8 @@ impl Former {
         Former { writer, attributes, misfit: None }
     }
 
-    /// The first attribute (0-based `attnum`) whose cell did not fit its width since this was last asked: a bug of the planning.
+    /// The first attribute (0-based `attnum`) whose cell did not fit its width since this was last asked: a
+    /// bug of the planning.
     pub fn take_misfit(&mut self) -> Option<usize> {
         self.misfit.take()
     }
@@ -107,7 +109,8 @@ pub struct SetAside {
     pub reason: String,
     /// True where the row was left out, false where only the value became NULL.
     pub is_rejected: bool,
-    /// Every column's original value, as a whole value of type jsonb. What one row has several entries for is there once.
+    /// Every column's original value, as a whole value of type jsonb. What one row has several entries for is
+    /// there once.
     pub row_data: Arc<Vec<u8>>,
     /// What was counted of it when it was converted, and has not landed after all: column and kind.
     pub lossy: Vec<(usize, Lossy)>,
@@ -158,7 +161,8 @@ pub struct RowConverter {
     scratch: Scratch,
     /// Where rows are hashed cell by cell.
     hasher: Option<RowHasher>,
-    /// For an inspector of the tuples, where there is one: what it has to know of the rows since it was told last.
+    /// For an inspector of the tuples, where there is one: what it has to know of the rows since it was told
+    /// last.
     notes: Option<Notes>,
     digest: TableDigest,
     lossy: Vec<(usize, Lossy, u64)>,
@@ -220,8 +224,8 @@ impl RowConverter {
         self
     }
 
-    /// For a sink that forms the tuples of a table with these attributes, the columns at `positions` in it, if an inspector looks at them: it
-    /// hashes them as well, where it can.
+    /// For a sink that forms the tuples of a table with these attributes, the columns at `positions` in it,
+    /// if an inspector looks at them: it hashes them as well, where it can.
     #[must_use]
     pub fn with_inspector(mut self, attributes: &[Attribute], positions: &[usize]) -> Self {
         if prove::hashes_tuples(&self.about, attributes, positions) {

@@ -1,12 +1,13 @@
 //! The bulk path: rows of one SQLite table straight into one plain heap table.
 //!
-//! `table_multi_insert` checks nothing, so this file does: NOT NULL and types are the converter's work, CHECK constraints
-//! are PostgreSQL's own (`ExecConstraints`), and tables with anything else that an INSERT would do (triggers,
-//! partitions, row security, domains) are filled from a temporary table instead ([`crate::pg::table::stage`]); see
-//! `target::path_of`.
+//! `table_multi_insert` checks nothing, so this file does: NOT NULL and types are the converter's work, CHECK
+//! constraints are PostgreSQL's own (`ExecConstraints`), and tables with anything else that an INSERT would
+//! do (triggers, partitions, row security, domains) are filled from a temporary table instead
+//! ([`crate::pg::table::stage`]); see `target::path_of`.
 //!
-//! Threads scan, convert, form heap tuples and inspect them ([`super::pipeline`]); this side only writes them ([`images`]). Tables with a column
-//! whose type only its own input function can read are converted here, without a thread ([`datums`]).
+//! Threads scan, convert, form heap tuples and inspect them ([`super::pipeline`]); this side only writes them
+//! ([`images`]). Tables with a column whose type only its own input function can read are converted here,
+//! without a thread ([`datums`]).
 #![allow(unsafe_code)] // calls PostgreSQL's table access, executor and memory functions
 
 mod constraints;
@@ -32,8 +33,9 @@ use super::relation::{self, Column};
 use crate::pg::server::error::{self, Error, Result};
 use aliaport_rows::row::{OnError, Refusals, RowConverter, RowError, SetAside};
 
-/// Rows a multi-insert at most, and bytes of tuple data after which a batch ends: the numbers of PostgreSQL's COPY
-/// (MAX_BUFFERED_TUPLES and MAX_BUFFERED_BYTES in copyfrom.c), which are chosen so that a batch stays in cache.
+/// Rows a multi-insert at most, and bytes of tuple data after which a batch ends: the numbers of PostgreSQL's
+/// COPY (MAX_BUFFERED_TUPLES and MAX_BUFFERED_BYTES in copyfrom.c), which are chosen so that a batch stays in
+/// cache.
 const BATCH_ROWS: usize = 1000;
 const BATCH_BYTES: usize = 65_535;
 
@@ -75,10 +77,12 @@ pub struct Loaded {
     pub converter: RowConverter,
 }
 
-/// Loads every row that `reader` gives into the table `oid`, which must have nothing that `target::path_of` names.
+/// Loads every row that `reader` gives into the table `oid`, which must have nothing that `target::path_of`
+/// names.
 ///
-/// `is_new` says that the table was made or truncated by this run: its rows are then written frozen and its pages
-/// all-visible. Nothing of this transaction can hold a snapshot that could see such a table without its rows.
+/// `is_new` says that the table was made or truncated by this run: its rows are then written frozen and its
+/// pages all-visible. Nothing of this transaction can hold a snapshot that could see such a table without its
+/// rows.
 pub fn bulk(
     reader: ExclusiveReader<'_>,
     plan: &TablePlan,
@@ -108,7 +112,8 @@ pub fn bulk(
     )
 }
 
-/// Whether a load of this table takes formed tuples from the reader thread. The rows are the same either way, so only this tells.
+/// Whether a load of this table takes formed tuples from the reader thread. The rows are the same either way,
+/// so only this tells.
 #[cfg(feature = "pg_test")]
 pub fn takes_images(oid: pg_sys::Oid, plan: &TablePlan) -> Result<bool> {
     let mut heap = Heap::open(oid, plan, false, false)?;
@@ -177,14 +182,15 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// Opens a table for the rows of a plan. `is_new`: this transaction made it, so rows may be frozen from the start; `is_checked`: its CHECK
-    /// constraints are evaluated here.
+    /// Opens a table for the rows of a plan. `is_new`: this transaction made it, so rows may be frozen from
+    /// the start; `is_checked`: its CHECK constraints are evaluated here.
     ///
     /// # Errors
     /// A column that the plan names and the table does not have.
     pub fn open(oid: pg_sys::Oid, plan: &TablePlan, is_new: bool, is_checked: bool) -> Result<Self> {
-        // SAFETY: the relation exists and this transaction may write to it (its owner is the caller, or its privileges were
-        // checked); everything made here is released by `close` or, on an error, by the end of the (sub)transaction.
+        // SAFETY: the relation exists and this transaction may write to it (its owner is the caller, or its
+        // privileges were checked); everything made here is released by `close` or, on an error, by the end
+        // of the (sub)transaction.
         unsafe {
             let open = pg_sys::table_open(oid, pg_sys::RowExclusiveLock as pg_sys::LOCKMODE);
             let columns = relation::columns(open, plan)?;
@@ -233,7 +239,8 @@ impl Heap {
 
     /// Ends the insert. The lock is kept until the transaction ends.
     pub fn close(self) {
-        // SAFETY: everything was made by `open` or since and is released once; the lock is kept until the transaction ends.
+        // SAFETY: everything was made by `open` or since and is released once; the lock is kept until the
+        // transaction ends.
         unsafe {
             for slot in self.slots.iter().chain(&self.tuple_slots).filter(|s| !s.is_null()) {
                 pg_sys::ExecDropSingleTupleTableSlot(*slot);

@@ -1,9 +1,9 @@
-//! Tables that had something before the run, or that need what only an INSERT does: how they are taken hold of, emptied, and
-//! given the rows that wait in their stages.
+//! Tables that had something before the run, or that need what only an INSERT does: how they are taken hold
+//! of, emptied, and given the rows that wait in their stages.
 //!
-//! Within one run: keys that are there twice are found, then missing parents ([`super::orphans`]), both in the stages; then
-//! vanished rows go, children first; then rows are updated and inserted, parents first; then every foreign key that the target
-//! has is checked, and every table is read back.
+//! Within one run: keys that are there twice are found, then missing parents ([`super::orphans`]), both in
+//! the stages; then vanished rows go, children first; then rows are updated and inserted, parents first; then
+//! every foreign key that the target has is checked, and every table is read back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -44,7 +44,8 @@ impl Staged {
 }
 
 impl Import<'_> {
-    /// Makes sure of the tables that are there: nobody else writes to them, and what their foreign keys were like is known.
+    /// Makes sure of the tables that are there: nobody else writes to them, and what their foreign keys were
+    /// like is known.
     pub(super) fn take_hold(&mut self) -> Result<()> {
         let mode = self.request.mode;
         let mut existing = Vec::new();
@@ -55,8 +56,8 @@ impl Import<'_> {
             let Subject { plan, relation, .. } = self.subject(index)?;
             existing.push(relation);
             require_privileges(plan, relation, mode)?;
-            // Rows that come or go between the comparison and the writing would be lost, or would not be what was checked.
-            // Readers do not wait for this lock.
+            // Rows that come or go between the comparison and the writing would be lost, or would not be what
+            // was checked. Readers do not wait for this lock.
             compat::lock_against_writers(relation);
         }
         self.require_as_planned()?;
@@ -65,8 +66,8 @@ impl Import<'_> {
             if compat::has_old_snapshot() {
                 return Err(reference.refuse_old_snapshot());
             }
-            // A parent outside of the import must stay until our rows that point at it can be seen. A child outside needs no
-            // lock: whoever inserts one locks its parent's row.
+            // A parent outside of the import must stay until our rows that point at it can be seen. A child
+            // outside needs no lock: whoever inserts one locks its parent's row.
             if !reference.is_to(&existing) {
                 compat::lock_against_changes(reference.parent());
             }
@@ -102,7 +103,8 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The plan was made without a lock on any table. What another session has changed until the tables were locked ends the import.
+    /// The plan was made without a lock on any table. What another session has changed until the tables were
+    /// locked ends the import.
     fn require_as_planned(&self) -> Result<()> {
         let there = || self.plan.tables.iter().filter(|t| !t.is_created);
         let schemas: BTreeSet<&String> = there().map(|t| &t.target.schema).collect();
@@ -172,8 +174,8 @@ impl Import<'_> {
         self.plan.steps.iter().any(|s| s.action == Action::Truncate && s.table.is_none())
     }
 
-    /// Runs statements on an existing table: without its triggers where the import stands in for them, else as anybody's, but
-    /// without user triggers unless options ask for them.
+    /// Runs statements on an existing table: without its triggers where the import stands in for them, else
+    /// as anybody's, but without user triggers unless options ask for them.
     pub(super) fn on_table<R>(
         &self,
         plan: &TablePlan,
@@ -188,10 +190,12 @@ impl Import<'_> {
             self.let_wait(relation)?;
         }
         if is_quiet && !plan.is_created {
-            // Nobody enables another trigger for replicas meanwhile. The table itself has been locked from the beginning.
+            // Nobody enables another trigger for replicas meanwhile. The table itself has been locked from
+            // the beginning.
             target::partitions(relation)?.into_iter().for_each(compat::lock_against_writers);
         }
-        // They are enabled again as they were; an error undoes the disabling with everything else. A table that the import makes has none.
+        // They are enabled again as they were; an error undoes the disabling with everything else. A table
+        // that the import makes has none.
         let has_none = triggers || plan.is_created;
         let silenced = if has_none {
             Vec::new()
@@ -223,8 +227,8 @@ impl Import<'_> {
         spi::run(&format!("SET CONSTRAINTS {} IMMEDIATE", keys.join(", ")))
     }
 
-    /// The error of a foreign key that was checked before the rows were there that it needs, because code of the table `relation` keeps the
-    /// import from checking it in the end; any other error as it is.
+    /// The error of a foreign key that was checked before the rows were there that it needs, because code of
+    /// the table `relation` keeps the import from checking it in the end; any other error as it is.
     fn order_error(&self, plan: &TablePlan, relation: pg_sys::Oid, error: Error) -> Result<Error> {
         if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {
             return Ok(error);
@@ -249,7 +253,8 @@ impl Import<'_> {
         )))
     }
 
-    /// Mode replace where TRUNCATE empties the tables, all at once. No key is checked by triggers then, and no code runs but theirs.
+    /// Mode replace where TRUNCATE empties the tables, all at once. No key is checked by triggers then, and
+    /// no code runs but theirs.
     pub(super) fn truncate_all(&self, step: &Step) -> Result<()> {
         let mut relations = Vec::new();
         for index in (0..self.plan.tables.len()).filter(|_| !self.options.triggers) {
@@ -296,8 +301,9 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Sets aside rows in stages whose key is there already, where the policy says so; in mode sync a key that is there twice
-    /// in the source ends the import in any case, because the table can be equal to one of the two only.
+    /// Sets aside rows in stages whose key is there already, where the policy says so; in mode sync a key
+    /// that is there twice in the source ends the import in any case, because the table can be equal to one
+    /// of the two only.
     pub(super) fn settle_duplicates(&mut self) -> Result<()> {
         let indexes: Vec<usize> = self.staged.keys().copied().collect();
         indexes.iter().try_for_each(|&i| self.tried(Some(i), |import| import.settle_duplicates_of(&[i])))
@@ -329,7 +335,8 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Staged rows whose key an earlier row of the stage, or a row that stays in the table, has already; none where none has.
+    /// Staged rows whose key an earlier row of the stage, or a row that stays in the table, has already; none
+    /// where none has.
     fn in_the_way(&self, index: usize, plan: &TablePlan, demand: &UniqueIndex) -> Result<Option<Unwanted>> {
         let Some(staged) = self.staged.get(&index) else { return Ok(None) };
         let (table, relation) = (&staged.stage.table, staged.stage.target);
@@ -351,7 +358,8 @@ impl Import<'_> {
         }
     }
 
-    /// The error of keys that are there already, naming rows; `cause` is PostgreSQL's own, which names the first key.
+    /// The error of keys that are there already, naming rows; `cause` is PostgreSQL's own, which names the
+    /// first key.
     fn duplicate_error(&mut self, index: usize, cause: Option<Error>) -> Result<Error> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
@@ -462,7 +470,8 @@ impl Import<'_> {
                 plan.source, plan.target
             )
         };
-        // What the catalogue says of the table is asked outside of the subtransaction, which does not see yet what the run has made.
+        // What the catalogue says of the table is asked outside of the subtransaction, which does not see yet
+        // what the run has made.
         let written = self.on_table(plan, relation, Touch::Write, || {
             subxact::within(subxact::Outcome::Keep, || {
                 error::located(place, || match difference {
@@ -533,7 +542,8 @@ impl Import<'_> {
         .hint("A trigger or rule of the target changes values: import with options.triggers = \"off\", or look at its triggers."))
     }
 
-    /// Checks the foreign keys that the target had before, where this run wrote or deleted past PostgreSQL's own triggers.
+    /// Checks the foreign keys that the target had before, where this run wrote or deleted past PostgreSQL's
+    /// own triggers.
     fn check_references(&mut self) -> Result<()> {
         let references = std::mem::take(&mut self.references);
         let ends: Vec<pg_sys::Oid> = (0..self.plan.tables.len())
@@ -543,7 +553,8 @@ impl Import<'_> {
             if !reference.is_of(&self.written) && !reference.is_to(&self.shrunk) {
                 continue;
             }
-            // The table to name if it fails: the one that points, else the one that is pointed at from outside.
+            // The table to name if it fails: the one that points, else the one that is pointed at from
+            // outside.
             self.current = (ends.iter().position(|&oid| reference.is_of(&[oid])))
                 .or_else(|| ends.iter().position(|&oid| reference.is_to(&[oid])));
             let is_emptied = self.request.mode == Mode::Replace && reference.is_of(&self.written);

@@ -1,7 +1,7 @@
 //! Rows that a policy does not want: they are recorded with their original values, then deleted or changed.
 //!
-//! Policies touch the rows of this run, never those that a table had before: such rows are only where this run put them, in a
-//! stage or in a table that was empty.
+//! Policies touch the rows of this run, never those that a table had before: such rows are only where this
+//! run put them, in a stage or in a table that was empty.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,8 @@ use crate::pg::table::{orphan, source_row, sync, target};
 use aliaport_rows::row::SetAside;
 
 impl<'a> Import<'a> {
-    /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of rejected rows.
+    /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of
+    /// rejected rows.
     pub(super) fn set_aside(&mut self, index: usize, unwanted: Unwanted) -> Result<i64> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         let (rows, from) = match self.staged.get_mut(&index) {
@@ -40,7 +41,8 @@ impl<'a> Import<'a> {
             }
             run.set_aside(&plan.source, [entry])
         })?;
-        // The foreign keys of an existing table would refuse the row, or take its children with it without a record.
+        // The foreign keys of an existing table would refuse the row, or take its children with it without a
+        // record.
         let deleted = if from == relation && !plan.is_created {
             self.on_table(plan, relation, Touch::Write, || unwanted.apply(&rows))?
         } else {
@@ -107,7 +109,8 @@ impl<'a> Import<'a> {
         if self.failed.contains(&index) {
             return Ok(orphan::View { table, rows, keys: Vec::new() });
         }
-        // A column that the source does not have is not in a stage; what PostgreSQL puts there is checked in the end.
+        // A column that the source does not have is not in a stage; what PostgreSQL puts there is checked in
+        // the end.
         let is_here =
             |key: &&ForeignKeyPlan| rows == table.target || key.columns.iter().all(|c| is_written(table, c));
         let keys = table
@@ -125,7 +128,8 @@ impl<'a> Import<'a> {
         Some((self.plan.tables.get(index)?, &self.staged.get(&index)?.stage.table))
     }
 
-    /// Whether a dry run goes on without the referenced table, so that nobody knows which of its rows there would be.
+    /// Whether a dry run goes on without the referenced table, so that nobody knows which of its rows there
+    /// would be.
     pub(super) fn is_lost(&self, key: &ForeignKeyPlan) -> bool {
         self.failed.iter().any(|&i| self.plan.tables.get(i).is_some_and(|t| t.target == key.parent))
     }
@@ -167,8 +171,8 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// Treats orphans as the policies say, once, when every table is loaded and has its keys; then moves the rows that wait in
-    /// stages into their tables.
+    /// Treats orphans as the policies say, once, when every table is loaded and has its keys; then moves the
+    /// rows that wait in stages into their tables.
     pub(super) fn settle_orphans(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.orphans_are_settled, true) {
             return Ok(());
@@ -186,8 +190,8 @@ impl<'a> Import<'a> {
                 row.warn(Code::Nulled, "references to a missing parent became NULL", found - deleted);
             }
         }
-        // Keys that an existing table has already are not added, so nothing else would look at them before the end. By those whose orphans
-        // are rejected or cleared there are none by now.
+        // Keys that an existing table has already are not added, so nothing else would look at them before
+        // the end. By those whose orphans are rejected or cleared there are none by now.
         for (index, table) in self.plan.tables.iter().enumerate() {
             let view = self.view(index)?;
             for (key, parent) in view.keys.iter().filter(|(k, _)| !k.is_created) {
@@ -232,8 +236,8 @@ impl<'a> Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    /// Whether `orphans => 'keep'` can keep the orphans by a key whose constraint is NOT VALID, which stays so: where the rows are written past
-    /// PostgreSQL's triggers, or where mode sync writes none of them.
+    /// Whether `orphans => 'keep'` can keep the orphans by a key whose constraint is NOT VALID, which stays
+    /// so: where the rows are written past PostgreSQL's triggers, or where mode sync writes none of them.
     fn keep(
         &mut self,
         index: usize,
@@ -273,7 +277,8 @@ fn is_written(table: &TablePlan, column: &str) -> bool {
     table.columns.iter().any(|c| c.target == column)
 }
 
-/// The rows of a table (`from`, a FROM item) that mode sync leaves there although the source does not have them, as a FROM item `o`.
+/// The rows of a table (`from`, a FROM item) that mode sync leaves there although the source does not have
+/// them, as a FROM item `o`.
 pub(super) fn staying(table: &TablePlan, from: &str, stage: &QualifiedName) -> Result<String> {
     let is_same = sync::same_key(table, "n", "o")?;
     let columns = quote_list(table.sync_key.iter().map(String::as_str));

@@ -1,8 +1,9 @@
-//! A dry run: everything is done in a subtransaction that is undone, and what would end a real import at one table does not keep the others
-//! from being tried.
+//! A dry run: everything is done in a subtransaction that is undone, and what would end a real import at one
+//! table does not keep the others from being tried.
 //!
-//! Each step of a table is a subtransaction of its own then. A table at which one failed takes no further part: its keys are not made, and
-//! nothing is said of rows that point at it, because nobody knows which of its rows there would be.
+//! Each step of a table is a subtransaction of its own then. A table at which one failed takes no further
+//! part: its keys are not made, and nothing is said of rows that point at it, because nobody knows which of
+//! its rows there would be.
 
 use super::{Import, signed};
 use crate::pg::record::outcome::Outcome;
@@ -22,7 +23,8 @@ impl Import<'_> {
             return Ok(());
         }
         let work = || {
-            // Only a subtransaction that has written sees with each statement what the one before it has made.
+            // Only a subtransaction that has written sees with each statement what the one before it has
+            // made.
             spi::run("SELECT 1")?;
             f(self)
         };
@@ -47,7 +49,8 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Counts the rows of the source that a table was to get, where they were not read. One that cannot even be counted has its error already.
+    /// Counts the rows of the source that a table was to get, where they were not read. One that cannot even
+    /// be counted has its error already.
     fn count_unread(&mut self, index: usize) {
         if self.rows.get(index).is_some_and(|row| row.path.is_none())
             && !self.source.has_ended()
@@ -73,8 +76,8 @@ impl Import<'_> {
         Ok(count)
     }
 
-    /// What a dry run says of an error that no one table is to blame for. Nothing may be asked of the server here: an error of PostgreSQL
-    /// has not been cleaned up after.
+    /// What a dry run says of an error that no one table is to blame for. Nothing may be asked of the server
+    /// here: an error of PostgreSQL has not been cleaned up after.
     pub(super) fn ended(mut self, error: Error) -> Result<Outcome> {
         let index = self.current.unwrap_or(0);
         let Some(row) = self.rows.get_mut(index) else { return Err(error) };

@@ -93,7 +93,8 @@ impl Import<'_> {
         compat::command_counter_increment();
         if path == (Path::Bulk { has_indexes: true }) {
             progress::phase(Phase::Index);
-            // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as well.
+            // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as
+            // well.
             let place = || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
             let reindex = || spi::run_for_caller(&format!("REINDEX TABLE {}", plan.target));
             error::located(place, || memory::for_indexes(reindex))?;
@@ -155,7 +156,8 @@ impl Import<'_> {
         })
     }
 
-    /// Sets the rows aside that break a check. No single value is to blame for that, so `on_error => 'null'` rejects them as well.
+    /// Sets the rows aside that break a check. No single value is to blame for that, so `on_error => 'null'`
+    /// rejects them as well.
     fn settle_checks(&mut self, index: usize) -> Result<()> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         let rows = self.staged.get(&index).map_or(&plan.target, |s| &s.stage.table).clone();
@@ -195,11 +197,12 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Counts the rows of a table as a query of it does: the run's own, and the `others` that were there when they were written.
+    /// Counts the rows of a table as a query of it does: the run's own, and the `others` that were there when
+    /// they were written.
     ///
     /// # Errors
-    /// 22000 where a query sees another number. Triggers that the options let fire may leave rows out, which the options may ask not to
-    /// look at.
+    /// 22000 where a query sees another number. Triggers that the options let fire may leave rows out, which
+    /// the options may ask not to look at.
     pub(super) fn count(&mut self, index: usize, others: i64) -> Result<()> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
@@ -217,8 +220,8 @@ impl Import<'_> {
         Err(count_error(plan, expected, row.target_rows, self.options.triggers))
     }
 
-    /// The last look: what another extension or a foreign server keeps is counted by a query when everything is done. Of all other
-    /// tables the rows were compared where a query finds them.
+    /// The last look: what another extension or a foreign server keeps is counted by a query when everything
+    /// is done. Of all other tables the rows were compared where a query finds them.
     pub(super) fn look_again(&mut self) -> Result<()> {
         (0..self.plan.tables.len()).try_for_each(|index| {
             self.current = Some(index);

@@ -1,7 +1,9 @@
-//! The one pass over a table: every value goes through the import's own converter, and what would go wrong is counted.
+//! The one pass over a table: every value goes through the import's own converter, and what would go wrong is
+//! counted.
 //!
-//! Values that land but are not the same are `type_mismatch`: the interface has no code for each way to differ. They are a
-//! warning where something is lost and info where only the reading was chosen (a number as a time, a text as bytes).
+//! Values that land but are not the same are `type_mismatch`: the interface has no code for each way to
+//! differ. They are a warning where something is lost and info where only the reading was chosen (a number as
+//! a time, a text as bytes).
 
 use aliaport_plan::audit::{
     self, Classes, Retype, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,

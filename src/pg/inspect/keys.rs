@@ -19,7 +19,8 @@ use crate::pg::server::interrupt;
 use crate::pg::table::as_replica::{self, Touch};
 use crate::pg::table::target;
 
-/// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of the hashes.
+/// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of
+/// the hashes.
 const KEYS_A_PASS: u64 = 32 << 20;
 
 /// Rows between two looks at the interrupt flags.
@@ -52,8 +53,8 @@ struct Hashing<'a> {
 }
 
 impl Hashing<'_> {
-    /// The hash of a row whose columns from `first` on are the key's; `None` where a value is NULL or bad, which is another
-    /// observation.
+    /// The hash of a row whose columns from `first` on are the key's; `None` where a value is NULL or bad,
+    /// which is another observation.
     fn hash(&mut self, row: &Row<'_>, first: usize) -> Option<u64> {
         let mut is_whole = true;
         for (i, converter) in self.converters.iter().enumerate() {
@@ -162,7 +163,8 @@ fn repeated_samples(
     Ok((samples, rowids))
 }
 
-/// Rows whose parent is missing in the source, a foreign key after the other. [`super::references`] has those whose parents are elsewhere.
+/// Rows whose parent is missing in the source, a foreign key after the other. [`super::references`] has those
+/// whose parents are elsewhere.
 pub fn orphans(subject: &Subject<'_>) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
     for key in &subject.plan.foreign_keys {
@@ -263,8 +265,8 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
     }))
 }
 
-/// The statement that drops the constraint of a table that is there, where that refuses orphans also under `orphans => 'keep'`: as long as it
-/// is valid, and where PostgreSQL itself checks each row that is written.
+/// The statement that drops the constraint of a table that is there, where that refuses orphans also under
+/// `orphans => 'keep'`: as long as it is valid, and where PostgreSQL itself checks each row that is written.
 pub fn refuses_all(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<Option<String>> {
     let goal = &subject.plan.target;
     if subject.plan.is_created {

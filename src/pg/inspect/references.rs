@@ -1,7 +1,8 @@
-//! Rows whose parent will not be there, by foreign keys whose parents the source alone cannot tell: keys of the target that the source does
-//! not declare, and keys to tables that this import does not fill.
+//! Rows whose parent will not be there, by foreign keys whose parents the source alone cannot tell: keys of
+//! the target that the source does not declare, and keys to tables that this import does not fill.
 //!
-//! Values are asked for in the target as texts of types whose input and comparison are PostgreSQL's own code. Nothing is said of others.
+//! Values are asked for in the target as texts of types whose input and comparison are PostgreSQL's own code.
+//! Nothing is said of others.
 
 use aliaport_plan::audit;
 use aliaport_plan::ddl;
@@ -54,7 +55,8 @@ pub fn refused(subject: &Subject<'_>) -> Result<Vec<Observation>> {
     Ok(out)
 }
 
-/// The columns of the source, as indexes into the table's, that attributes come from; none where one is not imported.
+/// The columns of the source, as indexes into the table's, that attributes come from; none where one is not
+/// imported.
 fn places<'n>(
     attributes: impl Iterator<Item = &'n String>,
     plan: &TablePlan,
@@ -235,8 +237,8 @@ fn text(cell: &Cell<'_>, pg_type: &PgType) -> Option<Json> {
     }
 }
 
-/// The query for the places of those values, of a JSON array of arrays, that no row of the parent has; none where a referenced column is not
-/// of a type that PostgreSQL alone reads and compares.
+/// The query for the places of those values, of a JSON array of arrays, that no row of the parent has; none
+/// where a referenced column is not of a type that PostgreSQL alone reads and compares.
 fn query(key: &ForeignKeyPlan, parent: &str) -> Result<Option<String>> {
     let mut terms = Vec::new();
     for (number, column) in key.parent_columns.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! The one place that knows SQLSTATEs: turns every error of the other rooms into a PostgreSQL error with a primary
-//! message in lower case, a DETAIL with the facts and a HINT with the next step.
+//! The one place that knows SQLSTATEs: turns every error of the other rooms into a PostgreSQL error with a
+//! primary message in lower case, a DETAIL with the facts and a HINT with the next step.
 //!
-//! A PostgreSQL error that crosses a Rust frame loses its CONTEXT and its object names, so the place in the source is
-//! carried here, in DETAIL, by [`located`].
+//! A PostgreSQL error that crosses a Rust frame loses its CONTEXT and its object names, so the place in the
+//! source is carried here, in DETAIL, by [`located`].
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
@@ -102,7 +102,8 @@ pub fn unexpected(what: impl std::fmt::Display) -> Error {
         .hint("This is a bug in aliaport_import; nothing was imported.")
 }
 
-/// The code of an error that was found without the server. One that pgrx has no name for is a data exception: an input function's own.
+/// The code of an error that was found without the server. One that pgrx has no name for is a data exception:
+/// an input function's own.
 pub fn code(sqlstate: SqlState) -> PgSqlErrorCode {
     match PgSqlErrorCode::from(sqlstate.packed()) {
         PgSqlErrorCode::ERRCODE_INTERNAL_ERROR if sqlstate != SqlState::INTERNAL_ERROR => {
@@ -225,14 +226,14 @@ impl From<OptionError> for Error {
     }
 }
 
-/// Runs `f`; a PostgreSQL error in it is raised again with the same code, message and hint and with `place` added to its
-/// DETAIL. Nothing is swallowed, so no subtransaction is needed.
+/// Runs `f`; a PostgreSQL error in it is raised again with the same code, message and hint and with `place`
+/// added to its DETAIL. Nothing is swallowed, so no subtransaction is needed.
 pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
     located_by_code(|_| place(), f)
 }
 
-/// True where a row may be to blame: its data, a rule that it breaks, a limit that it passes, or what a function of the target raised. A
-/// lack of memory, disk or locks has nothing to do with the row at hand.
+/// True where a row may be to blame: its data, a rule that it breaks, a limit that it passes, or what a
+/// function of the target raised. A lack of memory, disk or locks has nothing to do with the row at hand.
 pub fn is_about_a_row(code: PgSqlErrorCode) -> bool {
     ["22", "23", "42", "44", "54", "P0"].iter().any(|class| sqlstate(code).as_str().starts_with(class))
 }
@@ -383,7 +384,8 @@ fn caught<R>(f: impl FnOnce() -> R) -> std::result::Result<R, Box<CaughtError>> 
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(f()))).catch_others(|caught| Err(Box::new(caught))).execute()
 }
 
-/// Runs `f`; an error of ours or of PostgreSQL comes back as `Err`, a cancel or the end of the backend goes on up.
+/// Runs `f`; an error of ours or of PostgreSQL comes back as `Err`, a cancel or the end of the backend goes
+/// on up.
 ///
 /// Whoever goes on after an error has to undo a subtransaction that was begun before.
 pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {

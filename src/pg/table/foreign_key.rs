@@ -1,5 +1,5 @@
-//! The foreign keys that PostgreSQL enforces on tables of an import, between them and towards tables outside of it, checked
-//! set-wise after the last row is written: what the triggers would have checked row by row.
+//! The foreign keys that PostgreSQL enforces on tables of an import, between them and towards tables outside
+//! of it, checked set-wise after the last row is written: what the triggers would have checked row by row.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,9 @@ use crate::pg::heap::standing;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
 
-/// Whether the constraint `k` is what PostgreSQL makes beside a foreign key to a partitioned table for each of its partitions. Its rows need
-/// not be in that very partition: only the key that it was made for says what has to be where.
+/// Whether the constraint `k` is what PostgreSQL makes beside a foreign key to a partitioned table for each
+/// of its partitions. Its rows need not be in that very partition: only the key that it was made for says
+/// what has to be where.
 macro_rules! is_partition_copy {
     () => {
         "EXISTS (SELECT FROM pg_catalog.pg_constraint AS whole \
@@ -160,8 +161,8 @@ impl Reference {
         self.parent
     }
 
-    /// The error of a key that leads out of the import, in a transaction whose snapshot is older than the checks: what other
-    /// sessions have changed since would not be seen.
+    /// The error of a key that leads out of the import, in a transaction whose snapshot is older than the
+    /// checks: what other sessions have changed since would not be seen.
     pub fn refuse_old_snapshot(&self) -> Error {
         Error::new(
             PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -199,8 +200,8 @@ impl Reference {
         .hint("Import as the owner of the tables or as a role with BYPASSRLS."))
     }
 
-    /// The conditions of which a row that breaks the key meets one. Each is asked for alone: with OR between them a missing parent would be
-    /// looked for row by row.
+    /// The conditions of which a row that breaks the key meets one. Each is asked for alone: with OR between
+    /// them a missing parent would be looked for row by row.
     fn broken(&self) -> Vec<String> {
         let nulls =
             |word: &str| self.columns.iter().map(|c| format!("c.{} IS {word}", quote(c))).collect::<Vec<_>>();
@@ -233,8 +234,8 @@ impl Reference {
         Ok(total)
     }
 
-    /// Raises 23503 where rows break the key that did not before the run and that no policy keeps. In a table that was emptied there are none
-    /// of before.
+    /// Raises 23503 where rows break the key that did not before the run and that no policy keeps. In a table
+    /// that was emptied there are none of before.
     pub fn check(&self, is_emptied: bool) -> Result<()> {
         let before = if is_emptied { 0 } else { self.before } + self.kept;
         let count = self.count()?;

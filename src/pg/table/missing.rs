@@ -13,8 +13,8 @@ use crate::pg::server::error::Result;
 use crate::pg::server::subxact::{self, Outcome};
 use crate::pg::server::{compat, spi};
 
-/// Adds to the findings of each table of the plan what is missing on it for certain. What is left in [`Plan::missing`] are the foreign
-/// keys, whose statements may have to be looked at again after the load.
+/// Adds to the findings of each table of the plan what is missing on it for certain. What is left in
+/// [`Plan::missing`] are the foreign keys, whose statements may have to be looked at again after the load.
 pub fn settle(plan: &mut Plan) -> Result<()> {
     'missing: for missing in std::mem::take(&mut plan.missing) {
         let Some(table) = plan.tables.get_mut(missing.table) else { continue };
@@ -55,7 +55,8 @@ pub fn as_before(plan: &mut Plan) -> Result<()> {
     Ok(())
 }
 
-/// The statement that makes a foreign key, by the rows that are there now: where some have no parent it makes it NOT VALID.
+/// The statement that makes a foreign key, by the rows that are there now: where some have no parent it makes
+/// it NOT VALID.
 pub fn statement(plan: &Plan, missing: &Missing, refers: &Refers) -> Result<Option<String>> {
     let (Some(table), Some(statement)) = (plan.tables.get(missing.table), &missing.finding.statement) else {
         return Ok(missing.finding.statement.clone());
@@ -65,7 +66,8 @@ pub fn statement(plan: &Plan, missing: &Missing, refers: &Refers) -> Result<Opti
     };
     let key = &refers.key;
     let is_broken = || -> Result<bool> {
-        // Else nothing here would see what the run has made: the rows, and the referenced table where that is new. A standby makes nothing.
+        // Else nothing here would see what the run has made: the rows, and the referenced table where that is
+        // new. A standby makes nothing.
         if !compat::is_standby() {
             spi::run("SELECT 1")?;
         }
@@ -107,8 +109,8 @@ fn held(table: &QualifiedName) -> Result<Option<String>> {
     }))
 }
 
-/// What keeps a table from being dropped without CASCADE: what depends on it, on its columns, its row type or its sequences, and does not go
-/// with it.
+/// What keeps a table from being dropped without CASCADE: what depends on it, on its columns, its row type or
+/// its sequences, and does not go with it.
 fn dependents(relation: pg_sys::Oid) -> Result<Vec<String>> {
     spi::rows(
         "WITH owned AS ( \
@@ -138,8 +140,9 @@ fn dependents(relation: pg_sys::Oid) -> Result<Vec<String>> {
     )
 }
 
-/// Whether PostgreSQL reads two lists of expressions over a table alike. It is asked how it would compute both in one query, which is
-/// planned and not run, so that both are read, simplified and printed by the same rules.
+/// Whether PostgreSQL reads two lists of expressions over a table alike. It is asked how it would compute
+/// both in one query, which is planned and not run, so that both are read, simplified and printed by the same
+/// rules.
 fn are_alike(table: &QualifiedName, wanted: &[String], there: &[String]) -> Result<bool> {
     if wanted.len() != there.len() {
         return Ok(false);

@@ -1,5 +1,5 @@
-//! Rows that point at a missing parent: counted and named set-wise after the load, where values are compared as PostgreSQL's constraints
-//! will compare them. What the policies make of them is in [`super::cascade`].
+//! Rows that point at a missing parent: counted and named set-wise after the load, where values are compared
+//! as PostgreSQL's constraints will compare them. What the policies make of them is in [`super::cascade`].
 
 use aliaport_plan::plan::{Elsewhere, ForeignKeyPlan, TablePlan};
 use aliaport_plan::policy::Orphans;
@@ -11,7 +11,8 @@ use super::{operator, target};
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
 
-/// Where the rows of one table of a run are at this moment, and the rows that they may point at when the run has ended.
+/// Where the rows of one table of a run are at this moment, and the rows that they may point at when the run
+/// has ended.
 pub struct View<'a> {
     /// The table.
     pub table: &'a TablePlan,
@@ -30,7 +31,8 @@ pub fn condition(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str) -> R
     Ok(format!("({})", terms.join(" AND ")))
 }
 
-/// The condition that a row of the parent has the key that a row of the table `child` points at, under these names.
+/// The condition that a row of the parent has the key that a row of the table `child` points at, under these
+/// names.
 pub fn same_key(child: &QualifiedName, key: &ForeignKeyPlan, parent: &str, row: &str) -> Result<String> {
     let equal = |(c, p): (&String, &String)| {
         let operator = operator::equal((&key.parent, p), (child, c))?;
@@ -52,7 +54,8 @@ pub fn count_of(view: &View<'_>, key: &ForeignKeyPlan, parent: &str, only: &str)
     Ok(spi::one_for_caller::<i64>(&sql, &[])?.unwrap_or(0))
 }
 
-/// The error of `orphans => 'abort'`, and of 'keep' where a constraint is there that refuses them: every foreign key with its count.
+/// The error of `orphans => 'abort'`, and of 'keep' where a constraint is there that refuses them: every
+/// foreign key with its count.
 pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]) -> Result<Error> {
     let mut lines = Vec::new();
     let mut enforced = Vec::new();
@@ -109,8 +112,8 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
             .push(format!("The target enforces {}, which the source does not declare so.", names.join(", ")));
         return Ok(error.detail(lines.join("\n")).hint(format!("{}{others}", remedies.join(" "))));
     }
-    // What is there already is enforced: a constraint that is valid stays so, and where PostgreSQL itself checks every row that is written, one
-    // that is NOT VALID refuses new orphans as well.
+    // What is there already is enforced: a constraint that is valid stays so, and where PostgreSQL itself
+    // checks every row that is written, one that is NOT VALID refuses new orphans as well.
     let is_asked = |key: &ForeignKeyPlan| key.orphans.unwrap_or(default) == Orphans::Keep;
     if !enforced.is_empty() {
         let named = |(t, _, c): &(&TablePlan, &&ForeignKeyPlan, Enforced)| {

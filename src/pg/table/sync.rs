@@ -1,15 +1,17 @@
-//! Mode sync for one table: what differs between the rows of the source, in their stage, and the table; and the least change
-//! that makes the table equal.
+//! Mode sync for one table: what differs between the rows of the source, in their stage, and the table; and
+//! the least change that makes the table equal.
 //!
-//! Rows are told apart by a key without NULLs, and compared by their stored image (`*<>`), so that every type takes part and
-//! nothing that differs counts as equal: not 1.0 and 1.00, not -0 and 0, not two spellings that a collation calls equal.
+//! Rows are told apart by a key without NULLs, and compared by their stored image (`*<>`), so that every type
+//! takes part and nothing that differs counts as equal: not 1.0 and 1.00, not -0 and 0, not two spellings
+//! that a collation calls equal.
 //!
-//! A row of the table is known by its place (`ctid`). Where another extension or a foreign server keeps the rows, places may not be asked for and
-//! may mean nothing: there the table is read once into a temporary table, by a query that any of them understands, and rows are
-//! deleted and updated by their keys.
+//! A row of the table is known by its place (`ctid`). Where another extension or a foreign server keeps the
+//! rows, places may not be asked for and may mean nothing: there the table is read once into a temporary
+//! table, by a query that any of them understands, and rows are deleted and updated by their keys.
 //!
-//! A row that takes on another value under a unique or exclusion constraint is deleted and inserted again, because an UPDATE
-//! would meet the row that gives up that value later in the same statement (two rows that swap a unique value).
+//! A row that takes on another value under a unique or exclusion constraint is deleted and inserted again,
+//! because an UPDATE would meet the row that gives up that value later in the same statement (two rows that
+//! swap a unique value).
 
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_rows::identifier::{QualifiedName, quote};
@@ -23,7 +25,8 @@ use crate::pg::server::{memory, spi};
 /// What has to be done to one table, row by row, in a temporary table.
 pub struct Difference {
     table: QualifiedName,
-    /// Columns that the source does not have, of rows that are deleted and inserted again; none where nothing needs them.
+    /// Columns that the source does not have, of rows that are deleted and inserted again; none where nothing
+    /// needs them.
     kept: Option<(QualifiedName, Vec<String>)>,
     /// The table as an UPDATE or DELETE names it.
     target: String,
@@ -64,7 +67,8 @@ pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: boo
         }
         false => (None, target.clone(), Vec::new()),
     };
-    // A key that is told apart by its stored image only is no key to an UPDATE, and may say where a row is kept.
+    // A key that is told apart by its stored image only is no key to an UPDATE, and may say where a row is
+    // kept.
     settable.retain(|c| !key.contains(c));
     let (identity, same) = identity(plan, &key)?;
     let keys: String = key.iter().enumerate().map(|(n, k)| format!(", t.{} AS k{n}", quote(k))).collect();
@@ -161,7 +165,8 @@ impl Difference {
         Ok(deleted - self.moved)
     }
 
-    /// Updates the rows that differ and inserts those that are missing. Gives the numbers of inserted and updated rows.
+    /// Updates the rows that differ and inserts those that are missing. Gives the numbers of inserted and
+    /// updated rows.
     pub fn write(&self, stage: &Stage, name: &QualifiedName) -> Result<(i64, i64)> {
         let (mut inserted, mut updated) = (0, 0);
         if self.changed > 0 {
@@ -204,7 +209,8 @@ impl Difference {
         let mut values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
         values.extend(self.settable.iter().map(|c| format!("s.{}", quote(c))));
         names.extend(numbered("c", self.settable.len()));
-        // One FROM item with names of ours: no engine has to join three tables, and no column of the user's is in the way.
+        // One FROM item with names of ours: no engine has to join three tables, and no column of the user's
+        // is in the way.
         format!(
             "UPDATE {} t SET {} FROM (SELECT {} FROM {} d JOIN {} s ON s.ctid OPERATOR(pg_catalog.=) d.new_row WHERE NOT d.is_moved) AS d ({}) WHERE {}",
             self.target,
@@ -229,12 +235,13 @@ impl Difference {
     }
 }
 
-/// The rows `t` of the table and `d` of the difference that are one row, by place. Only its own partition knows a row by its ctid.
+/// The rows `t` of the table and `d` of the difference that are one row, by place. Only its own partition
+/// knows a row by its ctid.
 const SAME_PLACE: &str =
     "t.ctid OPERATOR(pg_catalog.=) d.old_row AND t.tableoid OPERATOR(pg_catalog.=) d.old_table";
 
-/// The columns of the difference that say which row of the table is meant, and the condition that it is that one. Where rows are known by
-/// `key`, its columns of a row that only the source has are NULL.
+/// The columns of the difference that say which row of the table is meant, and the condition that it is that
+/// one. Where rows are known by `key`, its columns of a row that only the source has are NULL.
 fn identity(plan: &TablePlan, key: &[String]) -> Result<(Vec<String>, String)> {
     if key.is_empty() {
         return Ok((vec!["old_row".to_owned(), "old_table".to_owned()], SAME_PLACE.to_owned()));
@@ -247,7 +254,8 @@ fn identity(plan: &TablePlan, key: &[String]) -> Result<(Vec<String>, String)> {
     Ok(((0..key.len()).map(|n| format!("k{n}")).collect(), terms.join(" AND ")))
 }
 
-/// That two lists of columns do not have the same stored image. Without the cast this would be SQL's row comparison.
+/// That two lists of columns do not have the same stored image. Without the cast this would be SQL's row
+/// comparison.
 fn differ(one: &str, other: &str) -> String {
     format!("ROW({one})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({other})::pg_catalog.record")
 }
@@ -261,7 +269,8 @@ pub fn same_key(plan: &TablePlan, one: &str, other: &str) -> Result<String> {
     Ok(plan.sync_key.iter().map(equal).collect::<Result<Vec<_>>>()?.join(" AND "))
 }
 
-/// The condition that a row `c` of a stage is in the table (`from`, a FROM item) already and refers to the same by this key.
+/// The condition that a row `c` of a stage is in the table (`from`, a FROM item) already and refers to the
+/// same by this key.
 pub fn with_same_reference(plan: &TablePlan, key: &ForeignKeyPlan, from: &str) -> Result<String> {
     let list = |alias: &str| {
         key.columns.iter().map(|c| format!("{alias}.{}", quote(c))).collect::<Vec<_>>().join(", ")
@@ -277,8 +286,8 @@ fn temporary(what: &str, number: usize) -> QualifiedName {
     QualifiedName { schema: "pg_temp".to_owned(), name: format!("aliaport_import_{what}_{number}") }
 }
 
-/// The columns of the table that an UPDATE may set to the source's values (all but GENERATED ALWAYS identities), and those that
-/// can be written but that the source does not have.
+/// The columns of the table that an UPDATE may set to the source's values (all but GENERATED ALWAYS
+/// identities), and those that can be written but that the source does not have.
 fn columns(stage: &Stage) -> Result<(Vec<String>, Vec<String>)> {
     let written: Vec<String> = spi::rows(
         "SELECT attname::text FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",

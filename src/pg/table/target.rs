@@ -40,8 +40,8 @@ pub fn schema(argument: Option<&str>) -> Result<String> {
 /// Checks that tables may be put into a schema, as far as the schema itself decides it.
 ///
 /// # Errors
-/// 0A000 for a temporary schema, 42501 for one of the system or of this extension and for one without USAGE, 3F000 for one that
-/// is not there.
+/// 0A000 for a temporary schema, 42501 for one of the system or of this extension and for one without USAGE,
+/// 3F000 for one that is not there.
 pub fn require_schema(name: &str) -> Result<()> {
     // pg_temp is an alias, and every name that begins with pg_ is the system's.
     if ["pg_temp", "pg_toast_temp"].iter().any(|prefix| name.starts_with(prefix)) {
@@ -100,8 +100,8 @@ pub fn relation_oid(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>> {
     )
 }
 
-/// A table's name as regclass will print it, whether or not the table is there yet: qualified where no schema of the
-/// search_path shows it, or another one hides it.
+/// A table's name as regclass will print it, whether or not the table is there yet: qualified where no schema
+/// of the search_path shows it, or another one hides it.
 pub fn printed_name(table: &QualifiedName) -> Result<String> {
     let path = schemas_of_caller()?;
     let is_visible = spi::one::<bool>(
@@ -135,9 +135,9 @@ pub fn regclass(relation: pg_sys::Oid) -> Result<String> {
     Ok(printed.unwrap_or_default())
 }
 
-/// What the database knows of a type that the caller names: how it is called, with its schema where it is not PostgreSQL's own, and what its
-/// values are made of; `None` where there is no such type. The caller's search_path finds it, as in a CREATE TABLE of his; statements of ours
-/// would not.
+/// What the database knows of a type that the caller names: how it is called, with its schema where it is not
+/// PostgreSQL's own, and what its values are made of; `None` where there is no such type. The caller's
+/// search_path finds it, as in a CREATE TABLE of his; statements of ours would not.
 pub fn type_of_caller(name: &str) -> Result<Option<(String, Shape)>> {
     let args = || [name.to_owned().into()];
     let is_own = spi::one::<bool>("SELECT pg_catalog.to_regtype($1) IS NOT NULL", &args())? == Some(true);
@@ -184,8 +184,9 @@ fn quote_as_needed(name: &str) -> Result<String> {
         .unwrap_or_default())
 }
 
-/// Reads the relations of `schemas`, with the columns and keys of those that `is_wanted` names. Whether a table is empty is looked at only
-/// where `is_filled` says that rows may go there (a look needs SELECT, takes a lock and reads a page), all others count as not empty.
+/// Reads the relations of `schemas`, with the columns and keys of those that `is_wanted` names. Whether a
+/// table is empty is looked at only where `is_filled` says that rows may go there (a look needs SELECT, takes
+/// a lock and reads a page), all others count as not empty.
 pub fn read(
     schema: &str,
     schemas: &[String],
@@ -246,7 +247,8 @@ pub fn read(
     })
 }
 
-/// Whether a table has rows decides what an import may do and which way it takes, so the caller must be allowed to know.
+/// Whether a table has rows decides what an import may do and which way it takes, so the caller must be
+/// allowed to know.
 fn require_select(relation: pg_sys::Oid, name: &QualifiedName) -> Result<()> {
     let allowed = spi::one::<bool>(
         "SELECT pg_catalog.has_any_column_privilege($1::pg_catalog.oid, 'SELECT')",
@@ -263,7 +265,8 @@ fn require_select(relation: pg_sys::Oid, name: &QualifiedName) -> Result<()> {
     .hint(format!("As the table's owner, run GRANT SELECT ON {name} TO {};", caller()?)))
 }
 
-/// What relations are like, by schema and name, as texts to compare: which relation it is, its columns, its keys.
+/// What relations are like, by schema and name, as texts to compare: which relation it is, its columns, its
+/// keys.
 pub type Shapes = HashMap<(String, String), String>;
 
 /// The shapes of every table in some schemas.
@@ -293,8 +296,8 @@ pub fn is_empty(name: &QualifiedName) -> Result<bool> {
         .unwrap_or(false))
 }
 
-/// Whether a DELETE of the caller's takes every row of a table with it. TRUNCATE needs a privilege of its own instead, knows no
-/// row security and no rules, and every access method has it.
+/// Whether a DELETE of the caller's takes every row of a table with it. TRUNCATE needs a privilege of its own
+/// instead, knows no row security and no rules, and every access method has it.
 fn is_deletable(relation: pg_sys::Oid) -> Result<bool> {
     Ok(spi::one::<bool>(
         "SELECT pg_catalog.has_table_privilege(oid, 'DELETE') AND NOT relhasrules AND NOT pg_catalog.row_security_active(oid) \
@@ -397,7 +400,8 @@ fn pg_type(
         pg_sys::FLOAT8OID => PgType::DoublePrecision,
         pg_sys::NUMERICOID => PgType::Numeric {
             precision_scale: (typmod >= 4).then(|| {
-                // numeric.c: precision in the upper 16 bits, scale in the lower 11 as a signed number (15 and later).
+                // numeric.c: precision in the upper 16 bits, scale in the lower 11 as a signed number (15 and
+                // later).
                 let packed = typmod - 4;
                 let scale = ((packed & 0x7ff) ^ 1024) - 1024;
                 ((packed >> 16) as u16, scale as i16)
@@ -557,11 +561,13 @@ pub struct Way {
 
 /// Which path a table takes.
 ///
-/// The bulk path does what it takes to fill a plain heap table that is empty and belongs to the caller: check constraints as it
-/// goes, indexes and foreign keys set-wise afterwards, user triggers not at all. Everything else that an INSERT does needs the
-/// INSERT: what another extension has put in front of the heap, rules, row security, partitions and inheritance, virtual generated columns, domains, defaults of columns
-/// that the source does not have, exclusion constraints, deferrable unique constraints, triggers that options let fire; and so do rows that are there already, whose indexes it
-/// would cost more to rebuild, and tables of other owners, which the caller may insert into but not reindex.
+/// The bulk path does what it takes to fill a plain heap table that is empty and belongs to the caller: check
+/// constraints as it goes, indexes and foreign keys set-wise afterwards, user triggers not at all. Everything
+/// else that an INSERT does needs the INSERT: what another extension has put in front of the heap, rules, row
+/// security, partitions and inheritance, virtual generated columns, domains, defaults of columns that the
+/// source does not have, exclusion constraints, deferrable unique constraints, triggers that options let
+/// fire; and so do rows that are there already, whose indexes it would cost more to rebuild, and tables of
+/// other owners, which the caller may insert into but not reindex.
 pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path> {
     let written: Vec<String> = plan.columns.iter().map(|c| c.target.clone()).collect();
     let found = spi::rows_often(
@@ -638,9 +644,9 @@ pub const OF_ROWS: i32 = 4 + 8 + 16;
 /// What TRUNCATE fires.
 pub const OF_TRUNCATE: i32 = 32;
 
-/// The triggers `t` of a table `$1` and of all that is below it that statements of the kinds `$2` on the table fire. pg_trigger.h:
-/// TRIGGER_TYPE_ROW is 1. An INSERT, DELETE or UPDATE fires what is for the whole statement on the table that it names only; a TRUNCATE
-/// fires it on every table that it empties.
+/// The triggers `t` of a table `$1` and of all that is below it that statements of the kinds `$2` on the
+/// table fire. pg_trigger.h: TRIGGER_TYPE_ROW is 1. An INSERT, DELETE or UPDATE fires what is for the whole
+/// statement on the table that it names only; a TRUNCATE fires it on every table that it empties.
 macro_rules! fired {
     () => {
         "t.tgrelid = ANY (ARRAY( \
@@ -650,10 +656,12 @@ macro_rules! fired {
     };
 }
 
-/// The user triggers of a table and of its partitions at every level that its statements of these kinds would fire, as a replica's (see
-/// [`super::as_replica`]) or as ordinary ones. Each partition has its own copy of a trigger of the table, which may be enabled otherwise.
+/// The user triggers of a table and of its partitions at every level that its statements of these kinds would
+/// fire, as a replica's (see [`super::as_replica`]) or as ordinary ones. Each partition has its own copy of a
+/// trigger of the table, which may be enabled otherwise.
 ///
-/// By triggers of their own, extensions that keep a table's rows elsewhere guard its heap: those are not the user's.
+/// By triggers of their own, extensions that keep a table's rows elsewhere guard its heap: those are not the
+/// user's.
 pub fn enabled_triggers(relation: pg_sys::Oid, kinds: i32, as_replica: bool) -> Result<Vec<EnabledTrigger>> {
     let is_elsewhere = standing::of(relation)?.is_elsewhere();
     spi::rows(
@@ -691,8 +699,9 @@ pub fn partitions(relation: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
     )
 }
 
-/// The user triggers of a table and its partitions that statements of these kinds would fire in an ordinary session. `kinds` is the
-/// sum of 4 for INSERT, 8 for DELETE, 16 for UPDATE and 32 for TRUNCATE, as in `pg_trigger.tgtype`.
+/// The user triggers of a table and its partitions that statements of these kinds would fire in an ordinary
+/// session. `kinds` is the sum of 4 for INSERT, 8 for DELETE, 16 for UPDATE and 32 for TRUNCATE, as in
+/// `pg_trigger.tgtype`.
 pub fn firing_triggers(relation: pg_sys::Oid, kinds: i32) -> Result<Vec<String>> {
     spi::rows(
         concat!(
@@ -725,7 +734,8 @@ pub struct Enforced {
     pub is_valid: bool,
 }
 
-/// The constraint of the table `child` that demands what `key` says, if it has one: of several one that is valid.
+/// The constraint of the table `child` that demands what `key` says, if it has one: of several one that is
+/// valid.
 pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<Option<Enforced>> {
     let pairs: Vec<String> =
         key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("{c}\u{1}{p}")).collect();
@@ -747,8 +757,8 @@ pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Resu
     Ok(found.into_iter().next())
 }
 
-/// Adds the foreign keys that the table `plan` stands for has in the target and that the source does not declare, so that they
-/// are checked after the load like the others.
+/// Adds the foreign keys that the table `plan` stands for has in the target and that the source does not
+/// declare, so that they are checked after the load like the others.
 pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
     let keys = spi::rows(
         concat!(

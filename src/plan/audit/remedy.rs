@@ -203,8 +203,9 @@ pub fn of_lossy(place: &Place<'_>, lossy: Lossy, held_by: &[String]) -> String {
     }
 }
 
-/// What helps against rows whose parent is missing: clears the reference where it may be NULL, else deletes the row. `in_the_way` is the
-/// statement that drops the constraint without which `orphans => 'keep'` could keep them.
+/// What helps against rows whose parent is missing: clears the reference where it may be NULL, else deletes
+/// the row. `in_the_way` is the statement that drops the constraint without which `orphans => 'keep'` could
+/// keep them.
 #[must_use]
 pub fn of_orphans(
     child: &str,

@@ -1,6 +1,8 @@
-//! Can every option have an effect? One that cannot is a mistake of the caller's: SQLSTATE 22023, before anything is read.
+//! Can every option have an effect? One that cannot is a mistake of the caller's: SQLSTATE 22023, before
+//! anything is read.
 //!
-//! An option that asks for what is there already is no mistake: an import that is repeated every night keeps its options.
+//! An option that asks for what is there already is no mistake: an import that is repeated every night keeps
+//! its options.
 
 use crate::catalogue::{Catalogue, Table};
 use crate::finding::{About, Finding};
@@ -16,7 +18,8 @@ use super::request::same;
 use super::{Mode, refers};
 use aliaport_rows::identifier::quote;
 
-/// What needs the source alone: globs that no table has, and options of tables and foreign keys that are not imported.
+/// What needs the source alone: globs that no table has, and options of tables and foreign keys that are not
+/// imported.
 pub(super) fn check_source(catalogue: &Catalogue, past: &Past, options: &Options) -> Result<(), PlanError> {
     let tables = || catalogue.tables.iter().map(|t| t.name.as_str());
     let others = || catalogue.others.iter().map(|o| o.name.as_str());
@@ -205,7 +208,8 @@ pub(super) fn check_skipped(table: &Table, options: &Options) -> Result<(), Plan
     ))
 }
 
-/// The first thing that is asked for a table and means nothing where the table is not imported, as the end of its path.
+/// The first thing that is asked for a table and means nothing where the table is not imported, as the end of
+/// its path.
 fn without_effect(asked: &TableOption, is_parent: bool) -> Option<String> {
     if asked.filter.is_some() {
         return Some(".where".to_owned());
@@ -226,7 +230,8 @@ fn has_key(table: &Table, label: &str) -> bool {
     table.foreign_keys.iter().any(|key| same(&super::request::label(table, key), label))
 }
 
-/// Whether a column that is there has the type that is asked for. A type that only the server knows is known by its name.
+/// Whether a column that is there has the type that is asked for. A type that only the server knows is known
+/// by its name.
 fn is_of_type(column: &TargetColumn, wanted: &PgType) -> bool {
     let bare = |name: &str| {
         let last = name.rsplit('.').next().unwrap_or(name);

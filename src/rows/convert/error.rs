@@ -36,7 +36,8 @@ pub enum ValueErrorKind {
         /// The number.
         shown: String,
     },
-    /// A storage class that never fits the type, such as a blob in a text column (22P02; 22007 for date and time types).
+    /// A storage class that never fits the type, such as a blob in a text column (22P02; 22007 for date and
+    /// time types).
     Class {
         /// The storage class of the value.
         class: StorageClass,
@@ -427,10 +428,11 @@ impl fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
-/// A value as messages show it, without quotes: a text as it is, a blob as `\x` and hexadecimal digits, both cut.
+/// A value as messages show it, without quotes: a text as it is, a blob as `\x` and hexadecimal digits, both
+/// cut.
 ///
-/// A text shows at most 100 characters, a blob at most 32 bytes, then `...`. Bytes that are not UTF-8 appear as U+FFFD, a NUL as
-/// `\0`, so that the result can always be part of a PostgreSQL message.
+/// A text shows at most 100 characters, a blob at most 32 bytes, then `...`. Bytes that are not UTF-8 appear
+/// as U+FFFD, a NUL as `\0`, so that the result can always be part of a PostgreSQL message.
 #[must_use]
 pub fn shown(value: Value) -> String {
     match value {

@@ -233,7 +233,8 @@ fn quoted(value: &Value<'_>) -> String {
     }
 }
 
-/// A value as `aliaport.rejected_row` keeps it: texts as they are, blobs and texts that jsonb cannot hold as hex.
+/// A value as `aliaport.rejected_row` keeps it: texts as they are, blobs and texts that jsonb cannot hold as
+/// hex.
 #[must_use]
 pub fn value_json(value: Value<'_>) -> serde_json::Value {
     match value {
