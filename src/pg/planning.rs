@@ -174,6 +174,7 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
     refuse_uncomputable(&source, &catalogue, &plan)?;
     check_filters(&source, &catalogue, &plan)?;
     missing::settle(&mut plan)?;
+    target::spare_heirs(&mut plan)?;
     if let Some((finding, remedy)) = locks::warning(&plan)?
         && let Some(first) = plan.steps.iter_mut().find(|step| step.action == Action::CreateTable)
     {

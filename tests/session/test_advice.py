@@ -62,7 +62,7 @@ def hints(c, path, mode="create"):
     """What an import and an inspection say to do about the values of column v."""
     with pytest.raises(psycopg.Error) as error:
         run(c, path, mode=mode)
-    said = c.execute("SELECT suggestion FROM aliaport_inspect(%s, mode => %s) WHERE severity = 'error' AND column_name = 'v'", [path, mode]).fetchall()
+    said = c.execute("SELECT suggestion FROM aliaport_inspect(%s, mode => %s) WHERE severity = 'error' AND column_name = 'v' AND code <> 'orphan_rows'", [path, mode]).fetchall()
     return error.value.diag.message_hint, " ".join(s for (s,) in said)
 
 

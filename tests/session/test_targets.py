@@ -122,3 +122,23 @@ def test_keys_to_partitioned_tables_are_those_that_the_dba_made(connection, file
     source.close()
     other.chmod(0o644)
     assert connection.execute(sql, [str(other), "replace"]).fetchall()[0][:4] == ("c1", 2, 0, True)
+
+
+@pytest.mark.parametrize("method", ["delete", "truncate"])
+def test_replace_leaves_the_rows_of_inheriting_tables_alone(connection, files, method):
+    path = files / "heirs.db"
+    with sqlite3.connect(path) as source:
+        source.executescript("CREATE TABLE a (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE b (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1, 'x'); INSERT INTO b VALUES (5)")
+    source.close()
+    path.chmod(0o644)
+    connection.execute("SELECT aliaport_import(%s)", [str(path)])
+    connection.execute("CREATE TABLE below (more int) INHERITS (a); CREATE TABLE deeper () INHERITS (below);"
+                       "INSERT INTO below VALUES (7, 'kept', 1); INSERT INTO deeper VALUES (8, 'kept, too', 2)")
+    connection.execute(f"SET aliaport_import.replace_method = {method}")
+    for step in connection.execute("SELECT sql FROM aliaport_plan(%s, mode => 'replace') WHERE action = 'truncate' AND object ~ '\\ya\\y'", [str(path)]):
+        assert "ONLY" in step[0]
+    for _ in range(2):
+        found = connection.execute("SELECT table_name, imported_rows, content_match FROM aliaport_import(%s, mode => 'replace', options => '{\"force\": true}') ORDER BY 1", [str(path)]).fetchall()
+        assert found == [("a", 1, True), ("b", 1, True)]
+    assert connection.execute("SELECT tableoid::regclass::text, id, v FROM a ORDER BY id").fetchall() == \
+        [("a", 1, "x"), ("below", 7, "kept"), ("deeper", 8, "kept, too")]

@@ -63,7 +63,9 @@ def test_pages_of_new_rows_are_all_visible_and_their_rows_frozen(connection, sam
         connection.execute("SET aliaport_import.replace_method = truncate")
         connection.execute("SELECT aliaport_import(%s, mode => 'replace', options => '{\"force\": true}')", [path])
     connection.execute("CREATE EXTENSION pageinspect")
-    pages = connection.execute("SELECT relpages, relallvisible FROM pg_class WHERE relname = 'work_order_item'").fetchone()
+    # From 18 on a table is made longer by more pages than it needs at once; these hold no row.
+    pages = connection.execute("SELECT (SELECT count(DISTINCT split_part(ctid::text, ',', 1)) FROM work_order_item), relallvisible"
+                               " FROM pg_class WHERE relname = 'work_order_item'").fetchone()
     assert pages[0] > 10 and pages[0] == pages[1], pages
     # xmin committed and invalid at once: HEAP_XMIN_FROZEN.
     frozen = "SELECT count(*) FILTER (WHERE t_infomask & 768 = 768), count(*) FROM heap_page_items(get_raw_page('work_order_item', %s))"

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
+use aliaport_plan::plan::{Action, ForeignKeyPlan, Plan, TablePlan};
 use aliaport_plan::target::{EmptyBy, Past, Target, TargetColumn, TargetRelation};
 use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::{PgType, Shape};
@@ -245,6 +245,47 @@ pub fn read(
         empty_by,
         past: Past::default(),
     })
+}
+
+/// Has mode replace empty a table that others inherit from without these: their rows are not the import's.
+pub fn spare_heirs(plan: &mut Plan) -> Result<()> {
+    if !plan.steps.iter().any(|step| step.action == Action::Truncate) {
+        return Ok(());
+    }
+    let there: Vec<(usize, QualifiedName)> = plan
+        .tables
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| !t.is_created)
+        .map(|(i, t)| (i, t.target.clone()))
+        .collect();
+    let mut items = Vec::with_capacity(there.len());
+    for (_, name) in &there {
+        items.push(match relation_oid(&name.schema, &name.name)? {
+            Some(relation) if has_heirs(relation)? => standing::from(relation, name)?,
+            _ => name.to_string(),
+        });
+    }
+    for step in plan.steps.iter_mut().filter(|step| step.action == Action::Truncate) {
+        step.sql = match step.table {
+            Some(table) => {
+                let Some(at) = there.iter().position(|(i, _)| *i == table) else { continue };
+                format!("DELETE FROM {}", items.get(at).map_or("", String::as_str))
+            }
+            None => format!("TRUNCATE TABLE {}", items.join(", ")),
+        };
+    }
+    Ok(())
+}
+
+/// Whether other tables inherit from an ordinary table.
+fn has_heirs(relation: pg_sys::Oid) -> Result<bool> {
+    let heirs = spi::one::<bool>(
+        "SELECT c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) \
+         FROM pg_catalog.pg_class c WHERE c.oid = $1",
+        &[relation.into()],
+    )?;
+    Ok(heirs == Some(true))
 }
 
 /// Whether a table has rows decides what an import may do and which way it takes, so the caller must be
