@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use aliaport_plan::catalogue::Catalogue;
+use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::name::{MAX_BYTES, clip, spell};
 use aliaport_plan::option::{Options, nearest};
 use aliaport_plan::plan::{Action, Plan};
@@ -124,13 +124,18 @@ pub fn target(
     mode: Mode,
 ) -> Result<Target> {
     // Existing relations match by name, as declared or as the options spell it, without regard to case.
-    let mut wanted: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
-    for table in &catalogue.tables {
+    let names = |table: &Table| {
         let spelled = spell(&table.name, options.identifiers);
-        wanted.insert(clip(&spelled, MAX_BYTES).to_lowercase());
-        wanted.insert(spelled.to_lowercase());
-    }
-    wanted.extend(options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase())));
+        [table.name.to_lowercase(), clip(&spelled, MAX_BYTES).to_lowercase(), spelled.to_lowercase()]
+    };
+    let asked = options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase()));
+    let (kept, left_out): (Vec<&Table>, Vec<&Table>) =
+        catalogue.tables.iter().partition(|t| options.includes(&t.name));
+    let kept: HashSet<String> = kept.into_iter().flat_map(names).chain(asked).collect();
+    // What only tables that are left out may be called.
+    let left_out: HashSet<String> =
+        left_out.into_iter().flat_map(names).filter(|name| !kept.contains(name)).collect();
+    let mut wanted: HashSet<String> = kept.union(&left_out).cloned().collect();
     let sources: HashSet<String> = catalogue.tables.iter().map(|t| t.name.to_lowercase()).collect();
     let filled = past::filled(mode)?;
     let made = filled.iter().filter(|f| sources.contains(&f.source.to_lowercase()));
@@ -138,14 +143,6 @@ pub fn target(
     let mut schemas = options.target_schemas();
     schemas.iter().try_for_each(|schema| target::require_schema(schema))?;
     schemas.push(schema.to_owned());
-    let names = |is_filled: bool| {
-        let tables = catalogue.tables.iter().filter(move |t| options.includes(&t.name) == is_filled);
-        tables.flat_map(|t| [t.name.to_lowercase(), spell(&t.name, options.identifiers).to_lowercase()])
-    };
-    let asked = options.tables.values().filter_map(|t| Some(t.target.as_ref()?.1.to_lowercase()));
-    let filled_here: HashSet<String> = names(true).chain(asked).collect();
-    // What only tables that are left out may be called.
-    let left_out: HashSet<String> = names(false).filter(|name| !filled_here.contains(name)).collect();
     let mut target = target::read(
         schema,
         &schemas,

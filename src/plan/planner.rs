@@ -32,7 +32,7 @@ use crate::policy::Mode;
 use crate::profile::Profiles;
 use crate::target::Target;
 use aliaport_rows::column::ColumnPlan;
-use aliaport_rows::identifier::quote_literal;
+use aliaport_rows::identifier::{comment, quote_literal};
 
 use draft::{Draft, Drafting, Relations, Role, shown};
 pub use effect::check_mode as check_options;
@@ -202,6 +202,9 @@ fn select<'a>(
     Ok(selected)
 }
 
+/// What can be done about rows that mode create finds.
+pub const OTHER_MODES: &str = "Use mode append to add rows, replace to put the source's rows in their place, or sync to make them equal.";
+
 /// Whether existing tables can take part in the mode.
 fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
     let existing = drafts.iter().filter_map(|d| Some((d, d.relation?)));
@@ -215,16 +218,15 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
                 })
                 .collect();
             let summary = format!("{} target tables have rows already", items.len());
-            let modes = "Use mode append to add rows, replace to put the source's rows in their place, or sync to make them equal.";
             let likely: Vec<&str> =
                 items.iter().map(|(name, _, _)| name.as_str()).filter(|n| is_like_bookkeeping(n)).collect();
             let hint = match likely.is_empty() {
-                true => modes.to_owned(),
-                false => format!("{} {modes}", leave_out(&likely)),
+                true => OTHER_MODES.to_owned(),
+                false => format!("{} {OTHER_MODES}", leave_out(&likely)),
             };
             let remedies = items.iter().map(|(name, _, _)| match is_like_bookkeeping(name) {
-                true => format!("-- {} {modes}", leave_out(&[name])),
-                false => modes.to_owned(),
+                true => comment(&format!("{} {OTHER_MODES}", leave_out(&[name]))),
+                false => OTHER_MODES.to_owned(),
             });
             let remedies = remedies.collect();
             PlanError::of(PlanErrorKind::TargetNotEmpty, items, summary, &hint)

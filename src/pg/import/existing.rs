@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use aliaport_plan::finding::{Code, Finding};
 use aliaport_plan::plan::{Action, Step, TablePlan};
+use aliaport_plan::planner::OTHER_MODES;
 use aliaport_plan::policy::{Mode, Verify};
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::identifier::quote;
@@ -128,7 +129,7 @@ impl Import<'_> {
                     format!("target table {} has rows already", table.target),
                 )
                 .detail("Another session has written them since the import was planned. Mode create fills new and empty tables only.")
-                .hint("Use mode append to add rows, replace to put the source's rows in their place, or sync to make them equal."));
+                .hint(OTHER_MODES));
             }
         }
         Ok(())

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 
-use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::prelude::*;
 
 use aliaport_plan::option::OptionError;
@@ -240,18 +240,10 @@ pub fn is_about_a_row(code: PgSqlErrorCode) -> bool {
 
 /// The same; the place may depend on the code.
 pub fn located_by_code<R>(place: impl Fn(PgSqlErrorCode) -> String, f: impl FnOnce() -> R) -> R {
-    let caught = match caught(f) {
+    let report = match reported(f) {
         Ok(result) => return result,
-        Err(caught) => caught,
+        Err(report) => report,
     };
-    let report = match &*caught {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
-        CaughtError::RustPanic { .. } => caught.rethrow(),
-    };
-    // A cancel or a shutdown says nothing about the place it happened to hit.
-    if is_cancel(report.sql_error_code()) {
-        caught.rethrow();
-    }
     let place = place(report.sql_error_code());
     let detail = match report.detail() {
         // Another extension's may end without a full stop.
@@ -384,22 +376,28 @@ fn caught<R>(f: impl FnOnce() -> R) -> std::result::Result<R, Box<CaughtError>> 
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(f()))).catch_others(|caught| Err(Box::new(caught))).execute()
 }
 
+/// Runs `f` and hands over the error that was raised in it. A panic goes on up, and so does a cancel or a
+/// shutdown, which says nothing about the place it happened to hit.
+fn reported<R>(f: impl FnOnce() -> R) -> std::result::Result<R, Box<ErrorReportWithLevel>> {
+    caught(f).map_err(|caught| match *caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
+            if !is_cancel(report.sql_error_code()) =>
+        {
+            Box::new(report)
+        }
+        other => other.rethrow(),
+    })
+}
+
 /// Runs `f`; an error of ours or of PostgreSQL comes back as `Err`, a cancel or the end of the backend goes
 /// on up.
 ///
 /// Whoever goes on after an error has to undo a subtransaction that was begun before.
 pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    let caught = match caught(f) {
+    let report = match reported(f) {
         Ok(result) => return result,
-        Err(caught) => caught,
+        Err(report) => report,
     };
-    let report = match &*caught {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
-        CaughtError::RustPanic { .. } => caught.rethrow(),
-    };
-    if is_cancel(report.sql_error_code()) {
-        caught.rethrow();
-    }
     let mut error = Error::new(report.sql_error_code(), report.message().to_owned());
     if let Some(detail) = report.detail() {
         error = error.detail(detail);
