@@ -21,7 +21,7 @@ use aliaport_rows::pg_type::PgType;
 use aliaport_rows::prove::Inspector;
 use aliaport_rows::row::{Former, OnError, RowConverter};
 use aliaport_rows::tuple::{Images, Layout, Writer};
-use aliaport_sqlite::{ExclusiveReader, OpenOptions, Source, fixture};
+use aliaport_sqlite::{OpenOptions, SendReader, Source, fixture};
 
 /// Twenty columns as an ORM stores them, and five of numbers.
 const TABLES: &str = "
@@ -61,7 +61,7 @@ fn rows(count: u64) -> [String; 2] {
 /// What is measured: one table from SQLite's pages to heap tuples. Gives rows, bytes of tuples and the
 /// digest.
 #[inline(never)]
-fn load(mut reader: ExclusiveReader<'_>, plan: &TablePlan) -> (u64, usize, String) {
+fn load(mut reader: SendReader<'_>, plan: &TablePlan) -> (u64, usize, String) {
     let types: Vec<&PgType> = plan.columns.iter().map(|column| &column.pg_type).collect();
     let attributes = digest::attributes(&types).expect("types that are stored as they are");
     let positions: Vec<usize> = (0..plan.columns.len()).collect();
@@ -114,7 +114,7 @@ fn main() {
         let declared =
             catalogue.tables.iter().find(|declared| declared.name == table.source).expect("its table");
         let columns: Vec<usize> = (0..declared.columns.len()).collect();
-        let reader = source.rows_exclusive(declared, &columns, None).expect("a reader");
+        let reader = source.rows_to_send(declared, &columns, None).expect("a reader");
         let begun = Instant::now();
         let (rows, bytes, digest) = load(reader, table);
         let nanoseconds = begun.elapsed().as_nanos() / u128::from(rows.max(1));

@@ -267,7 +267,7 @@ impl<'a> Import<'a> {
         if let Some(known) = self.standings.get(&index) {
             return Ok(*known);
         }
-        let standing = standing::of(self.subject(index)?.relation)?;
+        let standing = standing::standing_of(self.subject(index)?.relation)?;
         self.standings.insert(index, standing);
         Ok(standing)
     }

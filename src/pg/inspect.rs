@@ -1,9 +1,10 @@
-//! The audit before an import: what is wrong with the source, and with the server for it.
+//! The inspection before an import: what is wrong with the source, and with the server for it.
 //!
-//! One call shows everything: what would stop the plan does not stop the audit (`aliaport_plan::audit`). The
-//! parts: `integrity` is SQLite's own check of the file and of its CHECKs, `content` the one pass over each
-//! table with the import's converters, `keys` looks for repeated keys and orphans, `references` for parents
-//! in the target, `sequences` for sequences without a key left, `server` at this database.
+//! One call shows everything: what would stop the plan does not stop the inspection
+//! (`aliaport_plan::inspect`). The parts: `integrity` is SQLite's own check of the file and of its CHECKs,
+//! `content` the one pass over each table with the import's converters, `keys` looks for repeated keys and
+//! orphans, `references` for parents in the target, `sequences` for sequences without a key left, `server` at
+//! this database.
 //!
 //! Only what concerns the file as a whole (missing, locked, damaged beyond reading) and the arguments is
 //! raised as an error, as in the import.
@@ -19,9 +20,9 @@ mod server;
 
 pub use server::wrong_encoding;
 
-use aliaport_plan::audit::{self, Obstacle};
 use aliaport_plan::catalogue::{Catalogue, Table};
 use aliaport_plan::finding::{Code, Finding, Severity};
+use aliaport_plan::inspect::{self, Obstacle};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::planner;
 use aliaport_plan::policy::Mode;
@@ -93,16 +94,16 @@ pub fn inspect(
         }
     }
     let target = planning::target(path, &opened.catalogue, &opened.options, schema, mode)?;
-    let mut audited = audit::plan_despite(&opened.catalogue, &profiles, &target, &opened.options, mode)?;
-    planning::check_filters(&opened.source, &opened.catalogue, &audited.plan)?;
-    missing::settle(&mut audited.plan)?;
-    missing::as_before(&mut audited.plan)?;
-    out.extend(audited.obstacles.iter().map(obstacle));
-    out.extend(audited.plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
-    let mut seen = Vec::with_capacity(audited.plan.tables.len());
-    for plan in &audited.plan.tables {
+    let mut inspected = inspect::plan_despite(&opened.catalogue, &profiles, &target, &opened.options, mode)?;
+    planning::check_filters(&opened.source, &opened.catalogue, &inspected.plan)?;
+    missing::settle(&mut inspected.plan)?;
+    missing::as_before(&mut inspected.plan)?;
+    out.extend(inspected.obstacles.iter().map(obstacle));
+    out.extend(inspected.plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
+    let mut seen = Vec::with_capacity(inspected.plan.tables.len());
+    for plan in &inspected.plan.tables {
         out.extend(plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
-        let subject = Subject::new(&opened, &target, &audited, plan, mode)?;
+        let subject = Subject::new(&opened, &target, &inspected, plan, mode)?;
         let content = content::scan(&subject)?;
         out.extend(content.observations(&subject)?);
         out.extend(integrity::checks(&subject)?);
@@ -112,7 +113,7 @@ pub fn inspect(
         out.extend(sequences::observe(&subject)?);
         seen.push(content);
     }
-    out.extend(server::observe(&audited, &seen)?);
+    out.extend(server::observe(&inspected, &seen)?);
     opened.source.verify_unchanged()?;
     out.sort_by_key(|o| std::cmp::Reverse(o.severity));
     Ok(out)
@@ -145,11 +146,11 @@ fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observati
     Ok(out)
 }
 
-/// One table under audit.
+/// One table under inspection.
 struct Subject<'a> {
     opened: &'a planning::Opened,
     target: &'a Target,
-    audited: &'a audit::Audited,
+    inspected: &'a inspect::Inspected,
     table: &'a Table,
     plan: &'a TablePlan,
     /// The plan's columns as indexes into the table's.
@@ -162,22 +163,24 @@ impl<'a> Subject<'a> {
     fn new(
         opened: &'a planning::Opened,
         target: &'a Target,
-        audited: &'a audit::Audited,
+        inspected: &'a inspect::Inspected,
         plan: &'a TablePlan,
         mode: Mode,
     ) -> Result<Self> {
-        let table = find(&opened.catalogue, &plan.source)
+        let table = opened
+            .catalogue
+            .table_named(&plan.source)
             .ok_or_else(|| unexpected("table that the source does not have"))?;
         let columns =
             plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
-        let zone = Zone::parse(&audited.plan.timezone).map_err(unexpected)?;
-        Ok(Subject { opened, target, audited, table, plan, columns, zone, mode })
+        let zone = Zone::parse(&inspected.plan.timezone).map_err(unexpected)?;
+        Ok(Subject { opened, target, inspected, table, plan, columns, zone, mode })
     }
 
-    fn place(&self, column: usize) -> Option<audit::Place<'a>> {
+    fn place(&self, column: usize) -> Option<inspect::Place<'a>> {
         let declared = self.table.columns.get(*self.columns.get(column)?)?;
         let column = self.plan.columns.get(column)?;
-        Some(audit::Place {
+        Some(inspect::Place {
             table: &self.plan.source,
             column: &column.source,
             target: &self.plan.target,
@@ -185,7 +188,7 @@ impl<'a> Subject<'a> {
             pg_type: &column.pg_type,
             is_created: self.plan.is_created,
             is_not_null: column.is_not_null || declared.is_not_null,
-            rowid: audit::rowid_name(self.table),
+            rowid: inspect::rowid_name(self.table),
         })
     }
 
@@ -193,10 +196,6 @@ impl<'a> Subject<'a> {
         let column = self.plan.columns.get(column)?;
         Some(Converter::new(&column.pg_type, &column.rules(&self.zone)))
     }
-}
-
-fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Table> {
-    catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
 }
 
 fn obstacle(obstacle: &Obstacle) -> Observation {
@@ -224,7 +223,7 @@ fn finding(finding: &Finding, catalogue: &Catalogue) -> Observation {
         sample: None,
         message: finding.message.clone(),
         suggestion: (finding.statement.as_ref().map(|s| format!("-- postgresql\n{s};")))
-            .or_else(|| audit::of_finding(finding, catalogue)),
+            .or_else(|| inspect::of_finding(finding, catalogue)),
     }
 }
 

@@ -149,7 +149,7 @@ pub fn target(
         |name| wanted.contains(&name.to_lowercase()),
         |name| !left_out.contains(&name.to_lowercase()),
     )?;
-    target.past = past::of(path, filled, &target, mode)?;
+    target.past = past::past_of(path, filled, &target, mode)?;
     Ok(target)
 }
 

@@ -49,7 +49,7 @@ pub struct Check {
 pub fn validate(path: &str, schema: &str, options: &serde_json::Value) -> Result<Vec<Check>> {
     let against = against::open(path, schema, options)?;
     let zone = Zone::parse(&against.plan.timezone).map_err(unexpected)?;
-    let last_run = LastRun::of(path, schema)?;
+    let last_run = LastRun::from_history(path, schema)?;
     let mut checks = Vec::new();
     for (source, reason) in &against.plan.skipped {
         // What the options leave out is not asked for.
@@ -59,7 +59,7 @@ pub fn validate(path: &str, schema: &str, options: &serde_json::Value) -> Result
     }
     for plan in &against.plan.tables {
         let table = against.table(&plan.source)?;
-        match Subject::find(&against, plan, table)? {
+        match Subject::in_target(&against, plan, table)? {
             Some(subject) => compare(&against, &subject, &zone, last_run.as_ref(), &mut checks)?,
             None => checks.push(missing(&against, plan, table)?),
         }
@@ -79,7 +79,7 @@ fn compare(
 ) -> Result<()> {
     let with_content = against.opened.options.verify == Verify::Content;
     if with_content {
-        let aside = excused::Aside::of(last_run, subject.plan)?;
+        let aside = excused::Aside::from_history(last_run, subject.plan)?;
         let compared = content::compare(&against.opened.source, subject, zone, &aside)?;
         let seen = aggregate::ask(subject, &compared.tally)?;
         checks.push(rows(subject, compared.source.rows + compared.rejected, seen.rows, &compared, last_run));
@@ -90,7 +90,8 @@ fn compare(
     } else {
         let source = count(against, subject.table, subject.plan)?;
         let target = subject.count()?;
-        let compared = Compared::of_rejected(excused::Aside::of(last_run, subject.plan)?.rejected());
+        let compared =
+            Compared::of_rejected(excused::Aside::from_history(last_run, subject.plan)?.rejected());
         checks.push(rows(subject, source, target, &compared, last_run));
         constraints(against, subject, checks)?;
     }
@@ -115,11 +116,11 @@ fn rows(
     let expected = source.saturating_sub(compared.rejected);
     let mut facts = Vec::new();
     if target < expected {
-        facts.push(format!("the target has {} fewer than it should", of(expected - target, "row")));
+        facts.push(format!("the target has {} fewer than it should", counted(expected - target, "row")));
     } else if target > source {
-        facts.push(format!("the target has {} more than the source", of(target - source, "row")));
+        facts.push(format!("the target has {} more than the source", counted(target - source, "row")));
     }
-    facts.extend(last_run.and_then(|run| run.words(compared.rejected, 0)));
+    facts.extend(last_run.and_then(|run| run.describe_set_aside(compared.rejected, 0)));
     Check {
         source: Some(source.to_string()),
         target: Some(target.to_string()),
@@ -189,7 +190,7 @@ fn regclass(relation: &str) -> Result<String> {
 }
 
 /// `1 row`, `2 rows`.
-fn of(count: u64, what: &str) -> String {
+fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

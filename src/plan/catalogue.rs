@@ -15,6 +15,14 @@ pub struct Catalogue {
     pub others: Vec<OtherObject>,
 }
 
+impl Catalogue {
+    /// The table of this name, in whatever case of ASCII it is written.
+    #[must_use]
+    pub fn table_named(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+}
+
 /// A schema object that is recognised but has no rows to import.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OtherObject {

@@ -174,7 +174,7 @@ impl std::error::Error for GrammarError {}
 ///
 /// Text that is not such a statement, is longer than 1,000,000 bytes or nests parentheses more than 200 deep.
 pub fn table(sql: &str) -> Result<TableSql, GrammarError> {
-    let outline = Outline::of(sql)?;
+    let outline = Outline::scan(sql)?;
     let bump = Bump::new();
     let Stmt::CreateTable {
         body: CreateTableBody::ColumnsAndConstraints { columns, constraints, .. }, ..
@@ -221,7 +221,7 @@ pub fn table(sql: &str) -> Result<TableSql, GrammarError> {
 ///
 /// As [`table`].
 pub fn index(sql: &str) -> Result<IndexSql, GrammarError> {
-    let outline = Outline::of(sql)?;
+    let outline = Outline::scan(sql)?;
     let bump = Bump::new();
     let Stmt::CreateIndex { columns, where_clause, .. } = tree::statement(&bump, sql)? else {
         return Err(GrammarError::new("not a CREATE INDEX statement"));
@@ -254,7 +254,7 @@ pub fn index(sql: &str) -> Result<IndexSql, GrammarError> {
 pub fn expression(text: &str) -> Result<Expr, GrammarError> {
     // A DEFAULT without parentheses around it must be a single term, so they are always put there; the line
     // break ends a comment. The outline rejects a text that would close them itself.
-    Outline::of(text)?;
+    Outline::scan(text)?;
     let sql = format!("CREATE TABLE t(c DEFAULT (\n{text}\n))");
     let bump = Bump::new();
     if let Stmt::CreateTable {

@@ -4,13 +4,13 @@
 //! ([`catalogue::Catalogue`], [`profile::Profiles`]) and leaves as plain structs ([`plan::Plan`]), so every
 //! rule can be tested in seconds without a server.
 
-pub mod audit;
 pub mod catalogue;
 pub mod ddl;
 pub mod decl;
 pub mod expr;
 pub mod finding;
 pub mod grammar;
+pub mod inspect;
 pub mod mapping;
 pub mod name;
 pub mod option;

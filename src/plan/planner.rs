@@ -34,7 +34,7 @@ use crate::target::Target;
 use aliaport_rows::column::ColumnPlan;
 use aliaport_rows::identifier::{comment, quote_literal};
 
-use draft::{Draft, Drafting, Relations, Role, shown};
+use draft::{Draft, Drafting, Relations, Role, one_line};
 pub use effect::check_mode as check_options;
 pub use error::{PlanError, PlanErrorKind};
 use foreign::Foreign;
@@ -119,7 +119,7 @@ pub fn plan(
     let options = request.options;
     request::check_names(catalogue, &target.past, options)?;
     effect::check_source(catalogue, &target.past, options)?;
-    let relations = Relations::of(catalogue, target, options);
+    let relations = Relations::in_target(catalogue, target, options);
     let mut plan = Plan { timezone: options.timezone.clone(), ..Plan::default() };
     let tables = select(catalogue, &relations, options, &mut plan)?;
 
@@ -136,7 +136,7 @@ pub fn plan(
     check_mode(&drafts, request.mode)?;
     drift::check_lost(&mut drafts, catalogue, request.mode, target, options, &mut plan)?;
 
-    let search = foreign::find(catalogue, target, &drafting.relations, options, &mut drafts)?;
+    let search = foreign::find_parents(catalogue, target, &drafting.relations, options, &mut drafts)?;
     for draft in &mut drafts {
         table::settle(draft, options)?;
     }
@@ -229,7 +229,7 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
                 false => OTHER_MODES.to_owned(),
             });
             let remedies = remedies.collect();
-            PlanError::of(PlanErrorKind::TargetNotEmpty, items, summary, &hint)
+            PlanError::of_items(PlanErrorKind::TargetNotEmpty, items, summary, &hint)
                 .map(|error| error.with_remedies(remedies))
         }
         Mode::Sync => {
@@ -243,7 +243,7 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
                 .collect();
             let summary =
                 format!("{} target tables have no primary or unique key for mode sync", items.len());
-            PlanError::of(
+            PlanError::of_items(
                 PlanErrorKind::NoKey,
                 items,
                 summary,
@@ -381,7 +381,7 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
         }
         let said = format!("{what} \"{}\"{more} is not carried over", other.name);
         let finding = |message| Finding::warning(Code::NotCarried, &other.table, message);
-        findings.push(match shown(&other.sql) {
+        findings.push(match one_line(&other.sql) {
             sql if sql.is_empty() => finding(said),
             sql => finding(format!("{said}: {sql}")).about(About::Statement(sql)),
         });

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::escape::{html as esc, html_lines, short};
-use super::quantity::{counted, duration, number, number_or_dash, rate, share};
+use super::quantity::{counted, duration, grouped, grouped_or_dash, rate, share};
 use super::summary::{self, signed};
 use super::{Report, Table, style, svg};
 
@@ -171,17 +171,17 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
             table.load_order,
             esc(&table.table_name)
         )?;
-        cell(out, "rows in the source", &number_or_dash(table.source_rows), "")?;
+        cell(out, "rows in the source", &grouped_or_dash(table.source_rows), "")?;
         cell(
             out,
             "imported",
-            &number_or_dash(table.imported_rows),
+            &grouped_or_dash(table.imported_rows),
             &bar("bar", share(table.imported_rows, most_rows)),
         )?;
         for (label, value) in &optional {
-            cell(out, label, &number_or_dash(value(table)), "")?;
+            cell(out, label, &grouped_or_dash(value(table)), "")?;
         }
-        cell(out, "in the target", &number_or_dash(table.target_rows), "")?;
+        cell(out, "in the target", &grouped_or_dash(table.target_rows), "")?;
         let (class, words) = match table.content_match {
             Some(true) => ("ok", "equal"),
             Some(false) => ("bad", "differs"),
@@ -190,7 +190,7 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
         write!(out, "<td class=\"{class}\" data-l=\"content\">{words}</td>")?;
         let time = table.elapsed_us.map_or_else(|| "–".to_owned(), duration);
         cell(out, "time", &time, &bar("bar t", share(table.elapsed_us, most_time)))?;
-        cell(out, "rows/s", &number_or_dash(rate(table.imported_rows, table.elapsed_us)), "")?;
+        cell(out, "rows/s", &grouped_or_dash(rate(table.imported_rows, table.elapsed_us)), "")?;
         writeln!(
             out,
             "<td data-l=\"status\"><span class=\"{}\">{}</span></td></tr>",
@@ -199,12 +199,12 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     write!(out, "</tbody><tfoot><tr><td class=\"no\"></td><td class=\"name\">all tables</td>")?;
-    cell(out, "rows in the source", &number(sum(|t| t.source_rows)), "")?;
-    cell(out, "imported", &number(sum(|t| t.imported_rows)), "")?;
+    cell(out, "rows in the source", &grouped(sum(|t| t.source_rows)), "")?;
+    cell(out, "imported", &grouped(sum(|t| t.imported_rows)), "")?;
     for (label, value) in &optional {
-        cell(out, label, &number(sum(*value)), "")?;
+        cell(out, label, &grouped(sum(*value)), "")?;
     }
-    cell(out, "in the target", &number(sum(|t| t.target_rows)), "")?;
+    cell(out, "in the target", &grouped(sum(|t| t.target_rows)), "")?;
     out.push_str("<td class=\"no\"></td>");
     cell(out, "time", &duration(sum(|t| t.elapsed_us)), "")?;
     out.push_str("<td class=\"no\"></td><td class=\"no\"></td></tr></tfoot></table></div>\n");
@@ -259,7 +259,8 @@ fn warnings(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         out.push_str("<ul>");
         for entry in &group.entries {
-            let count = entry.count.map(|n| format!(" <strong>({})</strong>", number(n))).unwrap_or_default();
+            let count =
+                entry.count.map(|n| format!(" <strong>({})</strong>", grouped(n))).unwrap_or_default();
             write!(
                 out,
                 "<li><code>{}</code>: {}{count}</li>",
@@ -300,14 +301,14 @@ fn rejected(out: &mut String, report: &Report) -> std::fmt::Result {
                 out,
                 "<tr><td class=\"all\" data-l=\"row\"><code>{}</code></td><td class=\"all\" data-l=\"value\"><code>{}</code></td><td class=\"all\" data-l=\"reason\">{}</td></tr>",
                 esc(&short(&sample.key(), 200)),
-                esc(&short(&sample.shown(), 300)),
+                esc(&short(&sample.value_with_class(), 300)),
                 esc(&short(&sample.reason, MESSAGE))
             )?;
         }
         out.push_str("</tbody></table></div>");
         let more = group.count - signed(group.samples.len());
         if more > 0 {
-            write!(out, "<p class=\"soft\">and {} more</p>", number(more))?;
+            write!(out, "<p class=\"soft\">and {} more</p>", grouped(more))?;
         }
         out.push('\n');
     }
@@ -342,7 +343,7 @@ fn sequences(out: &mut String, report: &Report) -> std::fmt::Result {
             out,
             "<div><code>{}</code><span class=\"num\">{}</span></div>",
             esc(&sequence.table_name),
-            number(sequence.next_value)
+            grouped(sequence.next_value)
         )?;
     }
     writeln!(out, "</div></section>")

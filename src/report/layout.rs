@@ -155,7 +155,7 @@ fn arranged(vertices: &[Vertex]) -> Vec<Vec<usize>> {
     }
     let mut at = vec![0; vertices.len()];
     for layer in &order {
-        number(layer, &mut at);
+        note_places(layer, &mut at);
     }
     let mut best = (crossings(vertices, &order, &at), order.clone());
     for sweep in 0..SWEEPS {
@@ -171,7 +171,7 @@ fn arranged(vertices: &[Vertex]) -> Vec<Vec<usize>> {
                 .collect();
             keyed.sort_by(|a, b| a.0.total_cmp(&b.0).then(at[a.1].cmp(&at[b.1])));
             *layer = keyed.into_iter().map(|(_, v)| v).collect();
-            number(layer, &mut at);
+            note_places(layer, &mut at);
         }
         for _ in 0..2 {
             for layer in &mut order {
@@ -189,7 +189,7 @@ fn arranged(vertices: &[Vertex]) -> Vec<Vec<usize>> {
     best.1
 }
 
-fn number(layer: &[usize], at: &mut [usize]) {
+fn note_places(layer: &[usize], at: &mut [usize]) {
     for (i, &v) in layer.iter().enumerate() {
         at[v] = i;
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::escape::{markdown_code as code, markdown_text as text, short};
-use super::quantity::{counted, duration, number, number_or_dash, rate, share};
+use super::quantity::{counted, duration, grouped, grouped_or_dash, rate, share};
 use super::summary::{self, signed};
 use super::{Report, Table};
 
@@ -79,20 +79,20 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
         let mut cells = vec![
             table.load_order.to_string(),
             code(&table.table_name),
-            number_or_dash(table.source_rows),
-            number_or_dash(table.imported_rows),
+            grouped_or_dash(table.source_rows),
+            grouped_or_dash(table.imported_rows),
             bar(share(table.imported_rows, most_rows)),
         ];
         if has_updates {
-            cells.push(number_or_dash(table.updated_rows));
+            cells.push(grouped_or_dash(table.updated_rows));
         }
         if has_deletes {
-            cells.push(number_or_dash(table.deleted_rows));
+            cells.push(grouped_or_dash(table.deleted_rows));
         }
         cells.extend([
-            number_or_dash(table.rejected_rows),
-            number_or_dash(table.orphan_rows),
-            number_or_dash(table.target_rows),
+            grouped_or_dash(table.rejected_rows),
+            grouped_or_dash(table.orphan_rows),
+            grouped_or_dash(table.target_rows),
             match table.content_match {
                 Some(true) => "equal".to_owned(),
                 Some(false) => "**differs**".to_owned(),
@@ -100,7 +100,7 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
             },
             table.elapsed_us.map_or_else(|| "–".to_owned(), duration),
             bar(share(table.elapsed_us, most_time)),
-            number_or_dash(rate(table.imported_rows, table.elapsed_us)),
+            grouped_or_dash(rate(table.imported_rows, table.elapsed_us)),
             text(&table.status),
         ]);
         writeln!(out, "| {} |", cells.join(" | "))?;
@@ -189,7 +189,7 @@ fn warnings(out: &mut String, report: &Report) -> std::fmt::Result {
             )?;
         }
         for entry in &group.entries {
-            let count = entry.count.map(|n| format!(" ({})", number(n))).unwrap_or_default();
+            let count = entry.count.map(|n| format!(" ({})", grouped(n))).unwrap_or_default();
             writeln!(out, "- {}: {}{count}", code(&entry.table_name), text(&short(&entry.message, MESSAGE)))?;
         }
         writeln!(out)?;
@@ -224,7 +224,7 @@ fn rejected(out: &mut String, report: &Report) -> std::fmt::Result {
                 out,
                 "| {head} | {} | {} | {} |",
                 code(&short(&sample.key(), 200)),
-                code(&short(&sample.shown(), 200)),
+                code(&short(&sample.value_with_class(), 200)),
                 text(&short(&sample.reason, MESSAGE))
             )?;
         }
@@ -253,7 +253,7 @@ fn sequences(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(out, "## Sequences\n\n| table | next value |\n|---|--:|")?;
     for sequence in &report.sequences {
-        writeln!(out, "| {} | {} |", code(&sequence.table_name), number(sequence.next_value))?;
+        writeln!(out, "| {} | {} |", code(&sequence.table_name), grouped(sequence.next_value))?;
     }
     writeln!(out)
 }

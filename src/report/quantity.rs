@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// `1234567` as `1,234,567`.
-pub fn number(n: i64) -> String {
+pub fn grouped(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
     if n < 0 {
@@ -16,14 +16,14 @@ pub fn number(n: i64) -> String {
     out
 }
 
-/// `number`, or a dash where there is none.
-pub fn number_or_dash(n: Option<i64>) -> String {
-    n.map_or_else(|| "–".to_owned(), number)
+/// A number, or a dash where there is none.
+pub fn grouped_or_dash(n: Option<i64>) -> String {
+    n.map_or_else(|| "–".to_owned(), grouped)
 }
 
 /// `1 row`, `2,000 rows`.
 pub fn counted(n: i64, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{} {many}", number(n)) }
+    if n == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(n)) }
 }
 
 /// Microseconds as `850 µs`, `12.3 ms`, `4.56 s`, `3 min 20 s` or `2 h 05 min`.
@@ -36,7 +36,7 @@ pub fn duration(us: i64) -> String {
         100_000..1_000_000 => format!("{} ms", us / 1_000),
         1_000_000..60_000_000 => format!("{:.2} s", us as f64 / 1e6),
         60_000_000..3_600_000_000 => format!("{} min {:02} s", us / 60_000_000, us / 1_000_000 % 60),
-        _ => format!("{} h {:02} min", number(us / 3_600_000_000), us / 60_000_000 % 60),
+        _ => format!("{} h {:02} min", grouped(us / 3_600_000_000), us / 60_000_000 % 60),
     }
 }
 

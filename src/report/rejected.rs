@@ -49,7 +49,7 @@ impl Sample {
 
     /// The value with its storage class, `text "x"`; nothing where no column is to blame.
     #[must_use]
-    pub fn shown(&self) -> String {
+    pub fn value_with_class(&self) -> String {
         match (&self.value, self.storage_class.as_deref()) {
             (Some(value), Some(class @ "text")) => format!("{class} \"{value}\""),
             (Some(value), Some(class)) => format!("{class} {value}"),
@@ -116,8 +116,8 @@ mod tests {
         // An expression, or a column that is gone.
         assert_eq!(shown("lower(c)"), None);
         assert_eq!(shown("c, d"), None);
-        assert_eq!(Sample::default().shown(), "");
+        assert_eq!(Sample::default().value_with_class(), "");
         let null = Sample { storage_class: Some("null".to_owned()), ..Sample::default() };
-        assert_eq!(null.shown(), "NULL");
+        assert_eq!(null.value_with_class(), "NULL");
     }
 }

@@ -1,6 +1,6 @@
 //! The words that every format shares.
 
-use super::quantity::{bytes, counted, duration, instant, number, rate};
+use super::quantity::{bytes, counted, duration, grouped, instant, rate};
 use super::{Report, Run};
 
 /// The heading.
@@ -88,7 +88,7 @@ fn compared(report: &Report) -> String {
     } else {
         format!(
             "In {} of {} tables every value was read back and equals what was sent.",
-            number(signed(equal)),
+            grouped(signed(equal)),
             all
         )
     }
@@ -140,22 +140,22 @@ pub fn figures(report: &Report) -> Vec<(&'static str, String, bool)> {
         }
         return out;
     }
-    figure("tables", number(signed(report.tables.len())), false);
+    figure("tables", grouped(signed(report.tables.len())), false);
     if let Some(rows) = run.rows_imported {
-        figure("rows imported", number(rows), false);
+        figure("rows imported", grouped(rows), false);
     }
     if let Some(rows) = run.rows_rejected {
-        figure("rows rejected", number(rows), rows > 0);
+        figure("rows rejected", grouped(rows), rows > 0);
     }
     let warnings: usize =
         report.warnings.iter().filter(|g| g.severity != "info").map(|g| g.entries.len()).sum();
-    figure("warnings", number(signed(warnings)), warnings > 0);
-    figure("not carried over", number(signed(report.not_carried.len())), !report.not_carried.is_empty());
+    figure("warnings", grouped(signed(warnings)), warnings > 0);
+    figure("not carried over", grouped(signed(report.not_carried.len())), !report.not_carried.is_empty());
     if let Some(us) = run.elapsed_us {
         figure("time", duration(us), false);
     }
     if let Some(rate) = rate(run.rows_imported, run.elapsed_us) {
-        figure("rows a second", number(rate), false);
+        figure("rows a second", grouped(rate), false);
     }
     out
 }

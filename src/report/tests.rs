@@ -223,7 +223,7 @@ fn hostile_texts_stay_texts() {
 fn numbers_and_times_are_readable() {
     use super::quantity::*;
     assert_eq!(
-        [0, 999, 1000, -1_234_567, i64::MIN].map(number),
+        [0, 999, 1000, -1_234_567, i64::MIN].map(grouped),
         ["0", "999", "1,000", "-1,234,567", "-9,223,372,036,854,775,808"]
     );
     assert_eq!(

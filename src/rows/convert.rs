@@ -40,7 +40,7 @@ mod wider;
 mod zone;
 
 pub use epoch::NumberUnit;
-pub use error::{ValueError, ValueErrorKind, retyped, retyping, shown};
+pub use error::{ValueError, ValueErrorKind, display_value, retyped, retyping};
 pub use lossy::Lossy;
 pub(crate) use numeric::EXACT_POWERS;
 pub use uuid::UuidBytes;
@@ -120,10 +120,10 @@ impl Kind {
             Shape::Multirange(bound) => Kind::Range(bounds::Target::new(name, bound, true, rules)),
             Shape::Composite(fields) => Kind::Composite(composite::Target::new(name, fields, rules)),
             Shape::Domain(base) => Kind::Domain(Box::new(element::Element::new(base, rules))),
-            Shape::Whole => interval::Target::of(name, rules.number)
+            Shape::Whole => interval::Target::parse(name, rules.number)
                 .map(Kind::Interval)
-                .or_else(|| timetz::Target::of(name, rules).map(Kind::TimeTz))
-                .or_else(|| money::Target::of(name).map(Kind::Money))
+                .or_else(|| timetz::Target::parse(name, rules).map(Kind::TimeTz))
+                .or_else(|| money::Target::parse(name).map(Kind::Money))
                 .unwrap_or_else(|| Kind::Other(other::Target::new(name))),
         }
     }

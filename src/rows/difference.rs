@@ -28,7 +28,7 @@ pub struct Sums(Vec<Sum>);
 
 /// The sum that a key belongs to.
 #[inline]
-fn number(key: u128) -> usize {
+fn sum_index(key: u128) -> usize {
     (key >> 112) as usize
 }
 
@@ -53,7 +53,7 @@ impl Sums {
 
     #[inline]
     fn count(&mut self, key: u128, difference: u128) {
-        if let Some(sum) = self.0.get_mut(number(key)) {
+        if let Some(sum) = self.0.get_mut(sum_index(key)) {
             sum.difference = sum.difference.wrapping_add(difference);
             sum.rows = sum.rows.saturating_add(1);
         }
@@ -107,7 +107,7 @@ impl<P: Copy + Ord> Suspects<P> {
     #[inline]
     #[must_use]
     pub fn has(&self, key: u128) -> bool {
-        self.is_suspect.get(number(key)).copied().unwrap_or(false)
+        self.is_suspect.get(sum_index(key)).copied().unwrap_or(false)
     }
 
     /// Adds a row of the source, the `number`-th of the scan. Rows that [`Suspects::has`] does not name are

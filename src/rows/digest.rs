@@ -6,14 +6,14 @@
 //! to hash it.
 //!
 //! Equal cells on both sides would only prove that storing works, so every cell that is sent is held against
-//! the source's value first ([`Witness`]). Where they disagree, the hash of the sent row is made one that the
-//! stored row does not have.
+//! the source's value first ([`CrossCheck`]). Where they disagree, the hash of the sent row is made one that
+//! the stored row does not have.
 //!
 //! Of a column whose type has no converter counts what the type's own output function writes, under settings
 //! that are always the same: the stored form is the type's own affair. Enums count by their label, not by its
 //! OID.
 
-mod witness;
+mod cross_check;
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ use crate::pg_type::{PgType, Storage};
 use crate::tuple::{self, Attribute, Layout, Writer};
 use crate::value::{Cell, Value};
 
-pub use witness::Witness;
+pub use cross_check::CrossCheck;
 
 /// The hash of a text or of bytes, by which they are told from others where too many of them would have to be
 /// kept.
@@ -94,7 +94,7 @@ fn attribute(pg_type: &PgType) -> Attribute {
 /// column; what is left out is NULL.
 #[derive(Debug)]
 pub struct RowHasher {
-    witness: Witness,
+    cross_check: CrossCheck,
     /// What a column counts by.
     terms: Vec<Term>,
     writer: Writer,
@@ -113,18 +113,18 @@ impl RowHasher {
     /// decides is not held against the source.
     #[must_use]
     pub fn new(types: &[&PgType]) -> Self {
-        let terms = types.iter().map(|pg_type| Term::of(pg_type)).collect();
+        let terms = types.iter().map(|pg_type| Term::for_type(pg_type)).collect();
         let layout = Layout::new(types.iter().map(|pg_type| attribute(pg_type)).collect());
         let mut writer = Writer::new(layout);
         writer.begin_row();
-        RowHasher { witness: Witness::new(types), terms, writer, is_wrong: false }
+        RowHasher { cross_check: CrossCheck::new(types), terms, writer, is_wrong: false }
     }
 
     /// The same, told which zone the converters' rules have. Digests are comparable whether or not either
     /// side was told.
     #[must_use]
     pub fn with_zone(mut self, zone: &Zone) -> Self {
-        self.witness = self.witness.with_zone(zone);
+        self.cross_check = self.cross_check.with_zone(zone);
         self
     }
 
@@ -132,7 +132,7 @@ impl RowHasher {
     /// with a loss).
     #[inline]
     pub fn sent(&mut self, column: usize, value: Value, cell: &Cell, lossy: bool) {
-        self.is_wrong |= !lossy && !self.witness.agrees(column, value, cell);
+        self.is_wrong |= !lossy && !self.cross_check.agrees(column, value, cell);
         self.read_back(column, cell);
     }
 
@@ -144,7 +144,7 @@ impl RowHasher {
             (_, Cell::Null) => true,
             (Some(Term::Cell), cell) => writer.cell(column, cell),
             (Some(Term::Label(labels)), Cell::Enum(oid)) => {
-                match labels.of(*oid) {
+                match labels.label_of(*oid) {
                     Some(label) => writer.cell(column, &Cell::Varlena(label)),
                     None => {
                         // No label has a NUL byte.
@@ -179,7 +179,7 @@ impl RowHasher {
 }
 
 impl Term {
-    fn of(pg_type: &PgType) -> Term {
+    fn for_type(pg_type: &PgType) -> Term {
         match pg_type {
             PgType::Enum { labels, .. } => Term::Label(Labels::new(labels)),
             _ => Term::Cell,
@@ -202,7 +202,7 @@ impl Labels {
         Labels { by_oid }
     }
 
-    fn of(&self, oid: u32) -> Option<&[u8]> {
+    fn label_of(&self, oid: u32) -> Option<&[u8]> {
         let at = self.by_oid.binary_search_by_key(&oid, |(known, _)| *known).ok()?;
         self.by_oid.get(at).map(|(_, label)| &**label)
     }

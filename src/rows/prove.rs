@@ -2,15 +2,15 @@
 //! row that it came from.
 //!
 //! Together with a look at the table after the insert, which finds the same bytes there, this is the proof
-//! that every value arrived: of the value itself, not of what a converter made of it, as far as [`Witness`]
-//! reaches.
+//! that every value arrived: of the value itself, not of what a converter made of it, as far as
+//! [`CrossCheck`] reaches.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::batch::Rows;
 use crate::convert::Zone;
-use crate::digest::{self, TableDigest, Witness};
+use crate::digest::{self, CrossCheck, TableDigest};
 use crate::pg_type::PgType;
 use crate::row::{About, RowError};
 use crate::tuple::deform::{Deformer, Stored};
@@ -30,7 +30,7 @@ pub struct Notes {
 pub struct Inspector {
     about: Arc<About>,
     deformer: Deformer,
-    witness: Witness,
+    cross_check: CrossCheck,
     hashes_tuples: bool,
     digest: TableDigest,
 }
@@ -52,7 +52,7 @@ impl Inspector {
         let columns = positions.iter().copied().zip(types.iter().copied());
         Inspector {
             deformer: Deformer::new(attributes, columns),
-            witness: Witness::new(&types).with_zone(zone),
+            cross_check: CrossCheck::new(&types).with_zone(zone),
             hashes_tuples: hashes_tuples(&about, attributes, positions),
             digest: TableDigest::default(),
             about,
@@ -98,7 +98,7 @@ impl Inspector {
         let mut wrong = None;
         let deformed = self.deformer.deform(image, |column, stored| {
             let agrees = match &stored {
-                Stored::Cell(cell) => self.witness.agrees(column, row.value(column), cell),
+                Stored::Cell(cell) => self.cross_check.agrees(column, row.value(column), cell),
                 Stored::Toasted(_) => false,
             };
             if !agrees && !is_excused(column) {

@@ -213,7 +213,7 @@ pub(crate) fn record<'p>(
     wanted: &[Wanted],
     mut each: impl FnMut(Value<'p>) -> Result<(), Full>,
 ) -> Result<(), Odd> {
-    let mut columns = Columns::of(bytes)?;
+    let mut columns = Columns::parse(bytes)?;
     let mut place = 0;
     for column in wanted {
         let value = loop {
@@ -247,7 +247,7 @@ struct Columns<'p> {
 
 impl<'p> Columns<'p> {
     #[inline]
-    fn of(bytes: &'p [u8]) -> Result<Self, Odd> {
+    fn parse(bytes: &'p [u8]) -> Result<Self, Odd> {
         let (length, at) = varint(bytes, 0)?;
         let length = usize::try_from(length).ok().filter(|length| *length <= LONGEST_HEADER).ok_or(Odd)?;
         let header = bytes.get(..length).ok_or(Odd)?;

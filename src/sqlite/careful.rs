@@ -27,7 +27,7 @@ pub(crate) struct Recipe {
 impl Recipe {
     /// For a statement that reads `terms`, the last of which are these columns. `None` where nothing is
     /// computed, and where a row cannot be asked for.
-    pub(crate) fn of(
+    pub(crate) fn for_statement(
         source: &Source,
         table: &Table,
         columns: &[usize],
@@ -148,7 +148,7 @@ impl<'s> Careful<'s> {
                 Ok(_) => {}
                 Err(error) if may_come_from_expression(&error) => {
                     without.push(*at);
-                    reasons.push(error.words());
+                    reasons.push(error.in_words_of_sqlite());
                 }
                 Err(error) => return Err(error),
             }

@@ -12,9 +12,9 @@ use aliaport_rows::value::Value;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::rows::{Statement, quoted};
-use crate::shadow::VirtualTable;
 use crate::source::Source;
-use crate::token;
+use crate::tokenizer;
+use crate::virtual_table::VirtualTable;
 
 /// One row of `sqlite_schema`.
 struct Object {
@@ -50,7 +50,7 @@ pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
             "table" if object.root_page == 0 => {
                 // Only a virtual table's rows are elsewhere. SQLite finds the database malformed when it
                 // reads another one.
-                if !token::tokens(&object.sql).nth(1).is_some_and(|token| token.is_word("virtual")) {
+                if !tokenizer::tokens(&object.sql).nth(1).is_some_and(|token| token.is_word("virtual")) {
                     return Err(SourceError::new(SourceErrorKind::Damaged, source.path())
                         .with_detail(format!("Table \"{name}\" has no page of its own in the file.")));
                 }
@@ -162,7 +162,7 @@ fn table(
     sql: &str,
     index_sql: &HashMap<String, &str>,
 ) -> Result<Option<(Table, Vec<String>)>, SourceError> {
-    let options = token::table_options(sql);
+    let options = tokenizer::table_options(sql);
     let mut table = Table {
         name: name.to_owned(),
         sql: sql.to_owned(),

@@ -6,7 +6,8 @@
 //!
 //! SQLite's online backup (<https://sqlite.org/c3ref/backup_finish.html>) reads the pages through the pager
 //! of the source's own read transaction, so it sees the file and as much of the `-wal` as the import will
-//! see, whoever writes or checkpoints meanwhile. The copy goes to a file that is not there ([`crate::sink`]).
+//! see, whoever writes or checkpoints meanwhile. The copy goes to a file that is not there
+//! ([`crate::page_sum`]).
 #![allow(unsafe_code)] // the backup's C functions
 
 use std::ffi::c_int;
@@ -14,7 +15,7 @@ use std::ffi::c_int;
 use rusqlite::ffi;
 
 use crate::error::{SourceError, SourceErrorKind};
-use crate::sink;
+use crate::page_sum;
 use crate::source::Source;
 
 /// Pages between two looks at the caller's wish to stop: a few milliseconds.
@@ -30,7 +31,7 @@ impl Source {
     /// # Errors
     /// `Interrupted`.
     pub fn content(&self) -> Result<Option<String>, SourceError> {
-        let Some(copy) = sink::open() else { return Ok(None) };
+        let Some(copy) = page_sum::open() else { return Ok(None) };
         // SAFETY: both connections are open, different, and used by this thread only; the backup is finished
         // below, on every way out, before either is closed.
         let pages = unsafe {

@@ -189,7 +189,7 @@ impl SourceError {
     }
 
     /// What SQLite itself said, or else what is said of it.
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn in_words_of_sqlite(&self) -> String {
         self.0.words.clone().unwrap_or_else(|| self.to_string())
     }
 

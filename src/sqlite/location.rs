@@ -55,7 +55,7 @@ impl Location {
     /// # Errors
     /// What the operating system says of a folder: one that is a symbolic link is not a directory.
     /// `InvalidInput` for a path that is not absolute, has a `..` or a NUL byte, or names no file.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub fn resolve(path: &Path) -> io::Result<Self> {
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         let mut components = path.components();
         if components.next() != Some(Component::RootDir) {

@@ -5,7 +5,7 @@ use aliaport_plan::catalogue::Table;
 use crate::error::{SourceError, SourceErrorKind};
 use crate::rows::{Statement, quoted, refuse_filter};
 use crate::source::Source;
-use crate::token;
+use crate::tokenizer;
 
 /// One end of a foreign key.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ impl KeyEnd<'_> {
         }
         let mut sql = format!("SELECT {} FROM main.{}", terms.join(", "), quoted(source, &self.table.name)?);
         if let Some(filter) = self.filter {
-            if !token::is_one_expression(filter) {
+            if !tokenizer::is_one_expression(filter) {
                 return Err(SourceError::new(SourceErrorKind::InvalidFilter, source.path())
                     .with_detail("Its parentheses or quotes do not match.".to_owned()));
             }

@@ -8,7 +8,7 @@
 //! rowid or with generated columns, filters; and in the middle of a table, from the row on where a page or a
 //! record is not as expected ([`Next::HandOver`]), be it damaged or only unusual. So no error comes from
 //! here, and no row that SQLite would not give: what is read here is a part of what SQLite reads, and in the
-//! same order (`btree`). Where it ends and where it hands over, `exclusive` holds it against SQLite.
+//! same order (`btree`). Where it ends and where it hands over, `send_reader` holds it against SQLite.
 #![allow(unsafe_code)] // reads through SQLite's file methods
 
 use std::ffi::c_int;
@@ -254,7 +254,7 @@ const KEEP: usize = 1 << 20;
 /// The database file, through SQLite's own handle.
 struct File {
     /// SQLite's, open for as long as the connection. Used while nobody else uses the connection: see
-    /// `exclusive`.
+    /// `send_reader`.
     handle: ptr::NonNull<ffi::sqlite3_file>,
     format: Format,
     /// As SQLite counts them, in this snapshot.
@@ -265,8 +265,8 @@ struct File {
 
 impl File {
     fn open(source: &Source) -> Result<Option<File>, SourceError> {
-        let page_size = usize::try_from(source.number("PRAGMA page_size")?).unwrap_or(0);
-        let page_count = u32::try_from(source.number("PRAGMA page_count")?).unwrap_or(0);
+        let page_size = usize::try_from(source.pragma_number("PRAGMA page_size")?).unwrap_or(0);
+        let page_count = u32::try_from(source.pragma_number("PRAGMA page_count")?).unwrap_or(0);
         let Some(handle) = source.file() else { return Ok(None) };
         // What is reserved stands in the header.
         let Some(format) = Format::new(page_size, 0) else { return Ok(None) };
@@ -292,7 +292,7 @@ impl File {
         let amount = c_int::try_from(bytes.len()).map_err(|_| Odd)?;
         let offset = i64::try_from(offset).map_err(|_| Odd)?;
         // SAFETY: the file is open for as long as its connection, which outlives this by the borrow that
-        // `exclusive` holds; bytes has room for `amount` bytes. Reading needs the lock that the read
+        // `send_reader` holds; bytes has room for `amount` bytes. Reading needs the lock that the read
         // transaction has.
         let code = unsafe {
             let file = self.handle.as_ptr();

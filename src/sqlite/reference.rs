@@ -5,7 +5,7 @@ use aliaport_plan::catalogue::Table;
 use crate::error::{SourceError, SourceErrorKind};
 use crate::rows::{RowReader, quoted};
 use crate::source::Source;
-use crate::token;
+use crate::tokenizer;
 
 /// A foreign key between two tables of the source.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl Source {
         columns: &[usize],
     ) -> Result<RowReader<'_>, SourceError> {
         for filter in [reference.child_filter, reference.parent_filter].into_iter().flatten() {
-            if !token::is_one_expression(filter) {
+            if !tokenizer::is_one_expression(filter) {
                 return Err(SourceError::new(SourceErrorKind::InvalidFilter, self.path()));
             }
         }

@@ -14,7 +14,7 @@ use rusqlite::ffi;
 use crate::careful::{Careful, Recipe, may_come_from_expression};
 use crate::error::{SourceError, SourceErrorKind};
 use crate::source::Source;
-use crate::{catalogue, token, utf16};
+use crate::{catalogue, tokenizer, utf16};
 
 // SQLite's, as sqlite3.h declares them; rusqlite's bindings leave out all that is UTF-16.
 unsafe extern "C" {
@@ -395,7 +395,7 @@ impl<'s> RowReader<'s> {
         filter: Option<&str>,
     ) -> Result<Self, SourceError> {
         let (mut sql, rowid, terms) = select(source, table, columns)?;
-        let recipe = Recipe::of(source, table, columns, &terms, filter)?;
+        let recipe = Recipe::for_statement(source, table, columns, &terms, filter)?;
         // What others have compared is no business of this reader.
         let _ = source.compared_by();
         let Some(filter) = filter else {
@@ -413,7 +413,7 @@ impl<'s> RowReader<'s> {
             SourceError::new(SourceErrorKind::InvalidFilter, source.path()).with_detail(detail)
         };
         // Else `1) LIMIT (1` would be one.
-        if !token::is_one_expression(filter) {
+        if !tokenizer::is_one_expression(filter) {
             return Err(invalid("Its parentheses or quotes do not match.".to_owned()));
         }
         let plain = Statement::prepare(source, &sql);

@@ -45,7 +45,7 @@ pub struct Source {
     /// After the connection, which looks names up in its folder until it is closed.
     location: Arc<Location>,
     /// The files as they were before the snapshot, where no lock protects it.
-    witness: Option<FileState>,
+    unlocked_state: Option<FileState>,
     fingerprint: String,
     interrupt: Interrupt,
     /// The snapshot has no page that is elsewhere than in the file.
@@ -69,7 +69,7 @@ impl Source {
     /// # Errors
     /// Every kind but `InvalidFilter` and `TooBig`. `Locked` comes after the busy timeout.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Source, SourceError> {
-        let location = Location::of(path).map_err(|error| SourceError::from_io(path, &error))?;
+        let location = Location::resolve(path).map_err(|error| SourceError::from_io(path, &error))?;
         Self::open_at(location, options)
     }
 
@@ -90,7 +90,7 @@ impl Source {
             if interrupt.is_cancelled() {
                 return Err(SourceError::new(SourceErrorKind::Interrupted, path));
             }
-            let before = FileState::of(&location).map_err(|error| SourceError::from_io(path, &error))?;
+            let before = FileState::observe(&location).map_err(|error| SourceError::from_io(path, &error))?;
             if before.size() == 0 {
                 return Err(SourceError::new(SourceErrorKind::Empty, path));
             }
@@ -129,14 +129,14 @@ impl Source {
         before: FileState,
     ) -> Result<Self, Failure> {
         let path = location.path();
-        let connection = connect(path, uri).map_err(Failure::of)?;
+        let connection = connect(path, uri).map_err(Failure::classify)?;
         let mut source = Source {
             connection,
             ended: None,
             leniency: Leniency::default(),
             collations: Arc::default(),
             location: Arc::clone(location),
-            witness: None,
+            unlocked_state: None,
             fingerprint: String::new(),
             interrupt,
             is_all_in_file: false,
@@ -144,15 +144,15 @@ impl Source {
         let result = source.begin(interrupt);
         // SAFETY: the connection was opened with this layer and belongs to this thread now.
         let (opened, header) = unsafe { (vfs::opened(source.handle()), vfs::header(source.handle())) };
-        let after =
-            FileState::of(location).map_err(|error| Failure::Fatal(SourceError::from_io(path, &error)))?;
+        let after = FileState::observe(location)
+            .map_err(|error| Failure::Fatal(SourceError::from_io(path, &error)))?;
         let is_wal = match result {
             Ok(is_wal) => is_wal,
             // Whatever it was: it may come from a writer at work that did not know of us.
             Err(error) if opened.without_shm && !before.is_same_snapshot(&after) => {
                 return Err(Failure::Passing(error));
             }
-            Err(error) => return Err(Failure::of(error.held_by(opened.holder))),
+            Err(error) => return Err(Failure::classify(error.held_by(opened.holder))),
         };
         if is_wal && opened.without_shm {
             if !before.file_unsettled().is_zero() {
@@ -162,7 +162,7 @@ impl Source {
                 let error = SourceError::new(SourceErrorKind::ChangedDuringRead, path);
                 return Err(Failure::Passing(error));
             }
-            source.witness = Some(before.clone());
+            source.unlocked_state = Some(before.clone());
         } else if is_wal && opened.without_wal && after.has_wal() {
             // A writer came between SQLite's look at the -wal and its look at the -shm: they do not belong
             // together.
@@ -235,13 +235,14 @@ impl Source {
         if let Some(bytes) = self.ended {
             return bytes;
         }
-        let number =
-            |pragma| self.number(pragma).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+        let number = |pragma| {
+            self.pragma_number(pragma).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+        };
         number("PRAGMA page_count").saturating_mul(number("PRAGMA page_size"))
     }
 
     /// The number that a PRAGMA gives.
-    pub(crate) fn number(&self, pragma: &str) -> Result<i64, SourceError> {
+    pub(crate) fn pragma_number(&self, pragma: &str) -> Result<i64, SourceError> {
         let mut statement = Statement::prepare(self, pragma)?;
         statement.step()?;
         Ok(statement.integer(0))
@@ -256,10 +257,10 @@ impl Source {
     /// # Errors
     /// `ChangedDuringRead`.
     pub fn verify_unchanged(&self) -> Result<(), SourceError> {
-        let Some(witness) = &self.witness else { return Ok(()) };
+        let Some(unlocked_state) = &self.unlocked_state else { return Ok(()) };
         let changed = || SourceError::new(SourceErrorKind::ChangedDuringRead, self.path());
-        match FileState::of(&self.location) {
-            Ok(now) if witness.is_same_snapshot(&now) => Ok(()),
+        match FileState::observe(&self.location) {
+            Ok(now) if unlocked_state.is_same_snapshot(&now) => Ok(()),
             Ok(_) => Err(changed().with_detail(
                 "The database is in WAL mode and no other process had it open when the import began."
                     .to_owned(),
@@ -282,7 +283,7 @@ impl Source {
         finalize_all(self.handle());
         drop(std::mem::replace(&mut self.connection, nothing));
         self.ended = Some(bytes);
-        self.witness = None;
+        self.unlocked_state = None;
         Ok(())
     }
 
@@ -525,7 +526,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn of(error: SourceError) -> Self {
+    fn classify(error: SourceError) -> Self {
         // 2: ENOENT. The -shm or the -journal was there for the first look and gone for the second.
         let has_vanished = *error.kind() == SourceErrorKind::CannotOpen && error.os_error() == Some(2);
         match error.kind() {

@@ -20,7 +20,7 @@ use crate::error::{SourceError, SourceErrorKind};
 use crate::harden;
 use crate::rows::{Statement, quoted};
 use crate::source::Source;
-use crate::token::{Token, tokens};
+use crate::tokenizer::{Token, tokens};
 
 /// SQLite's own limit of a function's name, in bytes.
 const LONGEST_NAME: usize = 255;

@@ -34,9 +34,9 @@ impl FileState {
     ///
     /// # Errors
     /// What `stat` of the database file says; something that is no regular file is an error too.
-    pub(crate) fn of(location: &Location) -> std::io::Result<Self> {
+    pub(crate) fn observe(location: &Location) -> std::io::Result<Self> {
         let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { file: location.stamp("")?, wal: Wal::of(location), taken })
+        Ok(Self { file: location.stamp("")?, wal: Wal::observe(location), taken })
     }
 
     /// Whether there is a `-wal`.
@@ -104,7 +104,7 @@ impl FileState {
 }
 
 impl Wal {
-    fn of(location: &Location) -> Option<Self> {
+    fn observe(location: &Location) -> Option<Self> {
         let stamp = location.stamp("-wal").ok()?;
         let mut header = Vec::with_capacity(wal::HEADER);
         // Where it cannot be read, SQLite will say so.

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // calls a function through PostgreSQL's function manager
 
 use aliaport_rows::column::ColumnPlan;
-use aliaport_rows::convert::shown;
+use aliaport_rows::convert::display_value;
 use aliaport_rows::value::Value;
 use pgrx::pg_sys;
 
@@ -47,7 +47,7 @@ impl Input {
             let (column, pg_type) = names.as_ref().map_or(("?", "?"), |(c, t)| (c.as_str(), t.as_str()));
             format!(
                 "Column \"{column}\" holds text \"{}\"; the target type is {pg_type}.",
-                shown(Value::Text(text))
+                display_value(Value::Text(text))
             )
         };
         // SAFETY: the caller's promise.

@@ -22,7 +22,7 @@ use aliaport_plan::plan::TablePlan;
 use aliaport_rows::convert::Zone;
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::pg_type::PgType;
-use aliaport_sqlite::ExclusiveReader;
+use aliaport_sqlite::SendReader;
 use pgrx::pg_sys;
 
 use self::constraints::Checks;
@@ -84,7 +84,7 @@ pub struct Loaded {
 /// pages all-visible. Nothing of this transaction can hold a snapshot that could see such a table without its
 /// rows.
 pub fn bulk(
-    reader: ExclusiveReader<'_>,
+    reader: SendReader<'_>,
     plan: &TablePlan,
     oid: pg_sys::Oid,
     is_new: bool,
@@ -94,7 +94,7 @@ pub fn bulk(
     let at = Shared::new(Place::default());
     error::located_by_code(
         |code| match error::is_about_a_row(code) {
-            true => at.get().shown(&plan.source),
+            true => at.get().sentence(&plan.source),
             false => format!("SQLite table \"{}\", while its rows were written.", plan.source),
         },
         || {
@@ -135,7 +135,7 @@ struct Place {
 
 impl Place {
     /// A sentence for DETAIL.
-    fn shown(&self, table: &str) -> String {
+    fn sentence(&self, table: &str) -> String {
         let Place { read, rowid, is_exact } = *self;
         let nearness = if is_exact { "" } else { "at or shortly before " };
         match rowid {
@@ -232,7 +232,7 @@ impl Heap {
                 command: pg_sys::GetCurrentCommandId(true),
                 options,
                 batch_context,
-                checks: Checks::of(open, is_checked),
+                checks: Checks::open(open, is_checked),
             })
         }
     }

@@ -87,7 +87,7 @@ impl Echo {
     }
 
     /// What a column would show of a text. Raises what the type raises.
-    pub fn of(&mut self, column: usize, text: &[u8]) -> &[u8] {
+    pub fn echo_text(&mut self, column: usize, text: &[u8]) -> &[u8] {
         self.written.clear();
         if let Some(Some((input, output))) = self.columns.get_mut(column) {
             // SAFETY: the context lives as long as self is used; what is written is copied before the context
@@ -110,7 +110,7 @@ impl CellSink for Echo {
 
     fn cell(&mut self, column: usize, cell: &Cell<'_>) {
         if let Cell::Input(text) = cell {
-            self.of(column, text);
+            self.echo_text(column, text);
         }
     }
 

@@ -25,7 +25,7 @@ use aliaport_rows::batch::Rows;
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::prove::{Inspector, Notes};
 use aliaport_rows::tuple::Images;
-use aliaport_sqlite::{ExclusiveReader, SourceError};
+use aliaport_sqlite::{SendReader, SourceError};
 use pgrx::prelude::PgSqlErrorCode;
 
 use self::budget::Budget;
@@ -144,7 +144,7 @@ pub struct Worker {
 /// Each of `workers`, of which there must be one at least, has threads of its own. `with_rowids` fills
 /// [`Batch::rowids`].
 pub fn scan(
-    rows: ExclusiveReader<'_>,
+    rows: SendReader<'_>,
     workers: Vec<Worker>,
     with_rowids: bool,
     mut write: impl FnMut(&mut Batch) -> Result<()>,
@@ -319,7 +319,7 @@ fn with_signals_blocked<R>(start: impl FnOnce() -> R) -> R {
 
 /// What the reader thread works on.
 struct Scan<'s, 'b> {
-    rows: ExclusiveReader<'s>,
+    rows: SendReader<'s>,
     to_converters: Vec<SyncSender<Read>>,
     /// Memory that was used before.
     memory: Receiver<Rows>,

@@ -77,7 +77,7 @@ struct Outputs(RefCell<Vec<Option<Output>>>);
 impl Outputs {
     /// # Safety
     /// `context` is a memory context that lives as long as the result.
-    unsafe fn of(columns: &[Column], types: &[&PgType], context: pg_sys::MemoryContext) -> Self {
+    unsafe fn of_unconverted(columns: &[Column], types: &[&PgType], context: pg_sys::MemoryContext) -> Self {
         let of = |(column, pg_type): (&Column, &&PgType)| {
             // SAFETY: the caller's promise.
             matches!(pg_type, PgType::Other { .. })
@@ -150,7 +150,7 @@ pub fn visit(
     sight: Sight,
     mut each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
 ) -> Result<()> {
-    let standing = standing::of(oid)?;
+    let standing = standing::standing_of(oid)?;
     let heaps = match standing {
         Standing::Plain | Standing::Inherited => vec![oid],
         Standing::Partitioned => partitions(oid)?,
@@ -201,7 +201,7 @@ fn visit_query(
         unsafe {
             if columns.is_empty() {
                 columns = relation::result_columns((*slot).tts_tupleDescriptor);
-                outputs = Outputs::of(&columns, &types, home);
+                outputs = Outputs::of_unconverted(&columns, &types, home);
             }
             pg_sys::slot_getallattrs(slot);
         }
@@ -273,7 +273,7 @@ fn visit_heap(
     unsafe {
         let open = pg_sys::table_open(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
         let columns = relation::columns(open, plan)?;
-        let outputs = Outputs::of(&columns, &types, pg_sys::CurrentMemoryContext);
+        let outputs = Outputs::of_unconverted(&columns, &types, pg_sys::CurrentMemoryContext);
         let snapshot = pg_sys::RegisterSnapshot(match sight {
             Sight::Latest => pg_sys::GetLatestSnapshot(),
             Sight::Statement => pg_sys::GetActiveSnapshot(),

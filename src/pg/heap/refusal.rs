@@ -32,7 +32,7 @@ struct Waiting {
 
 /// The values of `table` that the input functions of the columns of `relation` refuse, of the plan's columns
 /// that are `wanted`; none where every type has a converter.
-pub fn find(
+pub fn find_refused(
     source: &Source,
     table: &Table,
     columns: &[usize],

@@ -59,7 +59,7 @@ impl Standing {
 
 /// [`Standing::from`] of a relation.
 pub fn from(relation: pg_sys::Oid, name: &QualifiedName) -> Result<String> {
-    Ok(of(relation)?.from(&name.to_string()))
+    Ok(standing_of(relation)?.from(&name.to_string()))
 }
 
 /// Whether row security adds conditions to every query of the caller's.
@@ -83,7 +83,7 @@ struct Facts {
 }
 
 /// How a query of the relation finds its rows.
-pub fn of(relation: pg_sys::Oid) -> Result<Standing> {
+pub fn standing_of(relation: pg_sys::Oid) -> Result<Standing> {
     let facts = facts(relation)?;
     let seen = if facts.is_restricted {
         // The plan of the caller's query has more in it than the table's rows. What is structure is known all

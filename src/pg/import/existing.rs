@@ -62,7 +62,7 @@ impl Import<'_> {
             compat::lock_against_writers(relation);
         }
         self.require_as_planned()?;
-        self.references = foreign_key::find(&existing)?;
+        self.references = foreign_key::find_foreign_keys(&existing)?;
         for reference in self.references.iter().filter(|r| !(r.is_of(&existing) && r.is_to(&existing))) {
             if compat::has_old_snapshot() {
                 return Err(reference.refuse_old_snapshot());
@@ -270,7 +270,7 @@ impl Import<'_> {
         let mut is_quiet = true;
         for relation in &relations {
             target::partitions(*relation)?.into_iter().for_each(compat::lock_against_writers);
-            is_quiet = is_quiet && !standing::of(*relation)?.is_elsewhere();
+            is_quiet = is_quiet && !standing::standing_of(*relation)?.is_elsewhere();
         }
         let mut silenced = Vec::new();
         for relation in relations {

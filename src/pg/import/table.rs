@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use aliaport_plan::audit::{self, Retype};
 use aliaport_plan::finding::{About, Code, Finding, Severity};
+use aliaport_plan::inspect::{self, Retype};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::policy::{Mode, Verify};
-use aliaport_rows::convert::{retyped, shown};
+use aliaport_rows::convert::{display_value, retyped};
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::value::Value;
 use pgrx::prelude::*;
@@ -71,7 +71,7 @@ impl Import<'_> {
             relation: stage.as_ref().map_or(relation, |s| s.relation),
         };
         let refusals = Arc::new(search.refusals()?);
-        let too_wide = Arc::new(wide::find(&search, &refusals)?);
+        let too_wide = Arc::new(wide::find_too_wide(&search, &refusals)?);
         let policy = Policy {
             on_error: self.request.on_error,
             zone: &self.zone,
@@ -81,7 +81,7 @@ impl Import<'_> {
             set_aside: &mut set_aside,
         };
         progress::load_begins(relation);
-        let reader = self.source.rows_exclusive(table, &columns, plan.filter.as_deref())?;
+        let reader = self.source.rows_to_send(table, &columns, plan.filter.as_deref())?;
         // A table that was made or truncated by this run, and every stage: nothing else can see its rows.
         let is_new = plan.is_created || stage.is_some() || self.is_truncated;
         let into = stage.as_ref().map_or(relation, |s| s.relation);
@@ -143,7 +143,7 @@ impl Import<'_> {
         let Some((column, first)) = error.wider() else { return Ok(error) };
         let Subject { plan, table, .. } = self.subject(index)?;
         let Some(of) = plan.columns.get(column) else { return Ok(error) };
-        Ok(match retype::find(self.source, table, self.plan, plan, column, first)? {
+        Ok(match retype::find_wider_type(self.source, table, self.plan, plan, column, first)? {
             Retype::Nothing => error,
             Retype::To(better) => {
                 let existing = (!plan.is_created).then_some((&plan.target, of.target.as_str()));
@@ -151,7 +151,7 @@ impl Import<'_> {
             }
             Retype::Held(by) => error.hint(format!(
                 "Repair the value in SQLite, or set on_error to reject or null. {}.",
-                audit::held(&by)
+                inspect::held(&by)
             )),
         })
     }
@@ -289,7 +289,7 @@ fn check_error(plan: &TablePlan, count: i64, first: Option<&SetAside>) -> Error 
         .detail(format!(
             "SQLite table \"{}\", key {key}; the row holds {}.{others}",
             plan.source,
-            shown(Value::Text(row.as_bytes()))
+            display_value(Value::Text(row.as_bytes()))
         ))
         .hint(error::next_step(code))
 }

@@ -125,7 +125,7 @@ impl Import<'_> {
     fn same_table(&self, index: usize, known: &Json) -> Result<Option<Option<i64>>> {
         let Subject { plan, relation, .. } = self.subject(index)?;
         // What others keep, others may change past our locks.
-        if standing::of(relation)?.is_elsewhere() {
+        if standing::standing_of(relation)?.is_elsewhere() {
             return Ok(None);
         }
         let definition = definition(relation)?;

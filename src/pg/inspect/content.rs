@@ -5,10 +5,10 @@
 //! differ. They are a warning where something is lost and info where only the reading was chosen (a number as
 //! a time, a text as bytes).
 
-use aliaport_plan::audit::{
+use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::inspect::{
     self, Classes, Retype, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,
 };
-use aliaport_plan::finding::{Code, Severity};
 use aliaport_rows::convert::{Converter, Lossy, Scratch, ValueError};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Row, StorageClass, Value};
@@ -74,7 +74,7 @@ impl Tally {
         }
     }
 
-    fn of(tallies: &mut Vec<Tally>, fate: Fate) -> &mut Tally {
+    fn with_fate(tallies: &mut Vec<Tally>, fate: Fate) -> &mut Tally {
         let at = tallies.iter().position(|t| t.fate == fate).unwrap_or_else(|| {
             tallies.push(Tally::new(fate));
             tallies.len() - 1
@@ -116,9 +116,9 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
     let converters: Vec<Converter> = (0..width).filter_map(|i| subject.converter(i)).collect();
     let mut untried = Vec::new();
     let mut inputs: Vec<Option<InputCheck>> =
-        (0..width).map(|i| InputCheck::of(subject, i, &mut untried)).collect::<Result<_>>()?;
+        (0..width).map(|i| InputCheck::for_column(subject, i, &mut untried)).collect::<Result<_>>()?;
     let has_inputs = inputs.iter().any(Option::is_some);
-    let key = Key::of(plan);
+    let key = Key::of_source_key(plan);
     let mut scratch = Scratch::default();
     let mut content = Content {
         rows: 0,
@@ -145,12 +145,12 @@ pub fn scan(subject: &Subject<'_>) -> Result<Content> {
                 Ok(converted) => {
                     row_width.add(&converted.cell);
                     if converted.cell == Cell::Null && plan.columns[i].is_not_null {
-                        let tally = Tally::of(&mut content.tallies[i], Fate::Bad(Code::NullInNotNull));
+                        let tally = Tally::with_fate(&mut content.tallies[i], Fate::Bad(Code::NullInNotNull));
                         tally.add(&key, &row, value, String::new);
                     }
                     if let Some(lossy) = converted.lossy {
                         content.classes[i].add_lossy(lossy);
-                        Tally::of(&mut content.tallies[i], Fate::Changed(lossy)).add(
+                        Tally::with_fate(&mut content.tallies[i], Fate::Changed(lossy)).add(
                             &key,
                             &row,
                             value,
@@ -191,14 +191,14 @@ fn bad(
     row: &Row<'_>,
     value: Value<'_>,
 ) {
-    Tally::of(tallies, Fate::Bad(code_of(error, pg_type))).add(key, row, value, || error.to_string());
+    Tally::with_fate(tallies, Fate::Bad(code_of(error, pg_type))).add(key, row, value, || error.to_string());
 }
 
 fn settle(inputs: &mut [Option<InputCheck>], tallies: &mut [Vec<Tally>], is_last: bool) -> Result<()> {
     for (input, tallies) in inputs.iter_mut().zip(tallies) {
         let Some(input) = input else { continue };
         for refused in input.settle(is_last)? {
-            Tally::of(tallies, Fate::Bad(refused.code)).add_refused(refused);
+            Tally::with_fate(tallies, Fate::Bad(refused.code)).add_refused(refused);
         }
     }
     Ok(())
@@ -274,27 +274,29 @@ fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Result<Op
                 Severity::Error,
                 Code::NullInNotNull,
                 message,
-                audit::of_value(Code::NullInNotNull, &place, values, &Retype::Nothing),
+                inspect::of_value(Code::NullInNotNull, &place, values, &Retype::Nothing),
             )
         }
         Fate::Bad(code) => {
             let first = if tally.count == 1 { ":" } else { ", the first:" };
             let message =
                 format!("{counted} {of} cannot be stored in type {}{first} {}", place.pg_type, tally.message);
-            let Subject { opened, table, audited, plan, .. } = subject;
-            let retype = match audit::another_type(code, place.pg_type) {
-                Some(first) => retype::find(&opened.source, table, &audited.plan, plan, column, first)?,
+            let Subject { opened, table, inspected, plan, .. } = subject;
+            let retype = match inspect::another_type(code, place.pg_type) {
+                Some(first) => {
+                    retype::find_wider_type(&opened.source, table, &inspected.plan, plan, column, first)?
+                }
                 None => Retype::Nothing,
             };
-            (Severity::Error, code, message, audit::of_value(code, &place, values, &retype))
+            (Severity::Error, code, message, inspect::of_value(code, &place, values, &retype))
         }
         Fate::Changed(lossy) => {
             let message = format!("{counted} {of} {}", lossy_message(lossy));
-            let held_by = match audit::lossless_type(lossy, place.pg_type).filter(|_| !place.is_created) {
+            let held_by = match inspect::lossless_type(lossy, place.pg_type).filter(|_| !place.is_created) {
                 Some(word) => retype::dependents(subject.plan, &place.attribute, word)?,
                 None => Vec::new(),
             };
-            let suggestion = audit::of_lossy(&place, lossy, &held_by);
+            let suggestion = inspect::of_lossy(&place, lossy, &held_by);
             (lossy_severity(lossy), Code::TypeMismatch, message, suggestion)
         }
     };

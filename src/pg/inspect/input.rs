@@ -51,7 +51,7 @@ impl InputCheck {
     ///
     /// None where it would run code that is not PostgreSQL's, which goes to `untried` with the column's
     /// number: that is run by who writes such a value, not by who looks at a file.
-    pub fn of(
+    pub fn for_column(
         subject: &Subject<'_>,
         number: usize,
         untried: &mut Vec<(usize, String)>,

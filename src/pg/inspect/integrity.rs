@@ -1,7 +1,7 @@
 //! What does SQLite itself say about the file, and about rows that its CHECKs forbid?
 
-use aliaport_plan::audit::{carried_checks, rowid_name, sqlite_name};
 use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::inspect::{carried_checks, rowid_name, sqlite_name};
 use aliaport_sqlite::{Source, SourceError, SourceErrorKind};
 use serde_json::Value as Json;
 
@@ -166,7 +166,7 @@ fn failing(
     condition: &str,
     column: Option<usize>,
 ) -> Result<Option<(u64, Vec<Json>)>> {
-    let key = Key::of(subject.plan);
+    let key = Key::of_source_key(subject.plan);
     let mut columns: Vec<usize> = key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
     let first = columns.len();
     columns.extend(column);

@@ -1,9 +1,9 @@
 //! Rows that a unique key or a foreign key of the target would refuse.
 
-use aliaport_plan::audit::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::ddl;
 use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::inspect::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 use aliaport_plan::plan::ForeignKeyPlan;
 use aliaport_plan::policy::{NoCase, Orphans};
 use aliaport_rows::convert::{Converter, Scratch};
@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::content::Content;
 use super::sample::{Key, SAMPLES, values_of};
-use super::{Observation, Subject, counted, find, references};
+use super::{Observation, Subject, counted, references};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use crate::pg::table::as_replica::{self, Touch};
@@ -35,7 +35,7 @@ pub fn repeated(subject: &Subject<'_>, content: &Content) -> Result<Vec<Observat
         .iter()
         .find(|r| r.schema == plan.target.schema && r.name == plan.target.name);
     let mut out = Vec::new();
-    for key in unique_keys(subject.table, plan, relation, &subject.audited.options) {
+    for key in unique_keys(subject.table, plan, relation, &subject.inspected.options) {
         if can_repeat(&key, plan, &content.classes) {
             out.extend(repeated_key(subject, content, &key)?);
         }
@@ -122,7 +122,7 @@ fn repeated_key(subject: &Subject<'_>, content: &Content, key: &UniqueKey) -> Re
             key.what,
             types(subject, key)
         ),
-        suggestion: Some(audit::of_repeated(subject.table, &names, &rowids)),
+        suggestion: Some(inspect::of_repeated(subject.table, &names, &rowids)),
     }))
 }
 
@@ -138,7 +138,7 @@ fn repeated_samples(
     own: &[usize],
     repeated: &Repeated,
 ) -> Result<(Vec<Json>, Vec<i64>)> {
-    let key = Key::of(subject.plan);
+    let key = Key::of_source_key(subject.plan);
     let mut columns: Vec<usize> = key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
     let first = columns.len();
     columns.extend(own);
@@ -169,7 +169,7 @@ pub fn orphans(subject: &Subject<'_>) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
     for key in &subject.plan.foreign_keys {
         if references::is_to_imported(subject, key)
-            && let Some(parent) = find(&subject.opened.catalogue, &key.parent_source)
+            && let Some(parent) = subject.opened.catalogue.table_named(&key.parent_source)
         {
             out.extend(orphans_of(subject, key, parent)?);
         }
@@ -183,7 +183,7 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
     let own: Option<Vec<usize>> = key.source_columns.iter().map(|n| position(subject.table, n)).collect();
     let theirs: Option<Vec<usize>> = key.parent_source_columns.iter().map(|n| position(parent, n)).collect();
     let (Some(own), Some(theirs)) = (own, theirs) else { return Ok(None) };
-    let options = &subject.audited.options;
+    let options = &subject.inspected.options;
     let reference = Reference {
         child: subject.table,
         columns: &own,
@@ -194,7 +194,7 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
         // citext compares without regard to case; everything else does not, whatever SQLite declares.
         is_nocase: options.nocase == NoCase::Citext,
     };
-    let sample_key = Key::of(subject.plan);
+    let sample_key = Key::of_source_key(subject.plan);
     let mut columns: Vec<usize> =
         sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
     let first = columns.len();
@@ -253,7 +253,7 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
             if count == 1 { "s" } else { "" },
             key.parent_source
         ),
-        suggestion: Some(audit::of_orphans(
+        suggestion: Some(inspect::of_orphans(
             &subject.plan.source,
             &key.source_columns,
             &key.parent_source,
@@ -278,6 +278,6 @@ pub fn refuses_all(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<Option
         return Ok(None);
     };
     let is_kept = !constraint.is_valid
-        && as_replica::is_possible(relation, subject.audited.options.triggers, Touch::Write)?;
+        && as_replica::is_possible(relation, subject.inspected.options.triggers, Touch::Write)?;
     Ok((!is_kept).then(|| ddl::drop_constraint(goal, &constraint.name)))
 }

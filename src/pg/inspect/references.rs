@@ -4,9 +4,9 @@
 //! Values are asked for in the target as texts of types whose input and comparison are PostgreSQL's own code.
 //! Nothing is said of others.
 
-use aliaport_plan::audit;
 use aliaport_plan::ddl;
 use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::inspect;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::policy::{Mode, NoCase, Orphans};
 use aliaport_rows::convert::{Converter, Scratch};
@@ -18,7 +18,7 @@ use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
 use super::sample::{Key, SAMPLES, values_of};
-use super::{Observation, Subject, counted, find};
+use super::{Observation, Subject, counted};
 use crate::pg::heap::standing;
 use crate::pg::server::error::Result;
 use crate::pg::server::subxact::{self, Outcome};
@@ -30,7 +30,7 @@ const BATCH: usize = 1000;
 
 /// Whether a key leads to a table that this import fills.
 pub fn is_to_imported(subject: &Subject<'_>, key: &ForeignKeyPlan) -> bool {
-    subject.audited.plan.tables.iter().any(|t| t.target == key.parent)
+    subject.inspected.plan.tables.iter().any(|t| t.target == key.parent)
 }
 
 /// Rows that such keys refuse.
@@ -47,7 +47,7 @@ pub fn refused(subject: &Subject<'_>) -> Result<Vec<Observation>> {
         }
         // What a column gets that the source does not have, is known when it is there.
         let Some(own) = places(key.columns.iter(), subject.plan, subject.table) else { continue };
-        if let Some(missing) = Search::of(subject, key, &own)?.run()? {
+        if let Some(missing) = Search::of_key(subject, key, &own)?.run()? {
             out.extend(observation(subject, key, is_declared, missing)?);
         }
         interrupt::check();
@@ -91,16 +91,16 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn of(subject: &'a Subject<'a>, key: &'a ForeignKeyPlan, own: &'a [usize]) -> Result<Self> {
-        let parent = subject.audited.plan.tables.iter().find(|t| t.target == key.parent);
+    fn of_key(subject: &'a Subject<'a>, key: &'a ForeignKeyPlan, own: &'a [usize]) -> Result<Self> {
+        let parent = subject.inspected.plan.tables.iter().find(|t| t.target == key.parent);
         let source = parent.and_then(|plan| {
-            let table = find(&subject.opened.catalogue, &plan.source)?;
+            let table = subject.opened.catalogue.table_named(&plan.source)?;
             Some((plan, table, places(key.parent_columns.iter(), plan, table)?))
         });
         let stays = match (subject.mode, &source) {
             _ if parent.is_none() => true,
             (Mode::Append, _) | (Mode::Sync, None) => true,
-            (Mode::Sync, Some(_)) => !subject.audited.options.sync_delete,
+            (Mode::Sync, Some(_)) => !subject.inspected.options.sync_delete,
             (Mode::Create | Mode::Replace, _) => false,
         };
         let mut search = Search { subject, own, source, standing: None, is_unknown: false };
@@ -117,7 +117,7 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         let Search { subject, own, .. } = self;
-        let sample_key = Key::of(subject.plan);
+        let sample_key = Key::of_source_key(subject.plan);
         let mut columns: Vec<usize> =
             sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
         let first = columns.len();
@@ -141,7 +141,7 @@ impl<'a> Search<'a> {
                     parent,
                     parent_columns,
                     parent_filter: plan.filter.as_deref(),
-                    is_nocase: subject.audited.options.nocase == NoCase::Citext,
+                    is_nocase: subject.inspected.options.nocase == NoCase::Citext,
                 },
                 &columns,
             )?,
@@ -282,7 +282,7 @@ fn observation(
     let Missing { count, samples } = missing;
     let points = if count == 1 { "points" } else { "point" };
     let rows = counted(count, "row", "rows");
-    let parent = subject.audited.plan.tables.iter().find(|t| t.target == key.parent);
+    let parent = subject.inspected.plan.tables.iter().find(|t| t.target == key.parent);
     let left_out = parent
         .and_then(|plan| key.parent_columns.iter().find(|c| !plan.columns.iter().any(|p| p.target == **c)));
     let drop = format!("-- postgresql\n{};", ddl::drop_constraint(goal, &key.name));
@@ -303,7 +303,7 @@ fn observation(
         (
             format!(
                 "{rows} of {} {points} by constraint {} of {goal} at column {} of {}, which this import does not fill{more}",
-                audit::sqlite_name(&subject.plan.source),
+                inspect::sqlite_name(&subject.plan.source),
                 quote(&key.name),
                 quote(column),
                 key.parent
@@ -314,7 +314,7 @@ fn observation(
         (
             format!(
                 "{rows} of {} {points} at a row that {} will not have, by constraint {} of {goal}, which the source does not declare so{more}",
-                audit::sqlite_name(&subject.plan.source),
+                inspect::sqlite_name(&subject.plan.source),
                 key.parent,
                 quote(&key.name)
             ),

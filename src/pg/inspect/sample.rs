@@ -1,7 +1,7 @@
 //! What `sample` shows of a row: its rowid, its key, and the value in question.
 
 use aliaport_plan::plan::TablePlan;
-use aliaport_rows::convert::shown;
+use aliaport_rows::convert::display_value;
 use aliaport_rows::value::{Row, Value};
 use serde_json::{Map, Value as Json, json};
 
@@ -20,7 +20,7 @@ pub struct Key {
 
 impl Key {
     /// The key's columns among those that the plan reads, in the plan's order of columns.
-    pub fn of(plan: &TablePlan) -> Self {
+    pub fn of_source_key(plan: &TablePlan) -> Self {
         let position = |name: &String| plan.columns.iter().position(|c| c.source == *name);
         Key { columns: plan.source_key.iter().filter_map(|k| Some((position(k)?, k.clone()))).collect() }
     }
@@ -54,7 +54,7 @@ impl Key {
 pub fn value_of(value: Value<'_>) -> Json {
     match value {
         Value::Text(bytes) if bytes.len() > SHOWN_BYTES => match std::str::from_utf8(bytes) {
-            Ok(text) if !text.contains('\0') => json!(shown(value)),
+            Ok(text) if !text.contains('\0') => json!(display_value(value)),
             _ => cut(bytes),
         },
         Value::Blob(bytes) if bytes.len() > SHOWN_BYTES => cut(bytes),

@@ -1,7 +1,7 @@
 //! Is this database ready for the source, and this server for the application?
 
-use aliaport_plan::audit::{ALPHABET, Audited};
 use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::inspect::{ALPHABET, Inspected};
 use aliaport_rows::identifier::{quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use serde_json::json;
@@ -18,12 +18,12 @@ const POOL_SIZE: i64 = 20;
 const MAX_OVERFLOW: i64 = 10;
 
 /// `contents` has one entry a table of the plan.
-pub fn observe(audited: &Audited, contents: &[Content]) -> Result<Vec<Observation>> {
+pub fn observe(inspected: &Inspected, contents: &[Content]) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
-    out.extend(timezone(audited)?);
-    out.extend(collation(audited, contents)?);
+    out.extend(timezone(inspected)?);
+    out.extend(collation(inspected, contents)?);
     out.push(connections()?);
-    if let Some((finding, remedy)) = locks::warning(&audited.plan)? {
+    if let Some((finding, remedy)) = locks::warning(&inspected.plan)? {
         let suggestion = format!("-- postgresql\n{remedy} -- takes effect when the server is started again");
         out.push(Observation::of_all(finding.severity, finding.code, finding.message, Some(suggestion)));
     }
@@ -36,7 +36,7 @@ fn database() -> Result<String> {
 
 /// All that can be said in a database that is not in UTF-8.
 pub fn wrong_encoding() -> Result<Observation> {
-    let Unfit { encoding, remedy, .. } = Unfit::find()?;
+    let Unfit { encoding, remedy, .. } = Unfit::of_this_database()?;
     Ok(Observation::of_all(
         Severity::Error,
         Code::ServerEncoding,
@@ -49,15 +49,15 @@ pub fn wrong_encoding() -> Result<Observation> {
 
 /// Naive times are instants in `options.timezone`; the session's TimeZone only decides how `timestamptz` is
 /// shown.
-fn timezone(audited: &Audited) -> Result<Option<Observation>> {
-    let types = || audited.plan.tables.iter().flat_map(|t| &t.columns).map(|c| &c.pg_type);
+fn timezone(inspected: &Inspected) -> Result<Option<Observation>> {
+    let types = || inspected.plan.tables.iter().flat_map(|t| &t.columns).map(|c| &c.pg_type);
     let with_zone = types().filter(|t| matches!(t, PgType::TimestampTz(_))).count();
     let without = types().filter(|t| matches!(t, PgType::Timestamp(_))).count();
     if with_zone + without == 0 {
         return Ok(None);
     }
     let session = settings::session_time_zone();
-    let zone = &audited.plan.timezone;
+    let zone = &inspected.plan.timezone;
     let columns = |n: usize| counted(n as u64, "column", "columns");
     if with_zone > 0 && !is_same_zone(&session, zone) {
         return Ok(Some(Observation::of_all(
@@ -92,8 +92,8 @@ fn is_same_zone(a: &str, b: &str) -> bool {
 }
 
 /// Whether Turkish text of the source will be sorted and folded as Turkish readers expect.
-fn collation(audited: &Audited, contents: &[Content]) -> Result<Option<Observation>> {
-    let plans = audited.plan.tables.iter().zip(contents);
+fn collation(inspected: &Inspected, contents: &[Content]) -> Result<Option<Observation>> {
+    let plans = inspected.plan.tables.iter().zip(contents);
     let turkish: Vec<_> = plans
         .flat_map(|(plan, content)| {
             plan.columns

@@ -35,7 +35,7 @@ pub fn source_path(path: &str) -> Result<Location> {
     let resolved = fs::canonicalize(path).map_err(|e| io_error(path, &e))?;
     require_allowed_directory(path, &resolved)?;
     // No link is followed from here on, so the folder is where the path says that was found to be allowed.
-    let location = Location::of(&resolved).map_err(|e| exchanged(path, &e))?;
+    let location = Location::resolve(&resolved).map_err(|e| exchanged(path, &e))?;
     let what = match location.kind().map_err(|e| io_error(path, &e))? {
         Kind::File => return Ok(location),
         Kind::Directory => "a directory",

@@ -32,7 +32,7 @@ pub fn require_utf8() -> Result<()> {
     if is_utf8() {
         return Ok(());
     }
-    let Unfit { encoding, database, remedy } = Unfit::find()?;
+    let Unfit { encoding, database, remedy } = Unfit::of_this_database()?;
     let database = database.map_or_else(|| "This database".to_owned(), |name| format!("Database \"{name}\""));
     Err(Error::new(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
@@ -56,7 +56,7 @@ pub struct Unfit {
 
 impl Unfit {
     /// Looks at this database. Only bytes and ASCII are asked for: a text of this database is no text here.
-    pub fn find() -> Result<Self> {
+    pub fn of_this_database() -> Result<Self> {
         let encoding = spi::one::<String>("SELECT pg_catalog.getdatabaseencoding()::pg_catalog.text", &[])?;
         let bytes = |sql: &str| -> Result<Option<String>> {
             let text = spi::one::<Vec<u8>>(sql, &[])?.and_then(|bytes| String::from_utf8(bytes).ok());

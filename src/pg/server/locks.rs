@@ -31,7 +31,7 @@ struct Room {
 }
 
 impl Room {
-    fn of(plan: &Plan) -> Result<Room> {
+    fn needed_by(plan: &Plan) -> Result<Room> {
         let setting = |name: &str| {
             spi::one::<i64>(
                 "SELECT pg_catalog.current_setting($1)::pg_catalog.int8",
@@ -109,7 +109,7 @@ fn relations_of(table: &TablePlan) -> usize {
 
 /// Raises 53200 where the import cannot come to its end.
 pub fn require(plan: &Plan) -> Result<()> {
-    let room = Room::of(plan)?;
+    let room = Room::needed_by(plan)?;
     if !room.is_too_small() {
         return Ok(());
     }
@@ -126,7 +126,7 @@ pub fn require(plan: &Plan) -> Result<()> {
 
 /// What is to be said of the locks before an import, if anything, and the statement that makes room.
 pub fn warning(plan: &Plan) -> Result<Option<(Finding, String)>> {
-    let room = Room::of(plan)?;
+    let room = Room::needed_by(plan)?;
     if !room.is_tight() {
         return Ok(None);
     }

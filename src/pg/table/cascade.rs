@@ -456,7 +456,7 @@ impl<'a> Cascade<'a> {
             let kinds =
                 combinations.iter().map(|(hits, is_rejected)| table.kind(hits, *is_rejected)).collect();
             let kind = format!("CASE {} END", arms.join(" "));
-            found.push((number, Unwanted::of(marks.clone(), kind, kinds)));
+            found.push((number, Unwanted::in_table(marks.clone(), kind, kinds)));
         }
         Ok(found)
     }

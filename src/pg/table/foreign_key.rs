@@ -55,7 +55,7 @@ pub struct Reference {
 /// The foreign keys of and to any of `relations`.
 ///
 /// Of a key on a partitioned table the topmost constraint stands for those of its partitions.
-pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
+pub fn find_foreign_keys(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
     let mut found = spi::rows(
         "WITH RECURSIVE top AS ( \
              SELECT oid, conparentid FROM pg_catalog.pg_constraint \
@@ -109,8 +109,8 @@ pub fn find(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
     for reference in &mut found {
         reference.child_name = target::regclass(reference.child)?;
         reference.parent_name = target::regclass(reference.parent)?;
-        reference.child_from = standing::of(reference.child)?.from(&reference.child_from);
-        reference.parent_from = standing::of(reference.parent)?.from(&reference.parent_from);
+        reference.child_from = standing::standing_of(reference.child)?.from(&reference.child_from);
+        reference.parent_from = standing::standing_of(reference.parent)?.from(&reference.parent_from);
         if !reference.is_valid && reference.is_hidden.is_none() {
             reference.before = reference.count()?;
         }

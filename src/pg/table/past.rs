@@ -35,7 +35,7 @@ pub fn filled(mode: Mode) -> Result<Vec<FilledTable>> {
 
 /// What a plan in this mode needs to know of the past. Mode create fills new and empty tables only, so
 /// nothing is told there.
-pub fn of(path: &str, filled: Vec<FilledTable>, target: &Target, mode: Mode) -> Result<Past> {
+pub fn past_of(path: &str, filled: Vec<FilledTable>, target: &Target, mode: Mode) -> Result<Past> {
     let path = path.to_owned();
     Ok(match mode {
         Mode::Create => Past { is_told: false, path, filled, structures: structures(target)? },

@@ -1,8 +1,8 @@
 //! Which other type could a column have that refuses one of its values? One that takes all of them, where
 //! nothing keeps the column from being given it.
 
-use aliaport_plan::audit::Retype;
 use aliaport_plan::catalogue::Table;
+use aliaport_plan::inspect::Retype;
 use aliaport_plan::plan::{Plan, TablePlan};
 use aliaport_rows::convert::Wider;
 use aliaport_sqlite::Source;
@@ -16,7 +16,7 @@ const ROWS_BETWEEN_CHECKS: u64 = 1000;
 
 /// What may be said of another type for a column of a table of the plan. `first` is the narrowest type that
 /// takes the value at hand.
-pub fn find(
+pub fn find_wider_type(
     source: &Source,
     table: &Table,
     plan: &Plan,

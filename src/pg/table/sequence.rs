@@ -262,7 +262,7 @@ impl Sequence {
     }
 
     /// Its name as the caller's search_path lets it be written.
-    pub fn shown(&self) -> Result<String> {
+    pub fn displayed_name(&self) -> Result<String> {
         target::regclass(self.oid)
     }
 

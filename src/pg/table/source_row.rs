@@ -64,7 +64,7 @@ impl Search<'_> {
         mut each: impl FnMut(SetAside) -> Result<()>,
     ) -> Result<()> {
         let refusals = Arc::new(self.refusals()?);
-        let too_wide = Arc::new(wide::find(self, &refusals)?);
+        let too_wide = Arc::new(wide::find_too_wide(self, &refusals)?);
         let mut left = first.unwrap_or(usize::MAX);
         let mut last = None;
         while left > 0 {
@@ -85,7 +85,15 @@ impl Search<'_> {
         if self.on_error == OnError::Abort {
             return Ok(Refusals::new());
         }
-        refusal::find(self.source, self.table, self.columns, self.plan, self.zone, self.relation, |_| true)
+        refusal::find_refused(
+            self.source,
+            self.table,
+            self.columns,
+            self.plan,
+            self.zone,
+            self.relation,
+            |_| true,
+        )
     }
 
     /// The rows at these places, in the order of their digests.

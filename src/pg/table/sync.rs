@@ -52,7 +52,7 @@ pub struct Difference {
 
 /// Compares a stage with its table. Rows that only the table has count where `with_deletes` says so.
 pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: bool) -> Result<Difference> {
-    let standing = standing::of(stage.target)?;
+    let standing = standing::standing_of(stage.target)?;
     let target = standing.from(&plan.target.to_string());
     let (mut settable, kept) = columns(stage)?;
     let (copy, compared, key) = match standing.is_elsewhere() {

@@ -644,7 +644,9 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
         },
     )?;
     // A query of the table must see what is written past the executor.
-    if found.first().is_none_or(|(is_plain, ..)| !is_plain) || standing::of(relation)? != Standing::Plain {
+    if found.first().is_none_or(|(is_plain, ..)| !is_plain)
+        || standing::standing_of(relation)? != Standing::Plain
+    {
         return Ok(Path::Staged);
     }
     Ok(match found.first() {
@@ -704,7 +706,7 @@ macro_rules! fired {
 /// By triggers of their own, extensions that keep a table's rows elsewhere guard its heap: those are not the
 /// user's.
 pub fn enabled_triggers(relation: pg_sys::Oid, kinds: i32, as_replica: bool) -> Result<Vec<EnabledTrigger>> {
-    let is_elsewhere = standing::of(relation)?.is_elsewhere();
+    let is_elsewhere = standing::standing_of(relation)?.is_elsewhere();
     spi::rows(
         concat!(
             "SELECT pg_catalog.format('ONLY %I.%I', n.nspname, c.relname), t.tgname::text, t.tgenabled::text FROM pg_catalog.pg_trigger t \

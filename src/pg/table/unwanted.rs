@@ -48,7 +48,7 @@ impl Unwanted {
     }
 
     /// What is in a temporary table already, whose column `place` is unique.
-    pub fn of(table: QualifiedName, kind: String, kinds: Vec<Kind>) -> Self {
+    pub fn in_table(table: QualifiedName, kind: String, kinds: Vec<Kind>) -> Self {
         Unwanted { table, kind, kinds }
     }
 

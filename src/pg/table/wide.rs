@@ -21,7 +21,7 @@ use aliaport_rows::row::{Fate, Refusals, RowConverter};
 const COPY: &str = "pg_temp.aliaport_import_wide";
 
 /// The numbers, from 1, of the rows of a scan that are too wide.
-pub fn find(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64>> {
+pub fn find_too_wide(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64>> {
     let mut found = HashSet::new();
     let attributes = search.plan.columns.len();
     if !Width::is_possible(attributes) {

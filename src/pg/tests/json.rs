@@ -17,7 +17,7 @@ fn string() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..4).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
 }
 
-fn number() -> impl Strategy<Value = String> {
+fn number_text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => like("-?(0|[1-9][0-9]{0,4})"),
         2 => like("-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?"),
@@ -28,7 +28,7 @@ fn number() -> impl Strategy<Value = String> {
 
 /// A document, with white space here and there.
 fn document() -> impl Strategy<Value = String> {
-    let scalar = prop_oneof![4 => string(), 4 => number(), 2 => one_of(&["null", "true", "false"])];
+    let scalar = prop_oneof![4 => string(), 4 => number_text(), 2 => one_of(&["null", "true", "false"])];
     let blank = || prop_oneof![6 => Just(""), 1 => Just(" "), 1 => Just("\n\t"), 1 => Just("\r")];
     let value = scalar.prop_recursive(4, 40, 8, move |value| {
         let key = prop_oneof![3 => string(), 2 => one_of(&["\"a\"", "\"b\"", "\"aa\"", "\"\"", "\"A\"", "\"\\u0061\""])];
@@ -42,15 +42,16 @@ fn document() -> impl Strategy<Value = String> {
         prop_oneof![array, object]
     });
     // Every 32nd entry of a container is stored in another way.
-    let long = (prop::collection::vec(number(), 30..70), any::<bool>()).prop_map(|(numbers, is_object)| {
-        if is_object {
-            let pairs: Vec<String> =
-                numbers.iter().enumerate().map(|(i, n)| format!("\"{}\":{n}", i * 7 % 67)).collect();
-            format!("{{{}}}", pairs.join(","))
-        } else {
-            format!("[{}]", numbers.join(","))
-        }
-    });
+    let long =
+        (prop::collection::vec(number_text(), 30..70), any::<bool>()).prop_map(|(numbers, is_object)| {
+            if is_object {
+                let pairs: Vec<String> =
+                    numbers.iter().enumerate().map(|(i, n)| format!("\"{}\":{n}", i * 7 % 67)).collect();
+                format!("{{{}}}", pairs.join(","))
+            } else {
+                format!("[{}]", numbers.join(","))
+            }
+        });
     let value = prop_oneof![12 => value, 1 => long];
     (blank(), value, blank()).prop_map(|(before, value, after)| format!("{before}{value}{after}"))
 }

@@ -313,7 +313,7 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
             with_digest: true,
             set_aside: &mut keep,
         };
-        let reader = source.rows_exclusive(&catalogue.tables[0], &columns, None).unwrap();
+        let reader = source.rows_to_send(&catalogue.tables[0], &columns, None).unwrap();
         if table == "executed" {
             let stage = Stage::create(&plan, oid, 0).unwrap();
             let loaded = load::bulk(reader, &plan, stage.relation, true, policy).unwrap();

@@ -136,7 +136,7 @@ impl Matching<'_> {
 impl Against {
     /// A source table by its name.
     pub fn table(&self, name: &str) -> Result<&Table> {
-        let found = self.opened.catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name));
+        let found = self.opened.catalogue.table_named(name);
         found.ok_or_else(|| unexpected("table that the source does not have"))
     }
 

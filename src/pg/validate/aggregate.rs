@@ -1,6 +1,6 @@
 //! What PostgreSQL itself sees in a table: rows, NULLs, smallest and largest values, by one query a table.
 //!
-//! It is a second witness: content is compared by code of this extension on both sides.
+//! It is a second proof: content is compared by code of this extension on both sides.
 
 use aliaport_rows::column::ColumnPlan;
 use aliaport_rows::identifier::quote;

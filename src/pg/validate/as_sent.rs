@@ -2,7 +2,7 @@
 //! reason to stop.
 
 use aliaport_plan::plan::TablePlan;
-use aliaport_rows::convert::{Converted, Converter, Scratch, ValueError, Zone, shown};
+use aliaport_rows::convert::{Converted, Converter, Scratch, ValueError, Zone, display_value};
 use aliaport_rows::digest::{RowHasher, TableDigest};
 use aliaport_rows::identifier::quote;
 use aliaport_rows::pg_type::PgType;
@@ -54,7 +54,7 @@ impl InputSide<'_> {
         let cell = match cell {
             Cell::Input(_) if self.refusals.contains_key(&(number + 1, column)) => return None,
             Cell::Input(_) if self.not_compared.get(column).is_some_and(Option::is_some) => NOT_COMPARED,
-            Cell::Input(text) => Cell::Varlena(self.echo.of(column, text)),
+            Cell::Input(text) => Cell::Varlena(self.echo.echo_text(column, text)),
             cell => cell,
         };
         Some(Converted { cell, lossy })
@@ -86,8 +86,15 @@ impl<'a> Sender<'a> {
         let hasher = |types: &[&PgType]| RowHasher::new(types).with_zone(zone);
         let not_compared = &subject.not_compared;
         let is_compared = |column: usize| not_compared.get(column).is_some_and(Option::is_none);
-        let refusals =
-            refusal::find(source, subject.table, &subject.columns, plan, zone, subject.oid, is_compared)?;
+        let refusals = refusal::find_refused(
+            source,
+            subject.table,
+            &subject.columns,
+            plan,
+            zone,
+            subject.oid,
+            is_compared,
+        )?;
         Ok(Sender {
             plan,
             key: &subject.key,
@@ -173,8 +180,8 @@ impl<'a> Sender<'a> {
     }
 
     /// The values of the key as a person writes them: `7`, `(1, x)`.
-    pub fn words(&self, row: &Row<'_>) -> String {
-        key_values(&self.key.iter().map(|c| shown(row.value(*c))).collect::<Vec<_>>())
+    pub fn describe_key(&self, row: &Row<'_>) -> String {
+        key_values(&self.key.iter().map(|c| display_value(row.value(*c))).collect::<Vec<_>>())
     }
 
     /// A tally of no rows.

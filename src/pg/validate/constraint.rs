@@ -14,7 +14,7 @@ use pgrx::pg_sys;
 
 use super::against::Against;
 use super::subject::Subject;
-use super::{Check, of};
+use super::{Check, counted};
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 use crate::pg::table::foreign_key::is_partition_copy;
@@ -299,7 +299,11 @@ fn foreign_key(
         source: source.map(|n| n.to_string()),
         target: Some(target.to_string()),
         ok: is_enforced && target == 0,
-        detail: Some(if target > 0 { format!("{why}; {} without a parent", of(target, "row")) } else { why }),
+        detail: Some(if target > 0 {
+            format!("{why}; {} without a parent", counted(target, "row"))
+        } else {
+            why
+        }),
         ..subject.check("foreign_key")
     })
 }
@@ -340,8 +344,7 @@ fn not_carried(
 
 /// Whether options leave out a column that a key refers to.
 fn refers_to_skipped(against: &Against, key: &ForeignKey) -> bool {
-    let tables = &against.opened.catalogue.tables;
-    let Some(parent) = tables.iter().find(|t| t.name.eq_ignore_ascii_case(&key.parent)) else {
+    let Some(parent) = against.opened.catalogue.table_named(&key.parent) else {
         return false;
     };
     let is_skipped =
@@ -357,7 +360,7 @@ fn refers_to_skipped(against: &Against, key: &ForeignKey) -> bool {
 /// Orphans in the source; `None` where its parent or a column of it does not exist.
 fn source_orphans(against: &Against, subject: &Subject<'_>, key: &ForeignKey) -> Result<Option<u64>> {
     let catalogue = &against.opened.catalogue;
-    let Some(parent) = catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(&key.parent)) else {
+    let Some(parent) = catalogue.table_named(&key.parent) else {
         return Ok(None);
     };
     let columns = if key.parent_columns.is_empty() {
@@ -448,7 +451,7 @@ fn sequence_check(
     let extreme = |range: Option<(i64, i64)>| {
         range.map(|(least, most)| if sequence.counts_up() { most } else { least })
     };
-    let (name, column, next) = (sequence.shown()?, quote(&plan.column), sequence.next());
+    let (name, column, next) = (sequence.displayed_name()?, quote(&plan.column), sequence.next());
     let is_past = |next: i64| match extreme(used.range) {
         Some(key) if sequence.counts_up() => next > key,
         Some(key) => next < key,

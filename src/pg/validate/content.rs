@@ -15,7 +15,7 @@ use aliaport_sqlite::Source;
 use super::as_sent::{NOT_COMPARED, Sender, Tally, end_row, key_types, key_values, key_words};
 use super::excused::{Aside, LastRun};
 use super::subject::Subject;
-use super::{Check, joined, of};
+use super::{Check, counted, joined};
 use crate::pg::heap::readback::{self, Sight, StoredRow};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
@@ -164,10 +164,10 @@ fn name(
         if wanted > 0 {
             each_source_row(source, subject, |number, row| {
                 if found.missing_at.contains(&number) {
-                    missing.push(sender.words(row));
+                    missing.push(sender.describe_key(row));
                 } else if found.changed_at.iter().any(|c| c.number == number) {
                     let nulled = aside.excuse(row).map_or(&[][..], |e| e.nulled);
-                    sent.insert(number, (sender.words(row), sender.columns(number, row, nulled)));
+                    sent.insert(number, (sender.describe_key(row), sender.columns(number, row, nulled)));
                 } else {
                     return ControlFlow::Continue(());
                 }
@@ -190,8 +190,8 @@ fn name(
             if at.source != at.target {
                 why.push(format!(
                     "{} in the source, {} in the target",
-                    of(at.source.into(), "row"),
-                    of(at.target.into(), "row")
+                    counted(at.source.into(), "row"),
+                    counted(at.target.into(), "row")
                 ));
             }
             changed.push(format!("{words} [{}]", why.join(", ")));
@@ -333,7 +333,7 @@ impl Compared {
             subject.missing.iter().map(|c| format!("the target has no column {}", quote(c))).collect();
         let is_equal = self.differences.as_ref().is_none_or(|d| d.found.is_none());
         if let Some(differences) = self.differences.as_ref().filter(|_| !is_equal) {
-            facts.extend(differences.words());
+            facts.extend(differences.describe());
         }
         match self.unstorable {
             0 => {}
@@ -353,7 +353,7 @@ impl Compared {
                 quote(&column.target)
             ));
         }
-        facts.extend(last_run.and_then(|run| run.words(self.rejected, self.nulled)));
+        facts.extend(last_run.and_then(|run| run.describe_set_aside(self.rejected, self.nulled)));
         Check {
             source: Some(self.source.to_string()),
             target: Some(self.target.to_string()),
@@ -365,7 +365,7 @@ impl Compared {
 }
 
 impl Named {
-    fn words(&self) -> Vec<String> {
+    fn describe(&self) -> Vec<String> {
         let found = &self.found;
         let kinds = [
             (found.missing, "missing in the target", &self.missing),
@@ -379,9 +379,9 @@ impl Named {
                 let more = if count > keys.len() as u64 { ", ..." } else { "" };
                 // Of a table that differs almost everywhere only a part was looked at.
                 let rows = if found.is_complete {
-                    of(count, "row")
+                    counted(count, "row")
                 } else {
-                    format!("at least {}", of(count, "row"))
+                    format!("at least {}", counted(count, "row"))
                 };
                 match &self.key {
                     Some(key) => format!("{rows} {kind}: {key} = {}{more}", keys.join(", ")),

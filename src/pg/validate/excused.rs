@@ -11,7 +11,7 @@ use aliaport_rows::value::Row;
 use pgrx::JsonB;
 use serde_json::Value as Json;
 
-use super::of;
+use super::counted;
 use crate::pg::server::error::{Result, unexpected};
 use crate::pg::server::spi;
 
@@ -23,7 +23,7 @@ pub struct LastRun {
 impl LastRun {
     /// Finds it; `None` without one, for instance where the database was restored without the extension's
     /// history.
-    pub fn of(path: &str, schema: &str) -> Result<Option<Self>> {
+    pub fn from_history(path: &str, schema: &str) -> Result<Option<Self>> {
         let run_id = spi::as_history_owner(|| {
             spi::one::<i64>(
                 // The owner's rights are in force: an operator of the caller's search_path must not be
@@ -38,12 +38,12 @@ impl LastRun {
     }
 
     /// What it set aside, in words; `None` where that is nothing.
-    pub fn words(&self, rows: u64, values: u64) -> Option<String> {
+    pub fn describe_set_aside(&self, rows: u64, values: u64) -> Option<String> {
         let what = match (rows, values) {
             (0, 0) => return None,
-            (rows, 0) => of(rows, "row"),
-            (0, values) => of(values, "value"),
-            (rows, values) => format!("{} and {}", of(rows, "row"), of(values, "value")),
+            (rows, 0) => counted(rows, "row"),
+            (0, values) => counted(values, "value"),
+            (rows, values) => format!("{} and {}", counted(rows, "row"), counted(values, "value")),
         };
         let verb = if rows + values == 1 { "was" } else { "were" };
         Some(format!("{what} {verb} set aside by run {} (aliaport.rejected_row)", self.run_id))
@@ -71,7 +71,7 @@ pub struct Aside {
 
 impl Aside {
     /// Reads it.
-    pub fn of(run: Option<&LastRun>, plan: &TablePlan) -> Result<Self> {
+    pub fn from_history(run: Option<&LastRun>, plan: &TablePlan) -> Result<Self> {
         let place = |name: &String| plan.columns.iter().position(|c| &c.source == name);
         // Part of a key is none.
         let key = plan.source_key.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default();

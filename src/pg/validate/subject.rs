@@ -42,7 +42,7 @@ impl<'a> Subject<'a> {
     ///
     /// # Errors
     /// 42501 where the caller may not read all of it.
-    pub fn find(against: &'a Against, plan: &'a TablePlan, table: &'a Table) -> Result<Option<Self>> {
+    pub fn in_target(against: &'a Against, plan: &'a TablePlan, table: &'a Table) -> Result<Option<Self>> {
         if plan.is_created {
             return Ok(None);
         }

@@ -20,7 +20,7 @@ pub(super) fn assigned(term: Term, pg_type: &PgType) -> Result<String, NotCarrie
             Kind::Bool | Kind::Int { .. } | Kind::Wide | Kind::Float | Kind::Numeric,
         )
         | (PgType::Numeric { .. }, Kind::Bool | Kind::Int { .. } | Kind::Wide | Kind::Numeric) => {
-            Ok(term.number().sql)
+            Ok(term.into_number().sql)
         }
         (PgType::Text | PgType::Varchar(_) | PgType::Citext, Kind::Text | Kind::Bool | Kind::Int { .. }) => {
             Ok(term.to_text()?.sql)

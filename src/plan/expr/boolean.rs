@@ -4,14 +4,14 @@ use crate::grammar::{BinaryOp, CheckSql, Expr, Quoting};
 
 /// The column of which the CHECK says exactly that it is 0, 1 or NULL.
 pub(super) fn column(check: &CheckSql) -> Option<String> {
-    of(&check.expr)
+    two_valued_column(&check.expr)
 }
 
-fn of(expr: &Expr) -> Option<String> {
+fn two_valued_column(expr: &Expr) -> Option<String> {
     match expr {
         Expr::In { value, is_not: false, list } => {
             let column = name(value)?;
-            let numbers: Option<Vec<i64>> = list.iter().map(number).collect();
+            let numbers: Option<Vec<i64>> = list.iter().map(literal_number).collect();
             is_both(&numbers?).then_some(column)
         }
         Expr::Or(operands) => {
@@ -19,7 +19,7 @@ fn of(expr: &Expr) -> Option<String> {
             let (nulls, others): (Vec<&Expr>, Vec<&Expr>) =
                 operands.iter().partition(|o| matches!(o, Expr::IsNull(_)));
             let (column, is_boolean) = match others.as_slice() {
-                [only] => (of(only)?, true),
+                [only] => (two_valued_column(only)?, true),
                 [first, ..] => {
                     let column = equality(first)?.0;
                     let pairs: Option<Vec<(String, i64)>> = others.iter().map(|o| equality(o)).collect();
@@ -44,7 +44,7 @@ fn of(expr: &Expr) -> Option<String> {
 fn equality(expr: &Expr) -> Option<(String, i64)> {
     match expr {
         Expr::Binary(BinaryOp::Eq, left, right) => {
-            name(left).zip(number(right)).or_else(|| name(right).zip(number(left)))
+            name(left).zip(literal_number(right)).or_else(|| name(right).zip(literal_number(left)))
         }
         _ => None,
     }
@@ -57,7 +57,7 @@ fn name(expr: &Expr) -> Option<String> {
     }
 }
 
-fn number(expr: &Expr) -> Option<i64> {
+fn literal_number(expr: &Expr) -> Option<i64> {
     match expr {
         Expr::Integer(value) => Some(*value),
         Expr::Column(name, Quoting::Bare) if name.eq_ignore_ascii_case("true") => Some(1),

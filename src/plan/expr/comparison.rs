@@ -169,14 +169,14 @@ fn numbers(left: Term, right: Term) -> Result<(String, String), NotCarried> {
         (Kind::Bool, Kind::Bool) => Ok((left.operand(), right.operand())),
         (Kind::Bool, Kind::Int { .. }) => match boolean(&right) {
             Some(right) => Ok((left.operand(), right)),
-            None => numbers(left.number(), right),
+            None => numbers(left.into_number(), right),
         },
         (Kind::Int { .. }, Kind::Bool) => match boolean(&left) {
             Some(left) => Ok((left, right.operand())),
-            None => numbers(left, right.number()),
+            None => numbers(left, right.into_number()),
         },
-        (Kind::Bool, _) => numbers(left.number(), right),
-        (_, Kind::Bool) => numbers(left, right.number()),
+        (Kind::Bool, _) => numbers(left.into_number(), right),
+        (_, Kind::Bool) => numbers(left, right.into_number()),
         (Kind::Float, Kind::Float) => Ok((left.operand(), right.operand())),
         (Kind::Float, other) => match float_partner(&left, other) {
             true => Ok((left.operand(), right.operand())),

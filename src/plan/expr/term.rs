@@ -104,7 +104,7 @@ pub(super) enum CollationName {
 }
 
 impl CollationName {
-    pub(super) fn of(name: &str) -> Self {
+    pub(super) fn parse(name: &str) -> Self {
         match name.to_ascii_uppercase().as_str() {
             "BINARY" => CollationName::Binary,
             "NOCASE" => CollationName::NoCase,
@@ -244,7 +244,7 @@ impl Term {
     }
 
     pub(super) fn with_collation(mut self, name: &str, is_explicit: bool) -> Self {
-        self.collation = Some(Collation { name: CollationName::of(name), is_explicit });
+        self.collation = Some(Collation { name: CollationName::parse(name), is_explicit });
         self
     }
 
@@ -287,7 +287,7 @@ impl Term {
     }
 
     /// The number that SQLite computes with where PostgreSQL has a boolean.
-    pub(super) fn number(self) -> Self {
+    pub(super) fn into_number(self) -> Self {
         match (&self.kind, &self.literal) {
             (Kind::Bool, Some(Literal::Integer(value))) => Term::integer(*value),
             (Kind::Bool, _) => {
@@ -304,7 +304,7 @@ impl Term {
             (Kind::Text | Kind::Null, _) => Ok(self.clone()),
             (Kind::Int { .. }, Some(Literal::Integer(value))) => Term::text(&value.to_string()),
             (Kind::Int { .. }, _) => Ok(Term::atom(self.cast("text"), Kind::Text)),
-            (Kind::Bool, _) => self.clone().number().to_text(),
+            (Kind::Bool, _) => self.clone().into_number().to_text(),
             (kind, _) => Err(NotCarried::new(format!("a value of type {} is used as text", kind.name()))),
         }
     }

@@ -104,7 +104,7 @@ impl Translator<'_> {
         match op {
             UnaryOp::Not => Ok(not(&self.condition(operand)?)),
             UnaryOp::Plus => Ok(self.translate(operand)?.with_affinity(Affinity::None)),
-            UnaryOp::Minus => negated(self.translate(operand)?.number()),
+            UnaryOp::Minus => negated(self.translate(operand)?.into_number()),
             UnaryOp::BitNot => complement(self.translate(operand)?),
         }
     }
@@ -133,8 +133,8 @@ impl Translator<'_> {
             | BinaryOp::BitOr
             | BinaryOp::ShiftLeft
             | BinaryOp::ShiftRight => {
-                let left = self.translate(left)?.number();
-                let right = self.translate(right)?.number();
+                let left = self.translate(left)?.into_number();
+                let right = self.translate(right)?.into_number();
                 if self.is_default && (left.kind == Kind::Float || right.kind == Kind::Float) {
                     return float_arithmetic(op, &left, &right);
                 }
@@ -214,7 +214,7 @@ fn cast(operand: Term, type_name: &str, is_default: bool) -> Result<Term, NotCar
         (_, Kind::Null) => operand.plain(),
         (CastTo::Text, _) => operand.to_text()?.with_affinity(Affinity::Text),
         (CastTo::Integer | CastTo::Numeric, Kind::Bool | Kind::Int { .. }) => {
-            operand.number().with_affinity(Affinity::Numeric)
+            operand.into_number().with_affinity(Affinity::Numeric)
         }
         (CastTo::Integer, Kind::Float) if is_default => {
             let sql = format!("trunc({})::bigint", operand.cast("double precision"));
@@ -222,7 +222,7 @@ fn cast(operand: Term, type_name: &str, is_default: bool) -> Result<Term, NotCar
         }
         (CastTo::Real, Kind::Float) => operand.with_affinity(Affinity::Numeric),
         (CastTo::Real, Kind::Bool | Kind::Int { .. }) => {
-            Term::atom(operand.number().cast("double precision"), Kind::Float)
+            Term::atom(operand.into_number().cast("double precision"), Kind::Float)
                 .with_affinity(Affinity::Numeric)
         }
         (_, kind) => {
@@ -331,12 +331,12 @@ pub(super) fn unified(terms: Vec<Term>) -> Result<(Vec<Term>, Kind), NotCarried>
         let message = format!("a value is either {} or {}", first.name(), other.name());
         return Err(NotCarried::new(message));
     };
-    let terms = terms.into_iter().map(|t| if kind == Kind::Bool { t } else { t.number() });
+    let terms = terms.into_iter().map(|t| if kind == Kind::Bool { t } else { t.into_number() });
     Ok((terms.collect(), kind))
 }
 
 fn complement(term: Term) -> Result<Term, NotCarried> {
-    let term = term.number();
+    let term = term.into_number();
     match term.kind {
         Kind::Int { .. } => Ok(Term::compound(format!("~ {}", bigint(&term)), Kind::BIGINT)),
         _ => Err(no_arithmetic(&term.kind)),

@@ -17,7 +17,7 @@ pub enum Place {
 }
 
 impl Place {
-    fn words(self) -> &'static str {
+    fn in_words(self) -> &'static str {
         match self {
             Place::Inspect => "`aliaport_inspect`",
             Place::Import => "the import",
@@ -328,7 +328,7 @@ impl Code {
                 out,
                 "\n### {code}\n\nWhat it means: {}. It comes from {}.\n\n    {}\n\nWhat to do: {}\n",
                 code.meaning(),
-                code.place().words(),
+                code.place().in_words(),
                 code.example(),
                 code.remedy()
             );

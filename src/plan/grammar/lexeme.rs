@@ -41,7 +41,7 @@ struct Token {
 
 impl<'a> Outline<'a> {
     /// Reads all tokens.
-    pub(super) fn of(sql: &'a str) -> Result<Self, GrammarError> {
+    pub(super) fn scan(sql: &'a str) -> Result<Self, GrammarError> {
         if sql.len() > LONGEST_STATEMENT {
             return Err(GrammarError::new(format!("statement is longer than {LONGEST_STATEMENT} bytes")));
         }

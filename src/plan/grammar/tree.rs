@@ -383,7 +383,7 @@ fn name(text: &str) -> Expr {
 
 fn convert_literal(literal: &Literal<'_>) -> Expr {
     match literal {
-        Literal::Numeric(text) => number(text, false),
+        Literal::Numeric(text) => number_literal(text, false),
         Literal::String(text) => Expr::Text(unquoted(text)),
         Literal::Blob(digits) => blob(digits),
         Literal::Keyword(_) => Expr::Unsupported("this keyword"),
@@ -398,14 +398,14 @@ fn convert_literal(literal: &Literal<'_>) -> Expr {
 /// literal.
 fn negative(inner: &ast::Expr<'_>, depth: usize) -> Expr {
     match inner {
-        ast::Expr::Literal(Literal::Numeric(text)) => number(text, true),
+        ast::Expr::Literal(Literal::Numeric(text)) => number_literal(text, true),
         _ => Expr::Unary(UnaryOp::Minus, Box::new(convert(inner, depth))),
     }
 }
 
 /// <https://sqlite.org/lang_expr.html#literal_values_constants_>: digits that do not fit 64 bits are a REAL;
 /// hexadecimal ones are the two's complement; `_` may separate digits.
-fn number(text: &str, is_negative: bool) -> Expr {
+fn number_literal(text: &str, is_negative: bool) -> Expr {
     let digits = text.replace('_', "");
     if let Some(hexadecimal) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         return match u64::from_str_radix(hexadecimal, 16) {

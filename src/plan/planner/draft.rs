@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A column by its SQLite name.
-    pub fn find(&self, name: &str) -> Option<usize> {
+    pub fn column_named(&self, name: &str) -> Option<usize> {
         self.table.columns.iter().position(|c| same(&c.name, name))
     }
 
@@ -137,7 +137,7 @@ impl<'d, 'a> Columns<'d, 'a> {
 
 impl Scope for Columns<'_, '_> {
     fn column(&self, name: &str) -> Option<(String, PgType)> {
-        let position = self.draft.find(name)?;
+        let position = self.draft.column_named(name)?;
         let column = self.draft.attribute(position)?;
         if !self.with_generated && column.column.generated != Generated::No {
             return None;
@@ -147,7 +147,7 @@ impl Scope for Columns<'_, '_> {
     }
 
     fn collation(&self, name: &str) -> Option<String> {
-        let column = self.draft.attribute(self.draft.find(name)?)?;
+        let column = self.draft.attribute(self.draft.column_named(name)?)?;
         column.collation.clone().filter(|_| column.pg_type != PgType::Citext)
     }
 }
@@ -161,7 +161,7 @@ pub(super) struct Relations<'a> {
 }
 
 impl<'a> Relations<'a> {
-    pub fn of(catalogue: &'a Catalogue, target: &'a Target, options: &Options) -> Self {
+    pub fn in_target(catalogue: &'a Catalogue, target: &'a Target, options: &Options) -> Self {
         let exact: HashMap<(&str, &str), &'a TargetRelation> =
             target.relations.iter().map(|r| ((r.schema.as_str(), r.name.as_str()), r)).collect();
         let mut names = home::Names::default();
@@ -289,7 +289,7 @@ impl<'a> Drafting<'a> {
         let remedies = vec!["-- postgresql\nCREATE EXTENSION citext;".to_owned(); items.len()];
         let hint =
             "Run CREATE EXTENSION citext; and import again, or leave out the option that asks for the type.";
-        let error = PlanError::of(PlanErrorKind::MissingType, items, summary, hint);
+        let error = PlanError::of_items(PlanErrorKind::MissingType, items, summary, hint);
         error.map_or(Ok(()), |error| Err(error.with_remedies(remedies)))
     }
 
@@ -365,7 +365,7 @@ impl<'a> Drafting<'a> {
                 format!(
                     "checks, collations and constraint names of table \"{}\" are not carried over: {error}: {}",
                     table.name,
-                    shown(&table.sql)
+                    one_line(&table.sql)
                 ),
             ),
         }
@@ -513,7 +513,7 @@ pub(super) fn renamed(change: Change, table: &str, column: Option<&str>, name: &
 }
 
 /// A statement for a message: in one line and not too long.
-pub(super) fn shown(sql: &str) -> String {
+pub(super) fn one_line(sql: &str) -> String {
     // A hostile statement may be megabytes long; only its beginning is looked at.
     let head = shorten(sql, SHOWN * 4);
     shorten(&head.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN)

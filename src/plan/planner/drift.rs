@@ -92,7 +92,7 @@ pub(super) fn missing_columns(
     let or = format!("Or leave {what} out with options => {}.{}", skip_option(skipped), renamed.concat());
     let hint = format!("{} {}", statements.join(" "), comment(&or));
     let summary = format!("{} columns of the source have no column in the target", items.len());
-    Some(PlanError::of(PlanErrorKind::MissingColumn, items, summary, &hint)?.with_remedies(remedies))
+    Some(PlanError::of_items(PlanErrorKind::MissingColumn, items, summary, &hint)?.with_remedies(remedies))
 }
 
 /// Adds a column to the options that skip what the error names.
@@ -297,7 +297,7 @@ pub(super) fn check_lost(
         format!("{drops} -- This gives the values up: without a value in {what} no row could be written.")
     };
     let summary = format!("{} columns that earlier runs filled are not in the source any more", items.len());
-    if let Some(error) = PlanError::of(PlanErrorKind::VanishedColumn, items, summary, &hint) {
+    if let Some(error) = PlanError::of_items(PlanErrorKind::VanishedColumn, items, summary, &hint) {
         return Err(error.with_remedies(remedies));
     }
     vanished_tables(drafts, catalogue, target, options, plan);

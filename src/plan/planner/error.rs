@@ -91,7 +91,7 @@ impl PlanError {
     }
 
     /// An error with an item for each table or column; `None` without items.
-    pub(super) fn of(
+    pub(super) fn of_items(
         kind: PlanErrorKind,
         items: Vec<(String, Option<String>, String)>,
         summary: String,

@@ -166,7 +166,7 @@ impl<'a> Drafting<'a> {
             None => format!("-- {or}"),
         });
         let remedies = remedies.collect();
-        let error = PlanError::of(PlanErrorKind::RequiredColumn, required, summary, &hint);
+        let error = PlanError::of_items(PlanErrorKind::RequiredColumn, required, summary, &hint);
         error.map_or(Ok(()), |error| Err(error.with_remedies(remedies)))
     }
 }

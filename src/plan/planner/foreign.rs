@@ -102,7 +102,7 @@ pub(super) struct Search<'a> {
 
 /// Finds what the foreign keys of all drafts point at. May change the type of a column that has no type of
 /// its own to its parent's, so types are settled only after this.
-pub(super) fn find<'a>(
+pub(super) fn find_parents<'a>(
     catalogue: &'a Catalogue,
     target: &'a Target,
     relations: &Relations<'a>,
@@ -380,7 +380,7 @@ fn declared<'d>(draft: &'d Draft<'_>, key: &ForeignKey) -> Option<&'d ForeignKey
     let is_it = |sql: &&ForeignKeySql| {
         same(&sql.parent, &key.parent)
             && sql.columns.len() == key.columns.len()
-            && sql.columns.iter().zip(&key.columns).all(|(name, &i)| draft.find(name) == Some(i))
+            && sql.columns.iter().zip(&key.columns).all(|(name, &i)| draft.column_named(name) == Some(i))
     };
     let position = draft.table.foreign_keys.iter().position(|k| std::ptr::eq(k, key));
     let in_place = position.and_then(|p| draft.sql.foreign_keys.get(p)).filter(is_it);

@@ -19,7 +19,7 @@ use crate::policy::NoCase;
 use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 
-use super::draft::{Columns, Draft, is_text, shown};
+use super::draft::{Columns, Draft, is_text, one_line};
 use super::foreign::{ColumnSet, Foreign, MAX_KEY_COLUMNS, column_set};
 
 /// A key or an index that will be made.
@@ -306,7 +306,7 @@ impl OfTable<'_, '_> {
         };
         let declared = self.draft.sql.uniques.iter().find(|k| {
             k.columns.len() == columns.len()
-                && k.columns.iter().zip(columns).all(|(n, &c)| self.draft.find(n) == Some(c))
+                && k.columns.iter().zip(columns).all(|(n, &c)| self.draft.column_named(n) == Some(c))
         });
         let declared = declared.and_then(|k| k.name.clone());
         let joined = join_columns(attributes.iter().map(String::as_str));
@@ -346,7 +346,7 @@ impl OfTable<'_, '_> {
                 }
             }
             Err(why) => {
-                let sql = index.sql.as_deref().map(shown).unwrap_or_default();
+                let sql = index.sql.as_deref().map(one_line).unwrap_or_default();
                 let about = About::Index(index.name.clone());
                 self.refuse(about, &format!("index \"{}\"", index.name), &format!("{why}: {sql}"));
             }

@@ -83,7 +83,7 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 }
 
 fn find_table<'a>(catalogue: &'a Catalogue, option: &str, name: &str) -> Result<&'a Table, PlanError> {
-    if let Some(table) = catalogue.tables.iter().find(|t| same(&t.name, name)) {
+    if let Some(table) = catalogue.table_named(name) {
         return Ok(table);
     }
     let what = catalogue.others.iter().find(|o| same(&o.name, name)).map(|o| match o.kind {

@@ -13,7 +13,7 @@ use crate::target::Target;
 use aliaport_rows::identifier::{QualifiedName, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 
-use super::draft::{Columns, Draft, MAX_COLUMNS, Role, is_text, shown, too_many_columns};
+use super::draft::{Columns, Draft, MAX_COLUMNS, Role, is_text, one_line, too_many_columns};
 use super::error::{PlanError, PlanErrorKind};
 use super::request::same;
 
@@ -41,7 +41,7 @@ fn carry_generated(draft: &mut Draft<'_>) {
         let sql = draft.sql.columns.iter().find(|c| same(&c.name, &name)).and_then(|c| c.generated.as_ref());
         let carried = match sql {
             Some((text, expr)) => expr::generated(expr, &Columns::ordinary(draft), &column.pg_type)
-                .map_err(|why| format!("{why}: {}", shown(text))),
+                .map_err(|why| format!("{why}: {}", one_line(text))),
             None => Err("its expression could not be read".to_owned()),
         };
         match carried {
@@ -65,7 +65,8 @@ fn carry_generated(draft: &mut Draft<'_>) {
 fn tell_conflicts(draft: &mut Draft<'_>) {
     let mut notes = Vec::new();
     for conflict in draft.sql.conflicts.clone() {
-        let is_left_out = |name: &String| draft.find(name).is_none_or(|i| draft.attribute(i).is_none());
+        let is_left_out =
+            |name: &String| draft.column_named(name).is_none_or(|i| draft.attribute(i).is_none());
         if conflict.columns.iter().all(is_left_out) {
             continue;
         }
@@ -114,7 +115,7 @@ fn add_search(draft: &mut Draft<'_>, search: &SearchOption, options: &Options) -
     }
     let mut parts = Vec::new();
     for name in &search.columns {
-        let column = draft.find(name).and_then(|i| draft.attribute(i));
+        let column = draft.column_named(name).and_then(|i| draft.attribute(i));
         let why = match column {
             None => "is left out".to_owned(),
             Some(c) if matches!(c.role, Role::Generated(_)) => "is generated".to_owned(),
@@ -201,7 +202,7 @@ pub(super) fn create(
                             "default of column \"{}\" of table \"{}\" is not carried over: {why}: {}",
                             column.column.name,
                             draft.table.name,
-                            shown(text)
+                            one_line(text)
                         ),
                     ));
                     Clause::Nothing
@@ -269,7 +270,7 @@ pub(super) fn carried_checks(draft: &Draft<'_>) -> (Vec<Carried>, Vec<Refused>) 
                     "check{} of table \"{}\" is not carried over: {why}: {}",
                     check.name.as_ref().map(|n| format!(" \"{n}\"")).unwrap_or_default(),
                     draft.table.name,
-                    shown(&check.text)
+                    one_line(&check.text)
                 ),
             )),
         }

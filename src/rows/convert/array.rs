@@ -224,7 +224,7 @@ impl Writing<'_> {
                 Node::Bool(is_true) => {
                     self.element(Value::Text(if is_true { b"true" } else { b"false" }))?;
                 }
-                Node::Number(span) => self.element(self.number(document.bytes(text, span)))?,
+                Node::Number(span) => self.element(self.number_value(document.bytes(text, span)))?,
                 Node::String(span) => self.element(Value::Text(document.bytes(text, span)))?,
             }
         }
@@ -232,7 +232,7 @@ impl Writing<'_> {
     }
 
     /// A JSON number as SQLite would have stored it, where that is what the element's type wants.
-    fn number<'t>(&self, digits: &'t [u8]) -> Value<'t> {
+    fn number_value<'t>(&self, digits: &'t [u8]) -> Value<'t> {
         let text = std::str::from_utf8(digits).unwrap_or_default();
         match (self.target.numbers, text.parse::<i64>(), text.parse::<f64>()) {
             (Numbers::Number, Ok(v), _) => Value::Integer(v),

@@ -17,7 +17,7 @@
 use super::calendar::{
     self, Date, FIRST_DAY, FIRST_TIMESTAMP, MICROS_PER_DAY, MICROS_PER_SECOND, TIMESTAMP_END,
 };
-use super::{ValueError, ValueErrorKind, integer, shown};
+use super::{ValueError, ValueErrorKind, display_value, integer};
 use crate::value::Value;
 
 /// The longest text that can be a date-time; PostgreSQL's `MAXDATELEN`.
@@ -63,7 +63,7 @@ impl Fault {
         range_name: &'static str,
         value: Value,
     ) -> ValueError {
-        let shown = shown(value);
+        let shown = display_value(value);
         ValueError::new(match self {
             Fault::Syntax => ValueErrorKind::DateTimeSyntax { type_name, shown },
             Fault::Field => ValueErrorKind::DateTimeField { shown },
@@ -253,7 +253,7 @@ impl Cursor<'_> {
     }
 
     /// Reads a number of so many digits.
-    fn number(&mut self, digits: std::ops::RangeInclusive<usize>) -> Result<u32, Fault> {
+    fn take_number(&mut self, digits: std::ops::RangeInclusive<usize>) -> Result<u32, Fault> {
         let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if !digits.contains(&length) {
             return Err(Fault::Syntax);
@@ -268,24 +268,24 @@ impl Cursor<'_> {
     fn date(&mut self) -> Result<WrittenDate, Fault> {
         let is_negative = self.skip(b"-");
         let is_signed = is_negative || self.skip(b"+");
-        let magnitude = self.number(4..=7)? as i32;
+        let magnitude = self.take_number(4..=7)? as i32;
         self.expect(b'-')?;
-        let month = self.number(1..=2)?;
+        let month = self.take_number(1..=2)?;
         self.expect(b'-')?;
-        let day = self.number(1..=2)?;
+        let day = self.take_number(1..=2)?;
         Ok(WrittenDate { is_signed, year: if is_negative { -magnitude } else { magnitude }, month, day })
     }
 
     /// Reads `hour : minute [: second [. fraction]]`: microseconds, and whether they are rounded.
     fn time(&mut self) -> Result<(i64, bool), Fault> {
-        let hour = self.number(1..=2)?;
+        let hour = self.take_number(1..=2)?;
         self.expect(b':')?;
-        let minute = self.number(1..=2)?;
+        let minute = self.take_number(1..=2)?;
         let mut second = 0;
         let mut fraction = 0;
         let mut is_rounded = false;
         if self.skip(b":") {
-            second = self.number(1..=2)?;
+            second = self.take_number(1..=2)?;
             if self.rest.first() == Some(&b'.') {
                 (fraction, is_rounded) = self.fraction()?;
             }
@@ -331,14 +331,14 @@ impl Cursor<'_> {
         let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let mut parts = [0u32; 3];
         if digits == 4 {
-            let packed = self.number(4..=4)?;
+            let packed = self.take_number(4..=4)?;
             parts = [packed / 100, packed % 100, 0];
         } else {
             for (index, part) in parts.iter_mut().enumerate() {
                 if index > 0 && !self.skip(b":") {
                     break;
                 }
-                *part = self.number(1..=2)?;
+                *part = self.take_number(1..=2)?;
             }
         }
         let [hours, minutes, seconds] = parts;

@@ -1,6 +1,6 @@
 //! Native enums: a text that is exactly one of the labels.
 
-use super::{Converted, ValueError, ValueErrorKind, shown};
+use super::{Converted, ValueError, ValueErrorKind, display_value};
 use crate::value::{Cell, Value};
 
 /// One enum type.
@@ -51,7 +51,7 @@ fn unknown(target: &Target, value: Value) -> ValueError {
     let quoted: Vec<String> = target.labels.iter().map(|label| format!("\"{label}\"")).collect();
     ValueError::new(ValueErrorKind::Label {
         type_name: target.name.clone(),
-        shown: shown(value),
+        shown: display_value(value),
         labels: quoted.join(", "),
     })
 }

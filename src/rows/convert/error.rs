@@ -167,17 +167,17 @@ impl ValueError {
 
     #[cold]
     pub(crate) fn syntax(type_name: &'static str, value: Value) -> Self {
-        ValueError::new(ValueErrorKind::Syntax { type_name, shown: shown(value) })
+        ValueError::new(ValueErrorKind::Syntax { type_name, shown: display_value(value) })
     }
 
     #[cold]
     pub(crate) fn malformed(form: &'static str, value: Value) -> Self {
-        ValueError::new(ValueErrorKind::Malformed { form, shown: shown(value) })
+        ValueError::new(ValueErrorKind::Malformed { form, shown: display_value(value) })
     }
 
     #[cold]
     pub(crate) fn range(type_name: &'static str, value: Value) -> Self {
-        ValueError::new(ValueErrorKind::Range { type_name, shown: shown(value) })
+        ValueError::new(ValueErrorKind::Range { type_name, shown: display_value(value) })
     }
 
     #[cold]
@@ -186,7 +186,7 @@ impl ValueError {
             class: value.storage_class(),
             type_name: type_name.to_string(),
             is_datetime,
-            shown: shown(value),
+            shown: display_value(value),
         })
     }
 
@@ -434,7 +434,7 @@ impl std::error::Error for ValueError {}
 /// A text shows at most 100 characters, a blob at most 32 bytes, then `...`. Bytes that are not UTF-8 appear
 /// as U+FFFD, a NUL as `\0`, so that the result can always be part of a PostgreSQL message.
 #[must_use]
-pub fn shown(value: Value) -> String {
+pub fn display_value(value: Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
         Value::Unreadable(reason) => reason.to_owned(),
@@ -474,14 +474,14 @@ mod tests {
     #[test]
     fn messages_show_at_most_a_hundred_characters_of_a_text_and_32_bytes_of_a_blob() {
         let long = "ğ".repeat(101);
-        assert_eq!(shown(Value::Text(long.as_bytes())), format!("{}...", "ğ".repeat(100)));
+        assert_eq!(display_value(Value::Text(long.as_bytes())), format!("{}...", "ğ".repeat(100)));
         let exact = "\u{1f600}".repeat(100);
-        assert_eq!(shown(Value::Text(exact.as_bytes())), exact);
-        assert_eq!(shown(Value::Text(b"a\0b\xff")), "a\\0b\u{fffd}");
-        assert_eq!(shown(Value::Blob(&[0xab; 32])), format!("\\x{}", "ab".repeat(32)));
-        assert_eq!(shown(Value::Blob(&[0xab; 33])), format!("\\x{}...", "ab".repeat(32)));
-        assert_eq!(shown(Value::Real(100.0)), "100");
-        assert_eq!(shown(Value::Null), "NULL");
+        assert_eq!(display_value(Value::Text(exact.as_bytes())), exact);
+        assert_eq!(display_value(Value::Text(b"a\0b\xff")), "a\\0b\u{fffd}");
+        assert_eq!(display_value(Value::Blob(&[0xab; 32])), format!("\\x{}", "ab".repeat(32)));
+        assert_eq!(display_value(Value::Blob(&[0xab; 33])), format!("\\x{}...", "ab".repeat(32)));
+        assert_eq!(display_value(Value::Real(100.0)), "100");
+        assert_eq!(display_value(Value::Null), "NULL");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `smallint`, `integer`, `bigint`: whole numbers in range, also where SQLite stored them as REAL or TEXT.
 
-use super::{Converted, ValueError, ValueErrorKind, shown};
+use super::{Converted, ValueError, ValueErrorKind, display_value};
 use crate::value::{Cell, Value};
 
 pub(super) fn to_int2(value: Value<'_>) -> Result<Converted<'_>, ValueError> {
@@ -42,7 +42,7 @@ fn whole_of_real(type_name: &'static str, v: f64) -> Result<i64, ValueError> {
         return Err(ValueError::range(type_name, Value::Real(v)));
     }
     if v.trunc() != v {
-        let kind = ValueErrorKind::Fraction { type_name, shown: shown(Value::Real(v)) };
+        let kind = ValueErrorKind::Fraction { type_name, shown: display_value(Value::Real(v)) };
         return Err(ValueError::new(kind));
     }
     Ok(v as i64)

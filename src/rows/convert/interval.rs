@@ -17,7 +17,7 @@ use std::io::Write as _;
 
 use super::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use super::datetime::{self, Reading};
-use super::{Converted, Lossy, NumberUnit, Scratch, ValueError, ValueErrorKind, integer, shown};
+use super::{Converted, Lossy, NumberUnit, Scratch, ValueError, ValueErrorKind, display_value, integer};
 use crate::value::{Cell, Value};
 
 mod spelling;
@@ -55,7 +55,7 @@ enum Smallest {
 
 impl Target {
     /// The interval type of this name, with its fields or precision; `None` for another type.
-    pub(super) fn of(name: &str, number: NumberUnit) -> Option<Self> {
+    pub(super) fn parse(name: &str, number: NumberUnit) -> Option<Self> {
         let rest = name.strip_prefix("interval")?;
         if !rest.is_empty() && !rest.starts_with([' ', '(']) {
             return None;
@@ -155,7 +155,7 @@ fn is_infinity(text: &[u8]) -> bool {
 
 #[cold]
 fn into_error(fault: Fault, value: Value) -> ValueError {
-    let shown = shown(value);
+    let shown = display_value(value);
     ValueError::new(match fault {
         Fault::Syntax => ValueErrorKind::DateTimeSyntax { type_name: "interval", shown },
         Fault::Sign => ValueErrorKind::IntervalSign { shown },
@@ -211,7 +211,7 @@ mod tests {
         number: NumberUnit,
     ) -> Result<(String, Option<Lossy>), &'static str> {
         let mut scratch = Scratch::default();
-        let target = Target::of(name, number).unwrap();
+        let target = Target::parse(name, number).unwrap();
         let converted = convert(&target, value, &mut scratch).map_err(|error| error.sqlstate().word())?;
         let Cell::Input(bytes) = converted.cell else { panic!("{converted:?}") };
         Ok((String::from_utf8(bytes.to_vec()).unwrap(), converted.lossy))
@@ -352,7 +352,7 @@ mod tests {
         assert_eq!(converted(Value::Integer(5), NumberUnit::Auto), None);
         assert_eq!(converted(Value::Integer(i64::MAX), seconds), None);
         assert_eq!(converted(Value::Real(f64::NAN), us), None);
-        let target = |name| Target::of(name, us);
+        let target = |name| Target::parse(name, us);
         assert!(target("interval day to second(3)").is_some() && target("interval[]").is_none());
         assert!(target("intervals").is_none());
     }

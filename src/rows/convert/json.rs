@@ -3,7 +3,7 @@
 //! The verdicts are those of PostgreSQL's parser (src/common/jsonapi.c): `json` does not look into `\u`
 //! escapes, `jsonb` refuses `\u0000` and surrogates that are not pairs. The parser does not recurse.
 
-use super::{Converted, Scratch, ValueError, ValueErrorKind, numeric, real, shown, text};
+use super::{Converted, Scratch, ValueError, ValueErrorKind, display_value, numeric, real, text};
 use crate::value::{Cell, Value};
 
 /// How deep arrays and objects may be nested. PostgreSQL 15 with its default `max_stack_depth` of 2 MB reads
@@ -131,7 +131,7 @@ impl Document {
 
     /// The bytes of a string or number.
     pub(super) fn bytes<'a>(&'a self, text: &'a [u8], span: Span) -> &'a [u8] {
-        span.of(text, &self.unescaped)
+        span.bytes_in(text, &self.unescaped)
     }
 }
 
@@ -146,7 +146,7 @@ impl Item {
 }
 
 impl Span {
-    fn of<'a>(self, text: &'a [u8], unescaped: &'a [u8]) -> &'a [u8] {
+    fn bytes_in<'a>(self, text: &'a [u8], unescaped: &'a [u8]) -> &'a [u8] {
         let whole = if self.is_unescaped { unescaped } else { text };
         whole.get(self.start as usize..self.start as usize + self.length as usize).unwrap_or_default()
     }
@@ -198,7 +198,7 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
                     }
                 }
                 Some(b'"') => Node::String(self.string()?),
-                Some(b'-' | b'0'..=b'9') => Node::Number(self.number()?),
+                Some(b'-' | b'0'..=b'9') => Node::Number(self.scan_number()?),
                 Some(b't') => self.word(b"true", Node::Bool(true))?,
                 Some(b'f') => self.word(b"false", Node::Bool(false))?,
                 Some(b'n') => self.word(b"null", Node::Null)?,
@@ -286,7 +286,7 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
         }
         // Shorter keys first, then bytewise (lengthCompareJsonbPair); of equal keys the last comes last.
         let text = self.text;
-        let bytes = |pair: &Item| pair.key.of(text, unescaped);
+        let bytes = |pair: &Item| pair.key.bytes_in(text, unescaped);
         let by_key =
             |a: &Item, b: &Item| a.key.length.cmp(&b.key.length).then_with(|| bytes(a).cmp(bytes(b)));
         pairs.sort_unstable_by(|a, b| by_key(a, b).then(a.order.cmp(&b.order)));
@@ -348,7 +348,7 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
         if self.at == start { Err(self.unexpected("a digit")) } else { Ok(()) }
     }
 
-    fn number(&mut self) -> Result<Span, ValueError> {
+    fn scan_number(&mut self) -> Result<Span, ValueError> {
         let start = self.at;
         self.skip(b'-');
         if !self.skip(b'0') {
@@ -370,9 +370,10 @@ impl<'a, const BUILD: bool> Parser<'a, BUILD> {
         // replaces it.
         let may_overflow = self.at - exponent > 3 || span.length > 1000;
         if BUILD && may_overflow {
-            let fits = numeric::append_json_number(span.of(self.text, &[]), &mut Vec::new(), &mut Vec::new());
+            let fits =
+                numeric::append_json_number(span.bytes_in(self.text, &[]), &mut Vec::new(), &mut Vec::new());
             if !fits {
-                let shown = shown(Value::Text(self.text));
+                let shown = display_value(Value::Text(self.text));
                 return Err(ValueError::new(ValueErrorKind::NumericFormat { shown }));
             }
         }

@@ -8,7 +8,7 @@
 pub(crate) mod object;
 
 use super::json::{self, Document, Node, size};
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, numeric, shown};
+use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, display_value, numeric};
 use crate::value::{Cell, Value};
 
 const SCALAR: u32 = 0x1000_0000;
@@ -85,7 +85,7 @@ enum Fault {
 impl Fault {
     fn into_error(self, value: Value) -> ValueError {
         match self {
-            Fault::Number => ValueError::new(ValueErrorKind::NumericFormat { shown: shown(value) }),
+            Fault::Number => ValueError::new(ValueErrorKind::NumericFormat { shown: display_value(value) }),
             Fault::Size(message) => size(message),
         }
     }

@@ -4,7 +4,7 @@
 //! anything else than digits, a sign, a point and an exponent is a bad value: `12,5` would be 125 in one
 //! locale and 12.50 in the next.
 
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, numeric, shown};
+use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, display_value, numeric};
 use crate::value::{Cell, Value};
 
 /// The type.
@@ -15,7 +15,7 @@ pub(super) struct Target {
 
 impl Target {
     /// The type of this name; `None` for another type.
-    pub(super) fn of(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         // 64 bits of hundredths: 19 digits.
         (name == "money").then(|| Target { decimal: numeric::Target::new(Some((19, 2))) })
     }
@@ -44,9 +44,9 @@ pub(super) fn convert<'a>(
     if hundredths.is_err() {
         // NaN is a number to numeric.
         let kind = if text == "NaN" {
-            ValueErrorKind::Syntax { type_name: "money", shown: shown(value) }
+            ValueErrorKind::Syntax { type_name: "money", shown: display_value(value) }
         } else {
-            ValueErrorKind::Range { type_name: "money", shown: shown(value) }
+            ValueErrorKind::Range { type_name: "money", shown: display_value(value) }
         };
         return Err(ValueError::new(kind));
     }
@@ -63,7 +63,7 @@ mod tests {
     fn only_a_plain_decimal_is_money() {
         let read = |value| {
             let mut scratch = Scratch::default();
-            let converted = convert(&Target::of("money").unwrap(), value, &mut scratch)
+            let converted = convert(&Target::parse("money").unwrap(), value, &mut scratch)
                 .map_err(|error| (error.sqlstate().word(), error.to_string()))?;
             let Cell::Input(bytes) = converted.cell else { panic!("{converted:?}") };
             Ok((String::from_utf8(bytes.to_vec()).unwrap(), converted.lossy))
@@ -87,6 +87,6 @@ mod tests {
             assert_eq!(read(large).unwrap_err().0, "22003");
         }
         assert_eq!(read(Value::Blob(b"1")).unwrap_err().0, "22P02");
-        assert!(Target::of("money[]").is_none());
+        assert!(Target::parse("money[]").is_none());
     }
 }

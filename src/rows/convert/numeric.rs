@@ -6,7 +6,7 @@
 //! and the weight between -64 and 63, else two. Neither the first nor the last digit is zero.
 
 use super::real::Shortest;
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, integer, shown, text};
+use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, display_value, integer, text};
 use crate::value::{Cell, Value};
 
 mod payload;
@@ -72,7 +72,7 @@ impl Target {
             precision: limit.precision,
             scale: limit.scale,
             is_infinite,
-            shown: shown(value),
+            shown: display_value(value),
         })
     }
 }
@@ -153,7 +153,7 @@ fn of_real(target: &Target, v: f64, scratch: &mut Scratch) -> Result<bool, Value
         let header = if v.is_nan() { NAN } else { infinity(v < 0.0) };
         return write_special(target, header, Value::Real(v), scratch);
     }
-    let shortest = Shortest::of(v.abs());
+    let shortest = Shortest::of_magnitude(v.abs());
     let number = Number {
         is_negative: v < 0.0,
         exponent: i64::from(shortest.exponent),
@@ -225,7 +225,7 @@ fn write_digits(
         number.display_scale = i64::from(limit.display_scale());
     }
     if !append_digits(number, digits, bytes) {
-        return Err(ValueError::new(ValueErrorKind::NumericFormat { shown: shown(value) }));
+        return Err(ValueError::new(ValueErrorKind::NumericFormat { shown: display_value(value) }));
     }
     Ok(is_rounded)
 }
@@ -377,7 +377,9 @@ fn of_text(target: &Target, text: &[u8], scratch: &mut Scratch) -> Result<bool, 
         }
         Ok(Spelling::Finite(number, None)) => write_digits(target, number, value, scratch),
         Err(Fault::Syntax) => Err(ValueError::syntax("numeric", value)),
-        Err(Fault::Format) => Err(ValueError::new(ValueErrorKind::NumericFormat { shown: shown(value) })),
+        Err(Fault::Format) => {
+            Err(ValueError::new(ValueErrorKind::NumericFormat { shown: display_value(value) }))
+        }
     }
 }
 

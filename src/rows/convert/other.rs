@@ -1,6 +1,6 @@
 //! Types that have no converter here: the value's text goes to the type's own input function.
 
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, integer, real, shown, text};
+use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, display_value, integer, real, text};
 use crate::value::{Cell, Value};
 
 /// One such type.
@@ -63,7 +63,7 @@ impl Target {
     }
 
     fn check_counter(&self, bytes: &[u8], last: u64) -> Result<(), ValueError> {
-        let shown = || shown(Value::Text(bytes));
+        let shown = || display_value(Value::Text(bytes));
         let digits = integer::trim(bytes);
         let type_name = match self.name.as_str() {
             "xid" => "xid",

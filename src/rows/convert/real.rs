@@ -13,7 +13,7 @@ pub(super) struct Shortest {
 
 impl Shortest {
     /// Of the magnitude of a finite number.
-    pub(super) fn of<F: zmij::Float>(v: F) -> Self {
+    pub(super) fn of_magnitude<F: zmij::Float>(v: F) -> Self {
         let mut buffer = zmij::Buffer::new();
         let mut mantissa = 0u64;
         let mut exponent = 0i32;
@@ -162,7 +162,7 @@ fn parse<F: Binary>(text: &[u8]) -> Result<(F, bool), Fault> {
     if decimal.digits <= F::EXACT_DIGITS && !v.is_subnormal() {
         return Ok((v, true));
     }
-    let shortest = Shortest::of(v);
+    let shortest = Shortest::of_magnitude(v);
     let is_same =
         decimal.mantissa == Some(shortest.mantissa) && decimal.exponent == i64::from(shortest.exponent);
     Ok((v, is_same))
@@ -259,7 +259,7 @@ pub(super) fn write_text(v: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Infinity");
         return;
     }
-    let shortest = Shortest::of(v.abs());
+    let shortest = Shortest::of_magnitude(v.abs());
     let mut buffer = [0u8; 20];
     let digits = text::decimal_digits(shortest.mantissa, &mut buffer);
     // Digits before the decimal point.
@@ -408,7 +408,7 @@ mod tests {
 
         #[test]
         fn no_shorter_decimal_reads_back(v in any::<f64>().prop_filter("finite", |v| v.is_finite() && *v != 0.0)) {
-            let shortest = Shortest::of(v.abs());
+            let shortest = Shortest::of_magnitude(v.abs());
             let same_length = format!("{:e}", v.abs());
             let digits = same_length.bytes().take_while(|b| *b != b'e').filter(u8::is_ascii_digit).count();
             prop_assert_eq!(shortest.mantissa.to_string().len(), digits);

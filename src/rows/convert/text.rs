@@ -60,12 +60,12 @@ pub(super) fn convert<'a>(
         Value::Integer(v) => {
             scratch.bytes.clear();
             write_integer(v, &mut scratch.bytes);
-            number(target, &mut scratch.bytes)
+            convert_digits(target, &mut scratch.bytes)
         }
         Value::Real(v) => {
             scratch.bytes.clear();
             real::write_text(v, &mut scratch.bytes);
-            number(target, &mut scratch.bytes)
+            convert_digits(target, &mut scratch.bytes)
         }
         Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
             Err(ValueError::class(&target.type_name(), false, value))
@@ -73,7 +73,7 @@ pub(super) fn convert<'a>(
     }
 }
 
-fn number<'a>(target: &Target, digits: &'a mut Vec<u8>) -> Result<Converted<'a>, ValueError> {
+fn convert_digits<'a>(target: &Target, digits: &'a mut Vec<u8>) -> Result<Converted<'a>, ValueError> {
     limit(target, digits)?;
     if target.is_padded {
         return Ok(Converted::exact(pad(target, digits)));

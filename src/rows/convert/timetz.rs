@@ -23,7 +23,7 @@ type Time = (i64, i64);
 
 impl Target {
     /// The type of this name, with its precision; `None` for another type.
-    pub(super) fn of(name: &str, rules: &Rules) -> Option<Self> {
+    pub(super) fn parse(name: &str, rules: &Rules) -> Option<Self> {
         let rest = match name.strip_suffix(" with time zone") {
             Some(head) => head.strip_prefix("time")?,
             None => name.strip_prefix("timetz")?,
@@ -117,7 +117,7 @@ mod tests {
     fn read(name: &str, zone: &str, value: Value<'_>) -> Result<(String, Option<Lossy>), &'static str> {
         let rules = Rules { zone: Zone::parse(zone).unwrap(), number: NumberUnit::Auto, ..Rules::default() };
         let mut scratch = Scratch::default();
-        let target = Target::of(name, &rules).unwrap();
+        let target = Target::parse(name, &rules).unwrap();
         let converted = convert(&target, value, &mut scratch).map_err(|error| error.sqlstate().word())?;
         let Cell::Input(bytes) = converted.cell else { panic!("{converted:?}") };
         Ok((String::from_utf8(bytes.to_vec()).unwrap(), converted.lossy))
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(read("timetz(0)", "UTC", text).unwrap().1, Some(Lossy::SubMicrosecond));
         assert_eq!(read("time(1) with time zone", "UTC", text).unwrap().1, None);
         assert_eq!(read("timetz", "UTC", Value::Integer(5)), Err("22007"));
-        let none = |name| Target::of(name, &Rules::default()).is_none();
+        let none = |name| Target::parse(name, &Rules::default()).is_none();
         assert!(none("time without time zone") && none("timestamp with time zone") && none("timetz[]"));
     }
 }

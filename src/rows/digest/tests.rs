@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::witness::{PackedDate, date_of_days, eight_digits};
+use super::cross_check::{PackedDate, date_of_days, eight_digits};
 use super::*;
 use crate::convert::{Converter, Rules, Scratch};
 

@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use super::{RowError, SetAside};
 use crate::column::{ColumnPlan, RowPlan};
 use crate::convert::jsonb::object;
-use crate::convert::{ValueError, shown};
+use crate::convert::{ValueError, display_value};
 use crate::pg_type::PgType;
 use crate::sqlstate::SqlState;
 use crate::value::{Row, Value};
@@ -165,7 +165,7 @@ impl About {
     fn place(&self, row: &Row<'_>) -> String {
         let key = || {
             let names: Vec<&str> = self.key.iter().map(|i| self.columns[*i].source.as_str()).collect();
-            let values: Vec<String> = self.key.iter().map(|i| shown(row.value(*i))).collect();
+            let values: Vec<String> = self.key.iter().map(|i| display_value(row.value(*i))).collect();
             format!("({}) = ({})", names.join(", "), values.join(", "))
         };
         match (row.rowid(), self.key.is_empty()) {
@@ -228,8 +228,8 @@ fn too_wide() -> String {
 
 fn quoted(value: &Value<'_>) -> String {
     match value {
-        Value::Text(_) => format!("\"{}\"", shown(*value)),
-        other => shown(*other),
+        Value::Text(_) => format!("\"{}\"", display_value(*value)),
+        other => display_value(*other),
     }
 }
 

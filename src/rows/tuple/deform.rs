@@ -69,7 +69,7 @@ impl Deformer {
         let mut all: Vec<_> = attributes.iter().map(|attribute| (*attribute, None)).collect();
         for (column, (index, pg_type)) in columns.into_iter().enumerate() {
             if let Some((attribute, wanted)) = all.get_mut(index) {
-                *wanted = Some((column, Form::of(pg_type, *attribute)));
+                *wanted = Some((column, Form::for_type(pg_type, *attribute)));
             }
         }
         Deformer { attributes: all }
@@ -136,7 +136,7 @@ impl Deformer {
 }
 
 impl Form {
-    fn of(pg_type: &PgType, attribute: Attribute) -> Form {
+    fn for_type(pg_type: &PgType, attribute: Attribute) -> Form {
         match pg_type.storage() {
             Storage::Bool => Form::Bool,
             Storage::Int2 => Form::Int2,

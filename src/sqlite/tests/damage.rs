@@ -27,12 +27,12 @@ impl Random {
         (self.next() % end.max(1) as u64) as usize
     }
 
-    fn of<T: Copy>(&self, choices: &[T]) -> T {
+    fn pick<T: Copy>(&self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
     /// Any number, small ones more often.
-    fn number(&self) -> u64 {
+    fn any_number(&self) -> u64 {
         let shift = self.below(64);
         self.next() >> shift
     }
@@ -44,8 +44,8 @@ const CASES_A_BASE: u64 = 128;
 /// Makes the sound database of these cases, a table t with rows of all kinds.
 fn base(path: &Path, seed: u64) {
     let random = Random(Cell::new(seed));
-    let page_size = random.of(&[512, 512, 512, 512, 1024, 1024, 4096]);
-    let auto_vacuum = random.of(&[0, 0, 1, 2]);
+    let page_size = random.pick(&[512, 512, 512, 512, 1024, 1024, 4096]);
+    let auto_vacuum = random.pick(&[0, 0, 1, 2]);
     let connection = Connection::open(path).unwrap();
     let settings = format!(
         "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {auto_vacuum}; PRAGMA journal_mode = off; PRAGMA synchronous = off; VACUUM"
@@ -61,12 +61,12 @@ fn base(path: &Path, seed: u64) {
     }
     let connection = Connection::open(path).unwrap();
     connection.execute_batch("PRAGMA journal_mode = off; PRAGMA synchronous = off; BEGIN").unwrap();
-    let mut columns = vec![random.of(&["id INTEGER PRIMARY KEY", "id INTEGER", "id"]).to_owned()];
+    let mut columns = vec![random.pick(&["id INTEGER PRIMARY KEY", "id INTEGER", "id"]).to_owned()];
     // Sometimes so many that the header has a length of two bytes.
     let width = if random.below(12) == 0 { 140 } else { 1 + random.below(6) };
     columns.extend(
         (0..width)
-            .map(|i| format!("c{i} {}", random.of(&["", "TEXT", "INTEGER", "REAL", "BLOB", "NUMERIC"]))),
+            .map(|i| format!("c{i} {}", random.pick(&["", "TEXT", "INTEGER", "REAL", "BLOB", "NUMERIC"]))),
     );
     connection
         .execute_batch(&format!("CREATE TABLE t ({}); CREATE TABLE other (a, b)", columns.join(", ")))
@@ -77,18 +77,18 @@ fn base(path: &Path, seed: u64) {
         _ => 5 + random.below(45),
     };
     let is_deep = random.below(3) == 0;
-    let added = random.of(&["", "", "added", "added REAL DEFAULT 7", "added DEFAULT NULL"]);
+    let added = random.pick(&["", "", "added", "added REAL DEFAULT 7", "added DEFAULT NULL"]);
     let (mut rowid, added_at) = (0i64, random.below(rows));
     for row in 0..rows {
         rowid = rowid
-            .wrapping_add(1 + if is_deep { random.number() as i64 >> 8 } else { random.below(3) as i64 });
+            .wrapping_add(1 + if is_deep { random.any_number() as i64 >> 8 } else { random.below(3) as i64 });
         let mut values = vec![];
         for _ in 0..width {
             values.push(match random.below(10) {
                 0 => "NULL".to_owned(),
                 1 => "0".to_owned(),
                 2 => "1".to_owned(),
-                3 | 4 => format!("{}", random.number() as i64),
+                3 | 4 => format!("{}", random.any_number() as i64),
                 5 => format!("{}.25", random.below(100_000)),
                 6 => format!("x'{}'", "1f".repeat(random.below(24))),
                 7 if width < 10 && random.below(6) == 0 => {
@@ -166,7 +166,7 @@ struct Database {
 }
 
 impl Database {
-    fn of(bytes: &[u8], root: u32) -> Self {
+    fn parse(bytes: &[u8], root: u32) -> Self {
         let page_size = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
         let mut database = Database {
             bytes: bytes.to_vec(),
@@ -257,7 +257,7 @@ impl Database {
 
     fn any_page(&self, random: &Random) -> u32 {
         let number = 1 + random.below(self.pages as usize) as u32;
-        random.of(&[
+        random.pick(&[
             0,
             1,
             2,
@@ -275,14 +275,14 @@ impl Database {
 
     fn tree_page(&self, random: &Random) -> u32 {
         if !self.interior.is_empty() && random.below(3) == 0 {
-            random.of(&self.interior)
+            random.pick(&self.interior)
         } else {
-            random.of(&self.leaves)
+            random.pick(&self.leaves)
         }
     }
 
     fn cell(&self, random: &Random) -> Option<(usize, usize)> {
-        (!self.cells.is_empty()).then(|| random.of(&self.cells))
+        (!self.cells.is_empty()).then(|| random.pick(&self.cells))
     }
 }
 
@@ -292,7 +292,7 @@ type Damage = fn(&mut Database, &Random) -> Option<()>;
 const DAMAGES: &[(&str, Damage)] = &[
     ("none", |_, _| Some(())),
     ("bytes", |d, r| {
-        for _ in 0..r.of(&[1, 1, 2, 8]) {
+        for _ in 0..r.pick(&[1, 1, 2, 8]) {
             let at = d.start(d.tree_page(r)) + r.below(d.page_size);
             d.put(at, &[r.next() as u8]);
         }
@@ -305,20 +305,20 @@ const DAMAGES: &[(&str, Damage)] = &[
         Some(())
     }),
     ("kind of page", |d, r| {
-        let kind = r.of(&[13, 5, 10, 2, 0, 1, 12, r.next() as u8]);
+        let kind = r.pick(&[13, 5, 10, 2, 0, 1, 12, r.next() as u8]);
         d.put(d.start(d.tree_page(r)), &[kind]);
         Some(())
     }),
     ("kind of every leaf below", |d, r| {
-        let page = r.of(d.interior.get(..).filter(|pages| !pages.is_empty())?);
-        d.put(d.start(page), &[r.of(&[13, 10, 2])]);
+        let page = r.pick(d.interior.get(..).filter(|pages| !pages.is_empty())?);
+        d.put(d.start(page), &[r.pick(&[13, 10, 2])]);
         Some(())
     }),
     ("number of cells", |d, r| {
         let at = d.start(d.tree_page(r)) + 3;
         let count = usize::from(d.u16(at));
         let most = (d.page_size - 8) / 6;
-        let count = r.of(&[
+        let count = r.pick(&[
             0,
             0,
             1,
@@ -334,42 +334,42 @@ const DAMAGES: &[(&str, Damage)] = &[
         Some(())
     }),
     ("free space", |d, r| {
-        let at = d.start(d.tree_page(r)) + r.of(&[1, 2, 5, 6, 7]);
+        let at = d.start(d.tree_page(r)) + r.pick(&[1, 2, 5, 6, 7]);
         d.put(at, &[r.next() as u8]);
         Some(())
     }),
     ("right-most child", |d, r| {
-        let page = r.of(d.interior.get(..).filter(|pages| !pages.is_empty())?);
-        let child = r.of(&[d.any_page(r), page, r.of(&d.leaves), r.of(&d.interior)]);
+        let page = r.pick(d.interior.get(..).filter(|pages| !pages.is_empty())?);
+        let child = r.pick(&[d.any_page(r), page, r.pick(&d.leaves), r.pick(&d.interior)]);
         d.put(d.start(page) + 8, &child.to_be_bytes());
         Some(())
     }),
     ("child", |d, r| {
-        let (_, key) = r.of(d.keys.get(..).filter(|keys| !keys.is_empty())?);
-        let child = r.of(&[d.any_page(r), r.of(&d.leaves), r.of(&d.leaves), r.of(&d.interior)]);
+        let (_, key) = r.pick(d.keys.get(..).filter(|keys| !keys.is_empty())?);
+        let child = r.pick(&[d.any_page(r), r.pick(&d.leaves), r.pick(&d.leaves), r.pick(&d.interior)]);
         d.put(key, &child.to_be_bytes());
         Some(())
     }),
     ("children swapped", |d, r| {
-        let (one, two) = (r.of(d.keys.get(..).filter(|keys| !keys.is_empty())?).1, r.of(&d.keys).1);
+        let (one, two) = (r.pick(d.keys.get(..).filter(|keys| !keys.is_empty())?).1, r.pick(&d.keys).1);
         let (a, b) = (d.u32(one).to_be_bytes(), d.u32(two).to_be_bytes());
         d.put(one, &b);
         d.put(two, &a);
         Some(())
     }),
     ("key", |d, r| {
-        let (_, key) = r.of(d.keys.get(..).filter(|keys| !keys.is_empty())?);
+        let (_, key) = r.pick(d.keys.get(..).filter(|keys| !keys.is_empty())?);
         let length = r.below(10);
-        d.put(key + 4, &encoded(r.number(), length));
+        d.put(key + 4, &encoded(r.any_number(), length));
         Some(())
     }),
     ("pointer to a cell", |d, r| {
-        let (pointer, _) = if !d.keys.is_empty() && r.below(4) == 0 { r.of(&d.keys) } else { d.cell(r)? };
+        let (pointer, _) = if !d.keys.is_empty() && r.below(4) == 0 { r.pick(&d.keys) } else { d.cell(r)? };
         let old = d.u16(pointer);
-        let near = old.wrapping_add(r.of(&[1, 2, 3, u16::MAX, u16::MAX - 1]));
-        let edge = r.of(&[0, 2, 8, 12, 100, 108, d.usable, d.page_size]).wrapping_sub(r.below(7)) as u16;
-        let high = old | r.of(&[0x8000, d.page_size as u16]);
-        d.put(pointer, &r.of(&[near, edge, edge, r.next() as u16, high]).to_be_bytes());
+        let near = old.wrapping_add(r.pick(&[1, 2, 3, u16::MAX, u16::MAX - 1]));
+        let edge = r.pick(&[0, 2, 8, 12, 100, 108, d.usable, d.page_size]).wrapping_sub(r.below(7)) as u16;
+        let high = old | r.pick(&[0x8000, d.page_size as u16]);
+        d.put(pointer, &r.pick(&[near, edge, edge, r.next() as u16, high]).to_be_bytes());
         Some(())
     }),
     ("pointers to cells swapped", |d, r| {
@@ -384,7 +384,7 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("size of a record", |d, r| {
         let (_, cell) = d.cell(r)?;
         let (size, length) = varint(&d.bytes, cell);
-        let size = r.of(&[
+        let size = r.pick(&[
             size.wrapping_add(1),
             size.saturating_sub(1),
             size.wrapping_add(3),
@@ -402,7 +402,7 @@ const DAMAGES: &[(&str, Damage)] = &[
             size | 1 << 32,
             u64::MAX,
         ]);
-        let length = r.of(&[length, length, length, length + 1, 8, 9]);
+        let length = r.pick(&[length, length, length, length + 1, 8, 9]);
         d.put(cell, &encoded(size, length));
         Some(())
     }),
@@ -412,7 +412,7 @@ const DAMAGES: &[(&str, Damage)] = &[
         let (rowid, length) = varint(&d.bytes, at);
         // Mostly in as many bytes as it has, so that the record stays where it is.
         let most = if length >= 9 { u64::MAX } else { (1 << (7 * length)) - 1 };
-        let rowid = r.of(&[
+        let rowid = r.pick(&[
             0,
             1,
             rowid.wrapping_add(1),
@@ -423,30 +423,32 @@ const DAMAGES: &[(&str, Damage)] = &[
             most,
             most,
         ]) & most;
-        let length = r.of(&[length, length, length, length, 9]);
+        let length = r.pick(&[length, length, length, length, 9]);
         d.put(at, &encoded(rowid, length));
         Some(())
     }),
     ("cell written anew", |d, r| {
         let (_, cell) = d.cell(r)?;
         let types: Vec<u64> =
-            (0..r.below(6)).map(|_| r.of(&[0, 1, 2, 7, 8, 9, 10, 12, 13, 15, 40])).collect();
-        let header: Vec<u8> = types.iter().flat_map(|kind| encoded(*kind, r.of(&[1, 1, 1, 2, 9]))).collect();
-        let length = r.of(&[1, 1, 1, 2, 9]);
-        let off = r.of(&[0, 0, 0, 0, 1, u64::MAX]);
-        let body: u64 = types.iter().map(|kind| serial_size(*kind)).sum::<u64>() + r.of(&[0, 0, 0, 1]) * 200;
+            (0..r.below(6)).map(|_| r.pick(&[0, 1, 2, 7, 8, 9, 10, 12, 13, 15, 40])).collect();
+        let header: Vec<u8> =
+            types.iter().flat_map(|kind| encoded(*kind, r.pick(&[1, 1, 1, 2, 9]))).collect();
+        let length = r.pick(&[1, 1, 1, 2, 9]);
+        let off = r.pick(&[0, 0, 0, 0, 1, u64::MAX]);
+        let body: u64 =
+            types.iter().map(|kind| serial_size(*kind)).sum::<u64>() + r.pick(&[0, 0, 0, 1]) * 200;
         let record =
             [&encoded(((header.len() + length) as u64).wrapping_add(off), length)[..], &header[..]].concat();
-        let size = (record.len() as u64 + body).wrapping_add(r.of(&[0, 0, 0, 0, 1, u64::MAX]));
-        let size = encoded(size, r.of(&[1, 1, 2, 8, 9]));
-        let rowid = encoded(r.number(), r.of(&[1, 1, 3, 8, 9]));
+        let size = (record.len() as u64 + body).wrapping_add(r.pick(&[0, 0, 0, 0, 1, u64::MAX]));
+        let size = encoded(size, r.pick(&[1, 1, 2, 8, 9]));
+        let rowid = encoded(r.any_number(), r.pick(&[1, 1, 3, 8, 9]));
         d.put(cell, &[size, rowid, record].concat());
         Some(())
     }),
     ("header of a record", |d, r| {
         let record = record(d, r)?;
         let (header, length) = varint(&d.bytes, record);
-        let value = r.of(&[
+        let value = r.pick(&[
             0,
             1,
             2,
@@ -457,9 +459,9 @@ const DAMAGES: &[(&str, Damage)] = &[
             127,
             98_307,
             1 << 32,
-            r.number(),
+            r.any_number(),
         ]);
-        d.put(record, &encoded(value, r.of(&[length, length, 1, 9])));
+        d.put(record, &encoded(value, r.pick(&[length, length, 1, 9])));
         Some(())
     }),
     ("type of a value", |d, r| {
@@ -474,10 +476,10 @@ const DAMAGES: &[(&str, Damage)] = &[
             + if r.below(3) == 0 {
                 *places.last()?
             } else {
-                r.of(places.get(..).filter(|p| !p.is_empty())?)
+                r.pick(places.get(..).filter(|p| !p.is_empty())?)
             };
         let (old, length) = varint(&d.bytes, place);
-        let kind = r.of(&[
+        let kind = r.pick(&[
             0,
             1,
             2,
@@ -499,16 +501,16 @@ const DAMAGES: &[(&str, Damage)] = &[
             old.saturating_sub(2),
             1 << 33,
             u64::MAX,
-            r.number(),
+            r.any_number(),
         ]);
-        d.put(place, &encoded(kind, r.of(&[length, length, 1, 2, 9])));
+        d.put(place, &encoded(kind, r.pick(&[length, length, 1, 2, 9])));
         Some(())
     }),
     ("chain", |d, r| {
-        let at = r.of(d.overflow.get(..).filter(|chain| !chain.is_empty())?);
+        let at = r.pick(d.overflow.get(..).filter(|chain| !chain.is_empty())?);
         let itself = (at / d.page_size) as u32 + 1;
-        let elsewhere = d.u32(r.of(&d.overflow));
-        let next = r.of(&[0, itself, elsewhere, elsewhere, d.any_page(r)]);
+        let elsewhere = d.u32(r.pick(&d.overflow));
+        let next = r.pick(&[0, itself, elsewhere, elsewhere, d.any_page(r)]);
         d.put(at, &next.to_be_bytes());
         Some(())
     }),
@@ -518,10 +520,10 @@ const DAMAGES: &[(&str, Damage)] = &[
         }
         let map = d.start(2 + r.below(2) as u32 * (d.usable as u32 / 5 + 1));
         let page =
-            if d.overflow.is_empty() { r.below(40) as u32 + 3 } else { d.u32(r.of(&d.overflow)).max(3) };
+            if d.overflow.is_empty() { r.below(40) as u32 + 3 } else { d.u32(r.pick(&d.overflow)).max(3) };
         let at = map + 5 * (page as usize - 3);
         match r.below(3) {
-            0 => d.put(at, &[r.of(&[0, 1, 2, 3, 4, 4, 4, 5, 6, 255])]),
+            0 => d.put(at, &[r.pick(&[0, 1, 2, 3, 4, 4, 4, 5, 6, 255])]),
             1 => d.put(at + 1, &d.any_page(r).to_be_bytes()),
             _ => {
                 d.put(at, &[4]);
@@ -541,12 +543,13 @@ const DAMAGES: &[(&str, Damage)] = &[
         Some(())
     }),
     ("page filled", |d, r| {
-        let byte = r.of(&[0, 13, 5, 255]);
+        let byte = r.pick(&[0, 13, 5, 255]);
         d.put(d.start(d.tree_page(r)), &vec![byte; d.page_size]);
         Some(())
     }),
     ("count of pages", |d, r| {
-        let count = r.of(&[0, 1, d.pages - 1, d.pages.saturating_sub(3), d.pages + 1, d.pages * 2, u32::MAX]);
+        let count =
+            r.pick(&[0, 1, d.pages - 1, d.pages.saturating_sub(3), d.pages + 1, d.pages * 2, u32::MAX]);
         d.put(28, &count.to_be_bytes());
         if r.below(2) == 0 {
             let counter = d.u32(24);
@@ -555,9 +558,9 @@ const DAMAGES: &[(&str, Damage)] = &[
         Some(())
     }),
     ("header", |d, r| {
-        let at =
-            r.of(&[16, 17, 18, 19, 20, 20, 20, 21, 24, 32, 36, 44, 52, 55, 55, 56, 64, 92, 96]) + r.below(2);
-        d.put(at, &[r.of(&[0, 1, 2, 4, 8, 32, 33, 255, r.next() as u8])]);
+        let at = r.pick(&[16, 17, 18, 19, 20, 20, 20, 21, 24, 32, 36, 44, 52, 55, 55, 56, 64, 92, 96])
+            + r.below(2);
+        d.put(at, &[r.pick(&[0, 1, 2, 4, 8, 32, 33, 255, r.next() as u8])]);
         Some(())
     }),
     ("length of the file", |d, r| {
@@ -665,15 +668,15 @@ fn run(cases: Range<u64>) -> BTreeMap<&'static str, Seen> {
                 let _ = std::fs::remove_file(&path);
                 base(&path, of_base);
                 let table = declared(&path).unwrap();
-                let database = Database::of(&std::fs::read(&path).unwrap(), table.root_page);
+                let database = Database::parse(&std::fs::read(&path).unwrap(), table.root_page);
                 sound.insert((of_base, database, table))
             }
         };
         let random = Random(Cell::new(case ^ 0x5851_f42d_4c95_7f2d));
         let kept = database.bytes.clone();
         let mut kinds = vec![];
-        for _ in 0..random.of(&[1, 1, 1, 1, 2, 3]) {
-            let (kind, damage) = random.of(DAMAGES);
+        for _ in 0..random.pick(&[1, 1, 1, 1, 2, 3]) {
+            let (kind, damage) = random.pick(DAMAGES);
             if damage(database, &random).is_some() {
                 kinds.push(kind);
             }

@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path, table: &Table, columns: &[usize], is_direct: boo
         Ok(source) => source,
         Err(error) => return (Err(kind(error)), false),
     };
-    let mut reader = match source.rows_exclusive(table, columns, None) {
+    let mut reader = match source.rows_to_send(table, columns, None) {
         Ok(reader) => reader,
         Err(error) => return (Err(kind(error)), false),
     };
@@ -208,14 +208,14 @@ fn what_is_not_plain_is_read_through_sqlite() {
         ("shadowed", &[0, 1, 2][..], None, false),
     ] {
         let table = table(&source, name);
-        let reader = source.rows_exclusive(&table, columns, filter).unwrap();
+        let reader = source.rows_to_send(&table, columns, filter).unwrap();
         assert_eq!(reader.reads_pages(), expected, "{name}, {filter:?}");
     }
     let utf16 = folder.join("b.db");
     database(&utf16, "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t(a)");
     let mut source = open(&utf16);
     let table = table(&source, "t");
-    assert!(!source.rows_exclusive(&table, &[0], None).unwrap().reads_pages());
+    assert!(!source.rows_to_send(&table, &[0], None).unwrap().reads_pages());
 }
 
 /// A writer's pages are in its `-wal`, so the file alone is not the snapshot.
@@ -299,7 +299,7 @@ fn other_rows_at_the_second_look_are_an_error() {
         with_a_row_for_sqlite(&path);
         let mut source = open(&path);
         let table = table(&source, "t");
-        let mut reader = source.rows_exclusive(&table, columns, None).unwrap();
+        let mut reader = source.rows_to_send(&table, columns, None).unwrap();
         let mut rows = Rows::default();
         rows.restart(1);
         // Not yet at the row that is for SQLite.

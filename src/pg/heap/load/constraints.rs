@@ -31,7 +31,7 @@ impl Checks {
     ///
     /// # Safety
     /// `relation` is open, and stays open until [`Checks::close`].
-    pub(super) unsafe fn of(relation: pg_sys::Relation, is_checked: bool) -> Option<Checks> {
+    pub(super) unsafe fn open(relation: pg_sys::Relation, is_checked: bool) -> Option<Checks> {
         // SAFETY: the caller's promise; what is made here is released by `close` or by the end of the
         // (sub)transaction.
         unsafe {

@@ -6,7 +6,7 @@ use std::cell::Cell as Shared;
 
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::value::Cell;
-use aliaport_sqlite::ExclusiveReader;
+use aliaport_sqlite::SendReader;
 use pgrx::pg_sys;
 
 use super::{BATCH_BYTES, BATCH_ROWS, Heap, Loaded, Place, Policy, row_error};
@@ -20,7 +20,7 @@ impl Heap {
     /// Loads without a thread: cells become datums, and PostgreSQL forms the tuples.
     pub(super) fn load_datums(
         &mut self,
-        mut reader: ExclusiveReader<'_>,
+        mut reader: SendReader<'_>,
         plan: &TablePlan,
         policy: &mut Policy<'_>,
         at: &Shared<Place>,

@@ -9,7 +9,7 @@ use aliaport_rows::pg_type::{PgType, Storage};
 use aliaport_rows::prove::Inspector;
 use aliaport_rows::tuple::{self, Writer};
 use aliaport_rows::value::Cell;
-use aliaport_sqlite::ExclusiveReader;
+use aliaport_sqlite::SendReader;
 use pgrx::pg_sys;
 
 use super::{BATCH_ROWS, Heap, Loaded, Place, Policy};
@@ -39,7 +39,7 @@ impl Heap {
     /// Loads with the reader thread: tuples arrive formed.
     pub(super) fn load_images(
         &mut self,
-        reader: ExclusiveReader<'_>,
+        reader: SendReader<'_>,
         plan: &TablePlan,
         policy: &mut Policy<'_>,
         at: &Shared<Place>,

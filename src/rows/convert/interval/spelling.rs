@@ -112,7 +112,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<Number, Fault> {
+    fn take_number(&mut self) -> Result<Number, Fault> {
         let whole = self.digits()?;
         let mut number = Number { whole, fraction: 0, scale: 1 };
         if self.skip(b'.') {
@@ -140,7 +140,7 @@ impl<'a> Cursor<'a> {
         let mut seconds = Number { whole: 0, fraction: 0, scale: 1 };
         let has_seconds = self.skip(b':');
         if has_seconds {
-            seconds = self.number()?;
+            seconds = self.take_number()?;
             below_60(seconds.whole)?;
         }
         let (micros, is_rounded) = seconds.times(MICROS_PER_SECOND)?;
@@ -332,7 +332,7 @@ fn designated(text: &[u8]) -> Result<Span, Fault> {
             continue;
         }
         let sign = cursor.sign().unwrap_or(1);
-        let number = cursor.number()?;
+        let number = cursor.take_number()?;
         let unit = match (cursor.peek(), is_time) {
             (Some(b'Y'), false) => Unit::Years(1),
             (Some(b'M'), false) => Unit::Month,
@@ -380,7 +380,7 @@ fn fields(text: &[u8], is_minute_to_second: bool) -> Result<Span, Fault> {
         }
         count += 1;
         signs += u32::from(written.is_some());
-        let number = cursor.number()?;
+        let number = cursor.take_number()?;
         let is_whole = number.scale == 1;
         match cursor.peek() {
             Some(b':') if is_whole => {

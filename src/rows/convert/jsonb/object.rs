@@ -71,13 +71,13 @@ impl Object {
         let start = self.out.len();
         let kind = match value {
             Value::Null | Value::Unreadable(_) => ENTRY_NULL,
-            Value::Integer(number) => self.number(&number.to_string())?,
+            Value::Integer(number) => self.push_numeric(&number.to_string())?,
             // JSON has no infinities; SQLite's own spelling is kept as text.
             Value::Real(number) if number.is_infinite() => {
                 self.out.extend_from_slice(if number > 0.0 { b"Inf" } else { b"-Inf" });
                 ENTRY_STRING
             }
-            Value::Real(number) => self.number(&serde_json::Value::from(number).to_string())?,
+            Value::Real(number) => self.push_numeric(&serde_json::Value::from(number).to_string())?,
             Value::Text(bytes) if std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0) => {
                 self.room(bytes.len())?;
                 self.out.extend_from_slice(bytes);
@@ -88,7 +88,7 @@ impl Object {
         self.entry(kind, self.out.len() - start)
     }
 
-    fn number(&mut self, text: &str) -> Result<u32, TooLong> {
+    fn push_numeric(&mut self, text: &str) -> Result<u32, TooLong> {
         if push_number(text.as_bytes(), &mut self.digits, &mut self.out) {
             Ok(ENTRY_NUMERIC)
         } else if text == "null" {

@@ -15,7 +15,7 @@ use rusqlite::ffi;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The name under which the layer is registered.
-const NAME: &CStr = c"aliaport_sink";
+const NAME: &CStr = c"aliaport_page_sum";
 
 /// The byte that file locks use; the page it lies on is never used for anything else.
 const PENDING_BYTE: u64 = 0x4000_0000;
@@ -47,29 +47,29 @@ struct File {
 }
 
 /// A connection to a file that is not there.
-pub(crate) struct Sink(ptr::NonNull<ffi::sqlite3>);
+pub(crate) struct PageSum(ptr::NonNull<ffi::sqlite3>);
 
 /// Opens one; `None` where SQLite has no memory left for it.
-pub(crate) fn open() -> Option<Sink> {
+pub(crate) fn open() -> Option<PageSum> {
     if !is_registered() {
         return None;
     }
     let flags = ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE | ffi::SQLITE_OPEN_NOMUTEX;
     let mut db: *mut ffi::sqlite3 = ptr::null_mut();
-    // SAFETY: both texts end with a NUL byte; db is written in any case, and closed by the drop of Sink.
-    let (code, sink) = unsafe {
-        let code = ffi::sqlite3_open_v2(c"sink".as_ptr(), &raw mut db, flags, NAME.as_ptr());
-        (code, Sink(ptr::NonNull::new(db)?))
+    // SAFETY: both texts end with a NUL byte; db is written in any case, and closed by the drop of PageSum.
+    let (code, copy) = unsafe {
+        let code = ffi::sqlite3_open_v2(c"sum".as_ptr(), &raw mut db, flags, NAME.as_ptr());
+        (code, PageSum(ptr::NonNull::new(db)?))
     };
     // A small cache, so that pages are given up early.
     let settings = c"PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = 64; PRAGMA temp_store = memory;";
     // SAFETY: the connection is open; no callback, no place for a message.
     let set =
         |db| unsafe { ffi::sqlite3_exec(db, settings.as_ptr(), None, ptr::null_mut(), ptr::null_mut()) };
-    (code == ffi::SQLITE_OK && set(sink.handle()) == ffi::SQLITE_OK).then_some(sink)
+    (code == ffi::SQLITE_OK && set(copy.handle()) == ffi::SQLITE_OK).then_some(copy)
 }
 
-impl Sink {
+impl PageSum {
     /// The connection for SQLite's C functions.
     pub(crate) fn handle(&self) -> *mut ffi::sqlite3 {
         self.0.as_ptr()
@@ -107,7 +107,7 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
+impl Drop for PageSum {
     fn drop(&mut self) {
         // SAFETY: opened by `open`, closed once; a backup to it has been finished.
         unsafe { ffi::sqlite3_close(self.handle()) };

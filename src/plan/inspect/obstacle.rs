@@ -1,7 +1,7 @@
 //! What would keep a plan from being made, all of it, and what is the plan without it?
 //!
-//! [`plan`] stops at the first kind of error, as an import must. An audit shows everything in one call, so
-//! each error is noted, its cause taken out of what is planned, and the plan made again.
+//! [`plan`] stops at the first kind of error, as an import must. An inspection shows everything in one call,
+//! so each error is noted, its cause taken out of what is planned, and the plan made again.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -28,7 +28,7 @@ pub struct Obstacle {
 
 /// A plan that leaves the obstacles out.
 #[derive(Clone, Debug)]
-pub struct Audited {
+pub struct Inspected {
     /// What would be done without them.
     pub plan: Plan,
     /// What stands in the way of the plan that was asked for.
@@ -51,7 +51,7 @@ pub fn plan_despite(
     target: &Target,
     options: &Options,
     mode: Mode,
-) -> Result<Audited, PlanError> {
+) -> Result<Inspected, PlanError> {
     let mut attempt = Attempt { catalogue, target: target.clone(), options: options.clone(), mode };
     let mut obstacles: Vec<Obstacle> = Vec::new();
     let mut seen: HashSet<String> = HashSet::new();
@@ -65,7 +65,7 @@ pub fn plan_despite(
                     f.code != Code::ColumnVanished || !obstacles.iter().any(is_it)
                 };
                 plan.tables.iter_mut().for_each(|t| t.findings.retain(is_decided));
-                return Ok(Audited { plan, obstacles, options: attempt.options });
+                return Ok(Inspected { plan, obstacles, options: attempt.options });
             }
             Err(error) => error,
         };
@@ -146,7 +146,7 @@ impl Attempt<'_> {
     fn move_away(&mut self, table: &str) {
         let is_taken = |target: &Target, name: &str| {
             target.relations.iter().any(|r| r.name.eq_ignore_ascii_case(name))
-                || self.catalogue.tables.iter().any(|t| t.name.eq_ignore_ascii_case(name))
+                || self.catalogue.table_named(name).is_some()
         };
         let mut number = 2;
         let fresh = loop {
@@ -165,7 +165,7 @@ impl Attempt<'_> {
 
     /// Leaves out columns, from the last, until the table fits. Columns of keys stay.
     fn drop_columns(&mut self, name: &str) {
-        let Some(table) = self.catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name)) else {
+        let Some(table) = self.catalogue.table_named(name) else {
             return;
         };
         // Full-text search adds a column.
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    fn codes(audited: &Audited) -> Vec<(Code, Option<&str>, Option<&str>)> {
-        audited
+    fn codes(inspected: &Inspected) -> Vec<(Code, Option<&str>, Option<&str>)> {
+        inspected
             .obstacles
             .iter()
             .map(|o| (o.finding.code, o.finding.table.as_deref(), o.finding.column.as_deref()))
@@ -268,8 +268,8 @@ mod tests {
         };
         let options = serde_json::json!({"tables": {"b2": {"target": "b"}}});
         let options = Options::parse(&options).unwrap();
-        let audited = plan_despite(&catalogue, &Profiles::new(), &target, &options, Mode::Create).unwrap();
-        let mut found = codes(&audited);
+        let inspected = plan_despite(&catalogue, &Profiles::new(), &target, &options, Mode::Create).unwrap();
+        let mut found = codes(&inspected);
         found.sort_by_key(|(code, table, column)| (code.as_str(), *table, *column));
         assert_eq!(
             found,
@@ -283,8 +283,8 @@ mod tests {
                 (Code::TooManyColumns, Some("wide"), None),
             ]
         );
-        let planned = |name: &str| audited.plan.tables.iter().find(|t| t.source == name).unwrap();
-        assert_eq!(audited.plan.tables.len(), 5);
+        let planned = |name: &str| inspected.plan.tables.iter().find(|t| t.source == name).unwrap();
+        assert_eq!(inspected.plan.tables.len(), 5);
         assert_eq!(planned("a").columns.len(), 1);
         assert_eq!(planned("a").columns[0].pg_type, PgType::SmallInt);
         assert_eq!(planned("wide").columns.len(), 1600);

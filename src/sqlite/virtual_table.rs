@@ -3,7 +3,7 @@
 //! SQLite knows that only of the modules that it was built with, so it is decided by the names that modules
 //! use. An ordinary table must not be taken for one: it would not be imported.
 
-use crate::token::{Token, tokens};
+use crate::tokenizer::{Token, tokens};
 
 /// A virtual table's statement, as far as it matters here.
 pub(crate) struct VirtualTable {

@@ -3,21 +3,22 @@
 //!
 //! `obstacle` turns errors that stop a plan into findings and plans on; `verdict` gives a bad value its code;
 //! `check` and `key` say which constraints PostgreSQL could enforce although the source does not; `remedy`
-//! writes the statement or the option that helps; `turkish` recognises text for which the sort order matters.
+//! writes the statement or the option that helps; `language` recognises text for which the sort order
+//! matters.
 
 mod check;
 mod key;
+mod language;
 mod obstacle;
 mod remedy;
-mod turkish;
 mod verdict;
 
 pub use check::{Check, carried_checks};
 pub use key::{Classes, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
-pub use obstacle::{Audited, Obstacle, plan_despite};
+pub use language::{ALPHABET, has_turkish_letter};
+pub use obstacle::{Inspected, Obstacle, plan_despite};
 pub use remedy::{
     Place, Retype, Values, another_type, held, lossless_type, of_finding, of_lossy, of_orphans, of_repeated,
     of_value, rowid_name, sqlite_name,
 };
-pub use turkish::{ALPHABET, has_turkish_letter};
 pub use verdict::{code_of, lossy_message, lossy_severity};

@@ -287,8 +287,8 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
         ),
         Code::UnindexedParent => {
             let About::ForeignKey(place, _) = finding.about else { return None };
-            let key = find(catalogue, table)?.foreign_keys.get(place)?;
-            let parent = find(catalogue, &key.parent)?;
+            let key = catalogue.table_named(table)?.foreign_keys.get(place)?;
+            let parent = catalogue.table_named(&key.parent)?;
             let is_known = |n: &String| parent.columns.iter().any(|c| c.name.eq_ignore_ascii_case(n));
             if key.parent_columns.is_empty() || !key.parent_columns.iter().all(is_known) {
                 return None;
@@ -311,10 +311,6 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
         Code::Bookkeeping => Some("nothing: the target's own stays as it is".to_owned()),
         _ => None,
     }
-}
-
-fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Table> {
-    catalogue.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
 }
 
 /// A query that shows the rows.

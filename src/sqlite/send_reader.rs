@@ -11,42 +11,42 @@ use crate::rows::RowReader;
 use crate::source::Source;
 
 /// A [`RowReader`] that has its source for itself, so that it can be sent to a thread.
-pub struct ExclusiveReader<'s> {
+pub struct SendReader<'s> {
     source: &'s Source,
     /// The table's name.
     table: String,
     reader: RowReader<'s>,
-    /// Where [`ExclusiveReader::fill`] need not go through SQLite.
+    /// Where [`SendReader::fill`] need not go through SQLite.
     pages: Option<PageScan>,
 }
 
 // SAFETY: the reader holds pointers into a SQLite connection that was opened without a mutex, which only one
 // thread at a time may use. The exclusive borrow of the source, which lasts as long as the reader, keeps
 // every other use away; the source itself is Send, and SQLite does not care which thread it is.
-unsafe impl Send for ExclusiveReader<'_> {}
+unsafe impl Send for SendReader<'_> {}
 
 impl Source {
     /// The rows of a table like [`Source::rows_where`], in a reader that may be sent to a thread.
     ///
     /// # Errors
     /// As [`Source::rows_where`].
-    pub fn rows_exclusive(
+    pub fn rows_to_send(
         &mut self,
         table: &Table,
         columns: &[usize],
         filter: Option<&str>,
-    ) -> Result<ExclusiveReader<'_>, SourceError> {
+    ) -> Result<SendReader<'_>, SourceError> {
         let source: &Source = self;
         let reader = source.rows_where(table, columns, filter)?;
         let pages = match filter {
             None if reader.gives_rowids() => PageScan::open(source, table, columns)?,
             _ => None,
         };
-        Ok(ExclusiveReader { source, table: table.name.clone(), reader, pages })
+        Ok(SendReader { source, table: table.name.clone(), reader, pages })
     }
 }
 
-impl ExclusiveReader<'_> {
+impl SendReader<'_> {
     /// Reads the next row; `None` after the last. The row before it is gone then.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl ExclusiveReader<'_> {
     }
 
     /// Copies rows until they take `bytes` or more of memory; true after the last row. Not to be mixed with
-    /// [`ExclusiveReader::next`].
+    /// [`SendReader::next`].
     ///
     /// # Errors
     /// As [`RowReader::next`], and `TooBig` where a row has more bytes than a copy can hold.

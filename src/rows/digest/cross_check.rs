@@ -22,7 +22,7 @@ use crate::value::{Cell, Value};
 
 /// Holds the cells of a row against its source.
 #[derive(Clone, Debug)]
-pub struct Witness {
+pub struct CrossCheck {
     kinds: Vec<Kind>,
     /// Naive times in the source are UTC.
     is_utc: bool,
@@ -45,11 +45,11 @@ enum Kind {
     Other,
 }
 
-impl Witness {
+impl CrossCheck {
     /// For a table's columns.
     #[must_use]
     pub fn new(types: &[&PgType]) -> Self {
-        Witness { kinds: types.iter().map(|pg_type| Kind::of(pg_type)).collect(), is_utc: false }
+        CrossCheck { kinds: types.iter().map(|pg_type| Kind::for_type(pg_type)).collect(), is_utc: false }
     }
 
     /// The same, told which zone the converters' rules have: with UTC, naive times in the source are held
@@ -90,7 +90,7 @@ impl Witness {
             }
             (Kind::Bytea, Value::Blob(blob), Cell::Varlena(stored)) => stored == blob,
             (Kind::Numeric, Value::Integer(v), Cell::Varlena(stored)) => {
-                matches!(number(stored), Number::Whole(stored) if stored == v)
+                matches!(read_numeric(stored), Number::Whole(stored) if stored == v)
             }
             (Kind::Numeric, Value::Real(v), Cell::Varlena(stored)) => is_decimal_of(stored, v),
             (Kind::Date, Value::Text(text), Cell::Date(days)) => match civil(text) {
@@ -110,14 +110,14 @@ impl Witness {
             // In one of the two orders that there are; which one, only the options say.
             (Kind::Uuid, Value::Blob(blob), Cell::Uuid(stored)) => blob == stored || blob == swapped(stored),
             (Kind::Uuid, Value::Text(text), Cell::Uuid(stored)) => is_uuid_of(&stored, text),
-            (Kind::Enum(labels), Value::Text(text), Cell::Enum(oid)) => labels.of(oid) == Some(text),
+            (Kind::Enum(labels), Value::Text(text), Cell::Enum(oid)) => labels.label_of(oid) == Some(text),
             _ => true,
         }
     }
 }
 
 impl Kind {
-    fn of(pg_type: &PgType) -> Self {
+    fn for_type(pg_type: &PgType) -> Self {
         match pg_type {
             PgType::Boolean | PgType::SmallInt | PgType::Integer | PgType::BigInt => Kind::Whole,
             PgType::Real | PgType::DoublePrecision => Kind::Double,
@@ -168,7 +168,7 @@ fn is_uuid_of(stored: &[u8; 16], text: &[u8]) -> bool {
 /// Whether a numeric that is stored without loss is the decimal of a double.
 #[inline]
 fn is_decimal_of(stored: &[u8], v: f64) -> bool {
-    match number(stored) {
+    match read_numeric(stored) {
         // Beyond 15 digits the shortest decimal of a double is not its exact value.
         Number::Whole(_) if v.abs() >= 1e15 => true,
         Number::Whole(stored) => stored as f64 == v,
@@ -198,7 +198,7 @@ enum Number {
 /// Only the short form (see [`crate::convert::numeric`]) is read, and only as `make_result` writes it; the
 /// long one is for numbers that no simpler kind has.
 #[inline]
-fn number(payload: &[u8]) -> Number {
+fn read_numeric(payload: &[u8]) -> Number {
     const OTHER: Number = Number::Other;
     let Some((header, digits)) = payload.split_first_chunk::<2>() else { return OTHER };
     let header = u16::from_ne_bytes(*header);
