@@ -34,7 +34,7 @@ use crate::pg::record::outcome::{Outcome, TableRow};
 use crate::pg::record::{history, progress};
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{access, compat, locks, memory, spi, subxact};
-use crate::pg::table::foreign_key::Reference;
+use crate::pg::table::foreign_key::TargetForeignKey;
 use crate::pg::table::sequence::Behind;
 use crate::pg::table::{missing, orphan, past, target};
 use aliaport_rows::row::OnError;
@@ -64,7 +64,7 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     access::require_read_server_files()?;
     pipeline::refuse_nested()?;
     let schema = target::schema(request.target_schema)?;
-    let run = history::Run::begin(&history::Facts {
+    let run = history::Run::begin(&history::RunFacts {
         path: request.path,
         target_schema: &schema,
         mode: request.mode.as_str(),
@@ -113,7 +113,7 @@ fn begun(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outc
     if !request.dry_run {
         return work();
     }
-    let mut outcome = subxact::within(subxact::Outcome::Undo, work)?;
+    let mut outcome = subxact::within(subxact::AtEnd::Undo, work)?;
     rehearsal::count_failed(&mut outcome)?;
     Ok(outcome)
 }
@@ -215,7 +215,7 @@ struct Import<'a> {
     /// Foreign keys whose orphans do not end the import, although nothing was done about them.
     kept: Vec<&'a ForeignKeyPlan>,
     /// The foreign keys that the target had before the run.
-    references: Vec<Reference>,
+    references: Vec<TargetForeignKey>,
     /// Foreign keys that were put off by the run, with their schemas.
     put_off: RefCell<BTreeSet<String>>,
     /// Relations that got new or changed rows.
@@ -238,7 +238,7 @@ struct Import<'a> {
 }
 
 /// One table of the plan with what is needed to read and write it.
-struct Subject<'a> {
+struct ImportedTable<'a> {
     plan: &'a TablePlan,
     table: &'a Table,
     columns: Vec<usize>,
@@ -246,7 +246,7 @@ struct Subject<'a> {
 }
 
 impl<'a> Import<'a> {
-    fn subject(&self, index: usize) -> Result<Subject<'a>> {
+    fn subject(&self, index: usize) -> Result<ImportedTable<'a>> {
         let plan = self.plan.tables.get(index).ok_or_else(|| unexpected("table number in a step"))?;
         let table = self
             .catalogue
@@ -259,7 +259,7 @@ impl<'a> Import<'a> {
         let relation = target::relation_oid(&plan.target.schema, &plan.target.name)?.ok_or_else(|| {
             error::gone(format!("relation {}", plan.target), PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE)
         })?;
-        Ok(Subject { plan, table, columns, relation })
+        Ok(ImportedTable { plan, table, columns, relation })
     }
 
     /// How queries find the rows of a table.
@@ -397,7 +397,7 @@ impl<'a> Import<'a> {
         if !self.standing(index)?.is_elsewhere() {
             return self.statement(step);
         }
-        let Err(error) = subxact::within(subxact::Outcome::Keep, || self.statement(step)) else {
+        let Err(error) = subxact::within(subxact::AtEnd::Keep, || self.statement(step)) else {
             return Ok(());
         };
         if let Some(row) = self.rows.get_mut(index) {

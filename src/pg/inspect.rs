@@ -103,7 +103,7 @@ pub fn inspect(
     let mut seen = Vec::with_capacity(inspected.plan.tables.len());
     for plan in &inspected.plan.tables {
         out.extend(plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
-        let subject = Subject::new(&opened, &target, &inspected, plan, mode)?;
+        let subject = InspectedTable::new(&opened, &target, &inspected, plan, mode)?;
         let content = content::scan(&subject)?;
         out.extend(content.observations(&subject)?);
         out.extend(integrity::checks(&subject)?);
@@ -147,7 +147,7 @@ fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observati
 }
 
 /// One table under inspection.
-struct Subject<'a> {
+struct InspectedTable<'a> {
     opened: &'a planning::Opened,
     target: &'a Target,
     inspected: &'a inspect::Inspected,
@@ -159,7 +159,7 @@ struct Subject<'a> {
     mode: Mode,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> InspectedTable<'a> {
     fn new(
         opened: &'a planning::Opened,
         target: &'a Target,
@@ -174,7 +174,7 @@ impl<'a> Subject<'a> {
         let columns =
             plan.source_columns(table).ok_or_else(|| unexpected("column that the source does not have"))?;
         let zone = Zone::parse(&inspected.plan.timezone).map_err(unexpected)?;
-        Ok(Subject { opened, target, inspected, table, plan, columns, zone, mode })
+        Ok(InspectedTable { opened, target, inspected, table, plan, columns, zone, mode })
     }
 
     fn place(&self, column: usize) -> Option<inspect::Place<'a>> {

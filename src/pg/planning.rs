@@ -88,7 +88,7 @@ fn require_config(table: &str, config: &str) -> Result<()> {
             &[config.to_owned().into()],
         )
     };
-    let Err(error) = subxact::within(subxact::Outcome::Undo, find) else { return Ok(()) };
+    let Err(error) = subxact::within(subxact::AtEnd::Undo, find) else { return Ok(()) };
     let known = spi::one::<String>(
         "SELECT pg_catalog.string_agg(cfgname::pg_catalog.text, ', ' ORDER BY cfgname) FROM pg_catalog.pg_ts_config \
          WHERE cfgnamespace = 'pg_catalog'::pg_catalog.regnamespace",

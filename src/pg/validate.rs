@@ -12,7 +12,7 @@ mod as_sent;
 mod constraint;
 mod content;
 mod excused;
-mod subject;
+mod validated_table;
 
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::plan::TablePlan;
@@ -22,13 +22,13 @@ use aliaport_rows::convert::Zone;
 use self::against::Against;
 use self::content::Compared;
 use self::excused::LastRun;
-use self::subject::Subject;
+use self::validated_table::ValidatedTable;
 use crate::pg::server::error::{Result, unexpected};
 use crate::pg::server::{interrupt, spi};
 
 /// One row of `aliaport_validate`.
 #[derive(Clone, Debug)]
-pub struct Check {
+pub struct CheckResult {
     /// The target table as regclass prints it.
     pub table: String,
     /// rows | content | not_null | unique | foreign_key | sequence | min_max
@@ -46,7 +46,7 @@ pub struct Check {
 /// Compares the file at `path` with the tables of `schema`. Writes nothing.
 ///
 /// `options.verify` other than `content` leaves out the checks that have to read every value.
-pub fn validate(path: &str, schema: &str, options: &serde_json::Value) -> Result<Vec<Check>> {
+pub fn validate(path: &str, schema: &str, options: &serde_json::Value) -> Result<Vec<CheckResult>> {
     let against = against::open(path, schema, options)?;
     let zone = Zone::parse(&against.plan.timezone).map_err(unexpected)?;
     let last_run = LastRun::from_history(path, schema)?;
@@ -59,7 +59,7 @@ pub fn validate(path: &str, schema: &str, options: &serde_json::Value) -> Result
     }
     for plan in &against.plan.tables {
         let table = against.table(&plan.source)?;
-        match Subject::in_target(&against, plan, table)? {
+        match ValidatedTable::in_target(&against, plan, table)? {
             Some(subject) => compare(&against, &subject, &zone, last_run.as_ref(), &mut checks)?,
             None => checks.push(missing(&against, plan, table)?),
         }
@@ -72,10 +72,10 @@ pub fn validate(path: &str, schema: &str, options: &serde_json::Value) -> Result
 /// All checks of one table that is there.
 fn compare(
     against: &Against,
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     zone: &Zone,
     last_run: Option<&LastRun>,
-    checks: &mut Vec<Check>,
+    checks: &mut Vec<CheckResult>,
 ) -> Result<()> {
     let with_content = against.opened.options.verify == Verify::Content;
     if with_content {
@@ -98,7 +98,7 @@ fn compare(
     Ok(())
 }
 
-fn constraints(against: &Against, subject: &Subject<'_>, checks: &mut Vec<Check>) -> Result<()> {
+fn constraints(against: &Against, subject: &ValidatedTable<'_>, checks: &mut Vec<CheckResult>) -> Result<()> {
     checks.extend(constraint::unique(against, subject)?);
     checks.extend(constraint::foreign_keys(against, subject)?);
     checks.extend(constraint::sequences(against, subject)?);
@@ -107,12 +107,12 @@ fn constraints(against: &Against, subject: &Subject<'_>, checks: &mut Vec<Check>
 
 /// Rows that the import set aside may be in the target by now: somebody repaired them there.
 fn rows(
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     source: u64,
     target: u64,
     compared: &Compared,
     last_run: Option<&LastRun>,
-) -> Check {
+) -> CheckResult {
     let expected = source.saturating_sub(compared.rejected);
     let mut facts = Vec::new();
     if target < expected {
@@ -121,7 +121,7 @@ fn rows(
         facts.push(format!("the target has {} more than the source", counted(target - source, "row")));
     }
     facts.extend(last_run.and_then(|run| run.describe_set_aside(compared.rejected, 0)));
-    Check {
+    CheckResult {
         source: Some(source.to_string()),
         target: Some(target.to_string()),
         ok: (expected..=source).contains(&target),
@@ -131,8 +131,8 @@ fn rows(
 }
 
 /// The only check of a table that is not there.
-fn missing(against: &Against, plan: &TablePlan, table: &Table) -> Result<Check> {
-    Ok(Check {
+fn missing(against: &Against, plan: &TablePlan, table: &Table) -> Result<CheckResult> {
+    Ok(CheckResult {
         table: plan.target.to_string(),
         check: "rows",
         source: Some(count(against, table, plan)?.to_string()),
@@ -143,7 +143,7 @@ fn missing(against: &Against, plan: &TablePlan, table: &Table) -> Result<Check> 
 }
 
 /// The only check of a table that the import leaves to the target.
-fn skipped(against: &Against, schema: &str, source: &str, reason: &str) -> Result<Check> {
+fn skipped(against: &Against, schema: &str, source: &str, reason: &str) -> Result<CheckResult> {
     let rows = against.opened.source.count_rows(source)?;
     let relation = against.relation(schema, source);
     let target = match &relation {
@@ -156,7 +156,7 @@ fn skipped(against: &Against, schema: &str, source: &str, reason: &str) -> Resul
         Some(relation) => regclass(&relation)?,
         None => aliaport_rows::identifier::quote(source),
     };
-    Ok(Check {
+    Ok(CheckResult {
         table,
         check: "rows",
         source: Some(rows.to_string()),

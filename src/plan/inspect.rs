@@ -2,18 +2,18 @@
 //! database.
 //!
 //! `obstacle` turns errors that stop a plan into findings and plans on; `verdict` gives a bad value its code;
-//! `check` and `key` say which constraints PostgreSQL could enforce although the source does not; `remedy`
-//! writes the statement or the option that helps; `language` recognises text for which the sort order
-//! matters.
+//! `carried_checks` and `key` say which constraints PostgreSQL could enforce although the source does not;
+//! `remedy` writes the statement or the option that helps; `language` recognises text for which the sort
+//! order matters.
 
-mod check;
+mod carried_checks;
 mod key;
 mod language;
 mod obstacle;
 mod remedy;
 mod verdict;
 
-pub use check::{Check, carried_checks};
+pub use carried_checks::{CarriedCheck, carried_checks};
 pub use key::{Classes, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 pub use language::{ALPHABET, has_turkish_letter};
 pub use obstacle::{Inspected, Obstacle, plan_despite};

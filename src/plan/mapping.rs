@@ -51,7 +51,7 @@ pub struct Mapped {
 
 /// What is known of a column apart from its declared type.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Facts<'a> {
+pub struct ColumnFacts<'a> {
     /// It is the rowid.
     pub is_rowid_alias: bool,
     /// A CHECK allows 0 and 1 only.
@@ -64,7 +64,7 @@ pub struct Facts<'a> {
 
 /// Decides a column's type.
 #[must_use]
-pub fn map(decl: &DeclType, facts: &Facts<'_>, options: &Options) -> Mapped {
+pub fn map(decl: &DeclType, facts: &ColumnFacts<'_>, options: &Options) -> Mapped {
     let plain = |pg_type, reason| Mapped { pg_type, reason, remark: String::new(), is_warning: false };
     if facts.is_rowid_alias {
         return plain(PgType::BigInt, Reason::RowidAlias);
@@ -397,7 +397,7 @@ mod tests {
     use crate::catalogue::Column;
     use proptest::prelude::*;
 
-    fn mapped(declared: &str, facts: &Facts<'_>) -> String {
+    fn mapped(declared: &str, facts: &ColumnFacts<'_>) -> String {
         map(&DeclType::parse(declared), facts, &Options::default()).pg_type.to_string()
     }
 
@@ -428,7 +428,7 @@ mod tests {
         ];
         for (expected, names) in table {
             for declared in names.split(';') {
-                assert_eq!(&mapped(declared, &Facts::default()), expected, "{declared}");
+                assert_eq!(&mapped(declared, &ColumnFacts::default()), expected, "{declared}");
             }
         }
     }
@@ -437,17 +437,19 @@ mod tests {
     fn a_rowid_alias_is_bigint_and_a_boolean_check_makes_an_integer_boolean() {
         let narrow = Options { integer: IntegerWidth::Integer, ..Options::default() };
         let integer = DeclType::parse("INTEGER");
-        let alias = Facts { is_rowid_alias: true, ..Facts::default() };
+        let alias = ColumnFacts { is_rowid_alias: true, ..ColumnFacts::default() };
         assert_eq!(map(&integer, &alias, &narrow).pg_type, PgType::BigInt);
-        assert_eq!(map(&integer, &Facts::default(), &narrow).pg_type, PgType::Integer);
-        let checked = Facts { has_boolean_check: true, ..Facts::default() };
+        assert_eq!(map(&integer, &ColumnFacts::default(), &narrow).pg_type, PgType::Integer);
+        let checked = ColumnFacts { has_boolean_check: true, ..ColumnFacts::default() };
         assert_eq!(mapped("INTEGER", &checked), "boolean");
         assert_eq!(mapped("TEXT", &checked), "text");
     }
 
     #[test]
     fn the_scale_of_numeric_depends_on_the_server() {
-        let at = |server_version| mapped("NUMERIC(3,5)", &Facts { server_version, ..Facts::default() });
+        let at = |server_version| {
+            mapped("NUMERIC(3,5)", &ColumnFacts { server_version, ..ColumnFacts::default() })
+        };
         assert_eq!((at(140_010).as_str(), at(150_000).as_str()), ("numeric", "numeric(3,5)"));
     }
 
@@ -464,7 +466,7 @@ mod tests {
             };
             let mapped = map(
                 &DeclType::parse("WIDGET"),
-                &Facts { profile: Some(&profile), ..Facts::default() },
+                &ColumnFacts { profile: Some(&profile), ..ColumnFacts::default() },
                 &Options::default(),
             );
             (mapped.pg_type.to_string(), mapped.is_warning)
@@ -532,7 +534,7 @@ mod tests {
             p in any::<i64>(), s in any::<i64>(), small in -5_i64..1100, version in 130_000_u32..190_000,
         ) {
             for declared in [format!("NUMERIC({p},{s})"), format!("NUMERIC({small},{s})"), format!("DECIMAL({p},{small})")] {
-                let facts = Facts { server_version: version, ..Facts::default() };
+                let facts = ColumnFacts { server_version: version, ..ColumnFacts::default() };
                 if let PgType::Numeric { precision_scale: Some((p, s)) } =
                     map(&DeclType::parse(&declared), &facts, &Options::default()).pg_type
                 {

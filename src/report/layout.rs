@@ -21,7 +21,7 @@ pub struct Shape {
 
 /// Upper left corner, and size, of one box.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Place {
+pub struct BoxPlace {
     /// Left edge.
     pub x: f64,
     /// Upper edge.
@@ -52,7 +52,7 @@ pub struct Layout {
     /// Of the whole.
     pub height: f64,
     /// By box.
-    pub places: Vec<Place>,
+    pub places: Vec<BoxPlace>,
     /// In the order of the edges.
     pub lines: Vec<Line>,
 }
@@ -348,13 +348,13 @@ fn drawn(
         let lines: usize = layer.iter().map(|&v| vertices[v].after.len()).sum();
         x = width + (44.0 + 3.0 * lines as f64).min(110.0);
     }
-    let places: Vec<Place> = widths
+    let places: Vec<BoxPlace> = widths
         .iter()
         .enumerate()
         .map(|(v, _)| {
             let (x, width) = columns[vertices[v].layer];
             let height = vertices[v].height;
-            Place { x, y: middle[v] - height / 2.0, width, height }
+            BoxPlace { x, y: middle[v] - height / 2.0, width, height }
         })
         .collect();
     // The ends of a box's lines are spread over its edge in the order of where they come from; those that
@@ -431,7 +431,7 @@ mod tests {
         layout(&vec![100.0; n], edges, SHAPE)
     }
 
-    fn overlap(a: &Place, b: &Place) -> bool {
+    fn overlap(a: &BoxPlace, b: &BoxPlace) -> bool {
         a.x < b.x + b.width
             && b.x < a.x + a.width
             && a.y + 0.001 < b.y + b.height

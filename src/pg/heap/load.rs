@@ -91,7 +91,7 @@ pub fn bulk(
     mut policy: Policy<'_>,
 ) -> Result<Loaded> {
     // The row at hand, for errors that PostgreSQL raises.
-    let at = Shared::new(Place::default());
+    let at = Shared::new(LoadPosition::default());
     error::located_by_code(
         |code| match error::is_about_a_row(code) {
             true => at.get().sentence(&plan.source),
@@ -124,7 +124,7 @@ pub fn takes_images(oid: pg_sys::Oid, plan: &TablePlan) -> Result<bool> {
 
 /// Where a load is, for errors that PostgreSQL raises.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct LoadPosition {
     /// The row's number in the scan, from 1.
     read: u64,
     /// Its rowid.
@@ -133,10 +133,10 @@ struct Place {
     is_exact: bool,
 }
 
-impl Place {
+impl LoadPosition {
     /// A sentence for DETAIL.
     fn sentence(&self, table: &str) -> String {
-        let Place { read, rowid, is_exact } = *self;
+        let LoadPosition { read, rowid, is_exact } = *self;
         let nearness = if is_exact { "" } else { "at or shortly before " };
         match rowid {
             Some(rowid) => {

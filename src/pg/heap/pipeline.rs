@@ -375,14 +375,14 @@ impl Conversion {
     fn run(
         mut self,
         from_reader: &Receiver<Read>,
-        to_next: &SyncSender<(Message, Option<Source>)>,
+        to_next: &SyncSender<(Message, Option<BatchOrigin>)>,
     ) -> Finished {
         while let Ok(read) = from_reader.recv() {
             let message = match read {
                 Read::Rows(rows) => match self.convert(&rows) {
                     Ok(batch) => {
                         let notes = self.converter.take_notes().unwrap_or_default();
-                        (Message::Batch(batch), Some(Source { rows, notes }))
+                        (Message::Batch(batch), Some(BatchOrigin { rows, notes }))
                     }
                     Err(failure) => (Message::Failed(failure), None),
                 },
@@ -426,7 +426,7 @@ impl Conversion {
 }
 
 /// What a batch was made of.
-struct Source {
+struct BatchOrigin {
     rows: Rows,
     notes: Notes,
 }
@@ -435,12 +435,12 @@ struct Source {
 /// of the rows back. The digest of the tuples.
 fn inspect(
     mut inspector: Option<Inspector>,
-    from_converter: &Receiver<(Message, Option<Source>)>,
+    from_converter: &Receiver<(Message, Option<BatchOrigin>)>,
     to_reader: &SyncSender<Rows>,
     to_backend: &SyncSender<Message>,
 ) -> TableDigest {
     while let Ok((mut message, source)) = from_converter.recv() {
-        if let (Message::Batch(batch), Some(Source { mut rows, notes })) = (&message, source) {
+        if let (Message::Batch(batch), Some(BatchOrigin { mut rows, notes })) = (&message, source) {
             let inspected = match &mut inspector {
                 Some(inspector) => inspector.inspect(&rows, &batch.images, &notes),
                 None => Ok(()),

@@ -36,11 +36,11 @@ pub fn digest(oid: pg_sys::Oid, plan: &TablePlan) -> Result<TableDigest> {
 }
 
 /// A row's place in its table: block and offset (`ctid`).
-pub type Place = (u32, u16);
+pub type RowPlace = (u32, u16);
 
 /// Every visible row of the table `oid` with its place and with the digest of that row alone. Its rows are in
 /// its own heap: it is a stage, or was filled by the bulk path.
-pub fn rows(oid: pg_sys::Oid, plan: &TablePlan, mut each: impl FnMut(Place, TableDigest)) -> Result<()> {
+pub fn rows(oid: pg_sys::Oid, plan: &TablePlan, mut each: impl FnMut(RowPlace, TableDigest)) -> Result<()> {
     let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
     let mut hasher = RowHasher::new(&types);
     visit(oid, plan, Sight::Latest, |row| {
@@ -115,7 +115,7 @@ impl StoredRow<'_> {
     }
 
     /// Its place in the heap, where [`visit`] reads one.
-    fn place(&self) -> Place {
+    fn place(&self) -> RowPlace {
         // SAFETY: the slot holds a row while a StoredRow exists.
         let tid = unsafe { (*self.slot).tts_tid };
         ((u32::from(tid.ip_blkid.bi_hi) << 16) | u32::from(tid.ip_blkid.bi_lo), tid.ip_posid)

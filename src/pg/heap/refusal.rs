@@ -85,7 +85,7 @@ fn judge(batch: &[Waiting], types: &[(pg_sys::Oid, i32)], refusals: &mut Refusal
         return;
     }
     // What an input function keeps between calls must not outlive an error in one.
-    let Err(error) = subxact::within(subxact::Outcome::Undo, || {
+    let Err(error) = subxact::within(subxact::AtEnd::Undo, || {
         let mut inputs: Vec<Option<Input>> = types.iter().map(|_| None).collect();
         for waiting in batch {
             let (Some(slot), Some((oid, typmod))) =

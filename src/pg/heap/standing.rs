@@ -68,7 +68,7 @@ pub fn is_restricted(relation: pg_sys::Oid) -> Result<bool> {
 }
 
 /// What the catalogue says of a relation.
-struct Facts {
+struct RelationFacts {
     name: String,
     is_partitioned: bool,
     /// Its access method is PostgreSQL's heap; a partitioned table has none that counts.
@@ -118,7 +118,7 @@ pub fn standing_of(relation: pg_sys::Oid) -> Result<Standing> {
     })
 }
 
-fn facts(relation: pg_sys::Oid) -> Result<Facts> {
+fn facts(relation: pg_sys::Oid) -> Result<RelationFacts> {
     let found = spi::rows_often(
         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind OPERATOR(pg_catalog.=) 'p', \
                 c.relkind OPERATOR(pg_catalog.=) 'p' OR COALESCE(am.amname OPERATOR(pg_catalog.=) 'heap', false), \
@@ -142,7 +142,7 @@ fn facts(relation: pg_sys::Oid) -> Result<Facts> {
          LEFT JOIN pg_catalog.pg_am am ON am.oid OPERATOR(pg_catalog.=) c.relam WHERE c.oid OPERATOR(pg_catalog.=) $1",
         &[relation.into()],
         |row| {
-            Ok(Facts {
+            Ok(RelationFacts {
                 name: row.get::<String>(1)?.unwrap_or_default(),
                 is_partitioned: row.get::<bool>(2)?.unwrap_or(false),
                 is_heap: row.get::<bool>(3)?.unwrap_or(false),

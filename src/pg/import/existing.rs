@@ -19,7 +19,7 @@ use pgrx::prelude::*;
 
 use super::orphans::staying;
 use super::table::rows_seen;
-use super::{Import, Subject, signed};
+use super::{Import, ImportedTable, signed};
 use crate::pg::heap::{readback, standing};
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, spi, subxact};
@@ -54,7 +54,7 @@ impl Import<'_> {
             if self.plan.tables.get(index).is_some_and(|t| t.is_created) {
                 continue;
             }
-            let Subject { plan, relation, .. } = self.subject(index)?;
+            let ImportedTable { plan, relation, .. } = self.subject(index)?;
             existing.push(relation);
             require_privileges(plan, relation, mode)?;
             // Rows that come or go between the comparison and the writing would be lost, or would not be what
@@ -82,7 +82,7 @@ impl Import<'_> {
             if mode == Mode::Replace || self.plan.tables.get(index).is_some_and(|t| t.is_created) {
                 continue;
             }
-            let Subject { plan, relation, .. } = self.subject(index)?;
+            let ImportedTable { plan, relation, .. } = self.subject(index)?;
             let Some(row) = self.rows.get_mut(index) else { continue };
             for reference in self.references.iter().filter(|r| r.is_of(&[relation])) {
                 let Some(count) = reference.broken_before() else { continue };
@@ -151,7 +151,7 @@ impl Import<'_> {
             if self.plan.tables.get(index).is_none_or(|t| t.is_created) {
                 continue;
             }
-            let Subject { plan, relation, .. } = self.subject(index)?;
+            let ImportedTable { plan, relation, .. } = self.subject(index)?;
             let names = target::firing_triggers(relation, kinds)?;
             if names.is_empty() {
                 continue;
@@ -287,7 +287,7 @@ impl Import<'_> {
 
     /// Mode replace: the old rows go.
     pub(super) fn delete_all(&mut self, index: usize, step: &Step) -> Result<()> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let place = || format!("SQLite table \"{}\", statement: {}.", plan.source, step.sql);
         let deleted = error::located(place, || {
             self.on_table(plan, relation, Touch::Delete, || spi::count_for_caller(&step.sql))
@@ -312,7 +312,7 @@ impl Import<'_> {
 
     fn settle_duplicates_of(&mut self, indexes: &[usize]) -> Result<()> {
         for &index in indexes {
-            let Subject { plan, relation, .. } = self.subject(index)?;
+            let ImportedTable { plan, relation, .. } = self.subject(index)?;
             for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
                 let is_sync_key = self.request.mode == Mode::Sync && is_key(&demand, plan);
                 if self.request.on_error == OnError::Abort {
@@ -362,7 +362,7 @@ impl Import<'_> {
     /// The error of keys that are there already, naming rows; `cause` is PostgreSQL's own, which names the
     /// first key.
     fn duplicate_error(&mut self, index: usize, cause: Option<Error>) -> Result<Error> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
             let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
             let count = unwanted.count()?;
@@ -434,7 +434,7 @@ impl Import<'_> {
     }
 
     fn delete(&mut self, index: usize, difference: &Difference) -> Result<()> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         if difference.only_target + difference.moved == 0 {
             return Ok(());
         }
@@ -451,7 +451,7 @@ impl Import<'_> {
     }
 
     fn write(&mut self, index: usize, difference: Option<&Difference>) -> Result<()> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let verify = self.options.verify;
         let Some(staged) = self.staged.get(&index) else { return Err(unexpected("absence of a stage")) };
         // Only mode append finds rows that stay beside the run's.
@@ -474,7 +474,7 @@ impl Import<'_> {
         // What the catalogue says of the table is asked outside of the subtransaction, which does not see yet
         // what the run has made.
         let written = self.on_table(plan, relation, Touch::Write, || {
-            subxact::within(subxact::Outcome::Keep, || {
+            subxact::within(subxact::AtEnd::Keep, || {
                 error::located(place, || match difference {
                     Some(difference) if difference.is_none() => Ok((0, 0)),
                     Some(difference) => difference.write(&staged.stage, &plan.target),
@@ -519,7 +519,7 @@ impl Import<'_> {
 
     /// The proof of a sync that keeps vanished rows: every row of the source is in the table as it was sent.
     fn verify_kept(&mut self, index: usize) -> Result<()> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let stored = readback::digest(relation, plan)?;
         let Some(staged) = self.staged.get(&index) else { return Ok(()) };
         // Its number must not meet the first comparison's.

@@ -53,7 +53,7 @@ impl Import<'_> {
         if !sets_aside && table.is_some_and(|table| fits_an_index(table, &step.terms)) {
             return self.statement(step);
         }
-        let Err(error) = subxact::within(subxact::Outcome::Keep, || self.statement(step)) else {
+        let Err(error) = subxact::within(subxact::AtEnd::Keep, || self.statement(step)) else {
             return Ok(());
         };
         let Some(table) = self.plan.tables.get(index) else { return Err(error) };
@@ -220,7 +220,7 @@ impl Import<'_> {
             }
             count
         } else {
-            let Err(error) = subxact::within(subxact::Outcome::Keep, || spi::run(&step.sql)) else {
+            let Err(error) = subxact::within(subxact::AtEnd::Keep, || spi::run(&step.sql)) else {
                 return Ok(());
             };
             if error.code() != PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION {

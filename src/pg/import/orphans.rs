@@ -10,13 +10,13 @@ use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::policy::{Mode, Orphans};
 use aliaport_rows::identifier::{QualifiedName, quote, quote_list};
 
-use super::{Import, Subject};
+use super::{Import, ImportedTable};
 use crate::pg::heap::standing;
 use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{Result, unexpected};
 use crate::pg::table::as_replica::{self, Touch};
 use crate::pg::table::cascade::Cascade;
-use crate::pg::table::foreign_key::Reference;
+use crate::pg::table::foreign_key::TargetForeignKey;
 use crate::pg::table::unwanted::Unwanted;
 use crate::pg::table::{orphan, source_row, sync, target};
 use aliaport_rows::row::SetAside;
@@ -25,7 +25,7 @@ impl<'a> Import<'a> {
     /// Records rows that are not wanted as they are, then deletes or changes them. Gives the number of
     /// rejected rows.
     pub(super) fn set_aside(&mut self, index: usize, unwanted: Unwanted) -> Result<i64> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let (rows, from) = match self.staged.get_mut(&index) {
             Some(staged) => {
                 staged.is_changed = true;
@@ -71,8 +71,8 @@ impl<'a> Import<'a> {
         first: Option<usize>,
         each: impl FnMut(SetAside) -> Result<()>,
     ) -> Result<()> {
-        let Subject { plan, table, columns, relation } = self.subject(index)?;
-        let search = source_row::Search {
+        let ImportedTable { plan, table, columns, relation } = self.subject(index)?;
+        let search = source_row::SourceRows {
             source: self.source,
             table,
             columns: &columns,
@@ -246,11 +246,11 @@ impl<'a> Import<'a> {
         parent: &str,
         count: i64,
     ) -> Result<bool> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let Some(referenced) = target::relation_oid(&key.parent.schema, &key.parent.name)? else {
             return Ok(false);
         };
-        let is_it = |r: &Reference| r.may_keep(relation, referenced, key);
+        let is_it = |r: &TargetForeignKey| r.may_keep(relation, referenced, key);
         if !self.references.iter().any(is_it) {
             return Ok(false);
         }

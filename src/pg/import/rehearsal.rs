@@ -28,7 +28,7 @@ impl Import<'_> {
             spi::run("SELECT 1")?;
             f(self)
         };
-        match subxact::within(subxact::Outcome::Keep, work) {
+        match subxact::within(subxact::AtEnd::Keep, work) {
             Ok(()) => Ok(()),
             Err(error) => self.fail_at(index, &error),
         }

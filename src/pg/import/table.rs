@@ -13,7 +13,7 @@ use aliaport_rows::value::Value;
 use pgrx::prelude::*;
 
 use super::existing::Staged;
-use super::{Import, Subject, signed};
+use super::{Import, ImportedTable, signed};
 use crate::pg::heap::load::{self, Loaded, Policy};
 use crate::pg::heap::readback;
 use crate::pg::heap::standing::{self, Standing};
@@ -23,15 +23,15 @@ use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, memory, spi};
 use crate::pg::table::stage::Stage;
-use crate::pg::table::target::{self, Path};
+use crate::pg::table::target::{self, LoadPath};
 use crate::pg::table::{broken_rules, retype, source_row, wide};
 use aliaport_rows::row::{OnError, SetAside};
 
 impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
-        let Subject { plan, table, columns, relation } = self.subject(index)?;
+        let ImportedTable { plan, table, columns, relation } = self.subject(index)?;
         let verify = self.options.verify;
-        let way = target::Way {
+        let way = target::PathNeeds {
             triggers: self.options.triggers,
             keeps_keys: self.request.on_error != OnError::Abort && !plan.is_created,
             sets_aside: self.request.on_error != OnError::Abort,
@@ -39,12 +39,12 @@ impl Import<'_> {
         };
         let path = target::path_of(relation, plan, way)?;
         let stage = match path {
-            Path::Bulk { .. } => {
+            LoadPath::Bulk { .. } => {
                 // Nothing but plain tables goes this way.
                 self.standings.insert(index, Standing::Plain);
                 None
             }
-            Path::Staged => {
+            LoadPath::Executor => {
                 let place = || {
                     format!(
                         "SQLite table \"{}\", while a temporary table was made for its rows.",
@@ -61,7 +61,7 @@ impl Import<'_> {
             *rejected.borrow_mut() += entries.len() as u64;
             run.set_aside(&plan.source, entries)
         };
-        let search = source_row::Search {
+        let search = source_row::SourceRows {
             source: self.source,
             table,
             columns: &columns,
@@ -91,7 +91,7 @@ impl Import<'_> {
         };
         progress::load_ends(loaded.source_rows);
         compat::command_counter_increment();
-        if path == (Path::Bulk { has_indexes: true }) {
+        if path == (LoadPath::Bulk { has_indexes: true }) {
             progress::phase(Phase::Index);
             // Sorting all keys at once is faster than inserting them one by one, and checks uniqueness as
             // well.
@@ -141,7 +141,7 @@ impl Import<'_> {
     /// cannot have another one.
     fn advised(&self, index: usize, error: Error) -> Result<Error> {
         let Some((column, first)) = error.wider() else { return Ok(error) };
-        let Subject { plan, table, .. } = self.subject(index)?;
+        let ImportedTable { plan, table, .. } = self.subject(index)?;
         let Some(of) = plan.columns.get(column) else { return Ok(error) };
         Ok(match retype::find_wider_type(self.source, table, self.plan, plan, column, first)? {
             Retype::Nothing => error,
@@ -159,7 +159,7 @@ impl Import<'_> {
     /// Sets the rows aside that break a check. No single value is to blame for that, so `on_error => 'null'`
     /// rejects them as well.
     fn settle_checks(&mut self, index: usize) -> Result<()> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let rows = self.staged.get(&index).map_or(&plan.target, |s| &s.stage.table).clone();
         let place = || format!("SQLite table \"{}\", while its rows were checked.", plan.source);
         let find = || broken_rules::unwanted(index, &rows, relation, plan, self.options.triggers);
@@ -204,7 +204,7 @@ impl Import<'_> {
     /// 22000 where a query sees another number. Triggers that the options let fire may leave rows out, which
     /// the options may ask not to look at.
     pub(super) fn count(&mut self, index: usize, others: i64) -> Result<()> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
         row.target_rows = rows_seen(plan)?;
         let expected = others + row.written();

@@ -15,7 +15,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::PgSqlErrorCode;
 use serde_json::{Value as Json, json};
 
-use super::{Import, Subject, signed};
+use super::{Import, ImportedTable, signed};
 use crate::pg::heap::{readback, standing};
 use crate::pg::record::outcome::Earlier;
 use crate::pg::record::progress::{self, Phase};
@@ -85,7 +85,7 @@ impl Import<'_> {
         let mut found: Vec<(TableDigest, Duration)> = Vec::new();
         for (index, known) in known.iter().enumerate() {
             let begun = Instant::now();
-            let Subject { plan, relation, .. } = self.subject(index)?;
+            let ImportedTable { plan, relation, .. } = self.subject(index)?;
             let digest = readback::digest(relation, plan)?;
             if known.get("digest") != Some(&digest_json(&digest)) {
                 return Ok(false);
@@ -123,7 +123,7 @@ impl Import<'_> {
     /// Whether a table is the one that it was and its sequence has not gone back. What `nextval()` will give
     /// then, if anything.
     fn same_table(&self, index: usize, known: &Json) -> Result<Option<Option<i64>>> {
-        let Subject { plan, relation, .. } = self.subject(index)?;
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         // What others keep, others may change past our locks.
         if standing::standing_of(relation)?.is_elsewhere() {
             return Ok(None);

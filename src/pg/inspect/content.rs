@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use super::input::{InputCheck, Refused};
 use super::sample::{Key, SAMPLES, value_of};
-use super::{Observation, Subject, counted};
+use super::{InspectedTable, Observation, counted};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use crate::pg::table::retype;
@@ -110,7 +110,7 @@ impl Tally {
 }
 
 /// Reads all rows that the import would read.
-pub fn scan(subject: &Subject<'_>) -> Result<Content> {
+pub fn scan(subject: &InspectedTable<'_>) -> Result<Content> {
     let plan = subject.plan;
     let width = plan.columns.len();
     let converters: Vec<Converter> = (0..width).filter_map(|i| subject.converter(i)).collect();
@@ -206,7 +206,7 @@ fn settle(inputs: &mut [Option<InputCheck>], tallies: &mut [Vec<Tally>], is_last
 
 impl Content {
     /// What was found, column by column.
-    pub fn observations(&self, subject: &Subject<'_>) -> Result<Vec<Observation>> {
+    pub fn observations(&self, subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
         let columns = self.tallies.iter().enumerate();
         let untried = self.untried.iter().filter_map(|(column, code)| not_tried(subject, *column, code));
         let mut out = Vec::new();
@@ -242,7 +242,7 @@ impl Content {
 }
 
 /// Of a column whose type runs somebody's code.
-fn not_tried(subject: &Subject<'_>, column: usize, code: &str) -> Option<Observation> {
+fn not_tried(subject: &InspectedTable<'_>, column: usize, code: &str) -> Option<Observation> {
     let place = subject.place(column)?;
     Some(Observation {
         severity: Severity::Info,
@@ -261,7 +261,7 @@ fn not_tried(subject: &Subject<'_>, column: usize, code: &str) -> Option<Observa
     })
 }
 
-fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Result<Option<Observation>> {
+fn observation(subject: &InspectedTable<'_>, column: usize, tally: &Tally) -> Result<Option<Observation>> {
     let Some(place) = subject.place(column) else { return Ok(None) };
     let values =
         Values { count: tally.count, rowids: &tally.rowids, class: tally.class, is_empty: tally.is_empty };
@@ -281,7 +281,7 @@ fn observation(subject: &Subject<'_>, column: usize, tally: &Tally) -> Result<Op
             let first = if tally.count == 1 { ":" } else { ", the first:" };
             let message =
                 format!("{counted} {of} cannot be stored in type {}{first} {}", place.pg_type, tally.message);
-            let Subject { opened, table, inspected, plan, .. } = subject;
+            let InspectedTable { opened, table, inspected, plan, .. } = subject;
             let retype = match inspect::another_type(code, place.pg_type) {
                 Some(first) => {
                     retype::find_wider_type(&opened.source, table, &inspected.plan, plan, column, first)?

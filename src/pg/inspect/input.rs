@@ -9,11 +9,11 @@ use aliaport_rows::value::Cell;
 use pgrx::prelude::*;
 use serde_json::Value as Json;
 
-use super::Subject;
+use super::InspectedTable;
 use crate::pg::heap::input::Input;
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
-use crate::pg::server::subxact::{self, Outcome};
+use crate::pg::server::subxact::{self, AtEnd};
 use crate::pg::table::{code, target};
 use aliaport_plan::finding::Code;
 
@@ -52,7 +52,7 @@ impl InputCheck {
     /// None where it would run code that is not PostgreSQL's, which goes to `untried` with the column's
     /// number: that is run by who writes such a value, not by who looks at a file.
     pub fn for_column(
-        subject: &Subject<'_>,
+        subject: &InspectedTable<'_>,
         number: usize,
         untried: &mut Vec<(usize, String)>,
     ) -> Result<Option<InputCheck>> {
@@ -126,7 +126,7 @@ impl InputCheck {
 
     fn read(&self, values: &[Pending]) -> Result<()> {
         // What an input function keeps between calls must not outlive an error in one.
-        subxact::within(Outcome::Undo, || {
+        subxact::within(AtEnd::Undo, || {
             let mut input = Input::of_subtransaction(self.oid, self.typmod);
             for value in values {
                 input.try_out(&value.text);

@@ -6,7 +6,7 @@ use aliaport_sqlite::{Source, SourceError, SourceErrorKind};
 use serde_json::Value as Json;
 
 use super::sample::{Key, SAMPLES, values_of};
-use super::{Observation, Subject, counted};
+use super::{InspectedTable, Observation, counted};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 
@@ -109,7 +109,7 @@ fn verdict(message: &str) -> (Severity, String) {
 }
 
 /// Rows that a CHECK forbids which the import makes: PostgreSQL refuses them (23514).
-pub fn checks(subject: &Subject<'_>) -> Result<Vec<Observation>> {
+pub fn checks(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
     let checks = carried_checks(subject.table, subject.plan);
     // Mostly no row fails any of them, and one pass says so.
     let any: Vec<String> = checks.iter().map(|check| violated(&check.text)).collect();
@@ -162,7 +162,7 @@ fn violated(text: &str) -> String {
 /// How many rows satisfy a condition, and the first of them; `None` where SQLite cannot say: the condition
 /// calls a function that only the application has, or writes a text in double quotes.
 fn failing(
-    subject: &Subject<'_>,
+    subject: &InspectedTable<'_>,
     condition: &str,
     column: Option<usize>,
 ) -> Result<Option<(u64, Vec<Json>)>> {

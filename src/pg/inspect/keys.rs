@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::content::Content;
 use super::sample::{Key, SAMPLES, values_of};
-use super::{Observation, Subject, counted, references};
+use super::{InspectedTable, Observation, counted, references};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use crate::pg::table::as_replica::{self, Touch};
@@ -27,7 +27,7 @@ const KEYS_A_PASS: u64 = 32 << 20;
 const ROWS_BETWEEN_CHECKS: u64 = 1000;
 
 /// Rows that repeat a unique key, for the keys that the pass over the table does not rule out.
-pub fn repeated(subject: &Subject<'_>, content: &Content) -> Result<Vec<Observation>> {
+pub fn repeated(subject: &InspectedTable<'_>, content: &Content) -> Result<Vec<Observation>> {
     let plan = subject.plan;
     let relation = subject
         .target
@@ -45,7 +45,7 @@ pub fn repeated(subject: &Subject<'_>, content: &Content) -> Result<Vec<Observat
 
 /// The columns of one key, and how their values are hashed.
 struct Hashing<'a> {
-    subject: &'a Subject<'a>,
+    subject: &'a InspectedTable<'a>,
     key: &'a UniqueKey,
     converters: Vec<Converter>,
     scratch: Scratch,
@@ -70,7 +70,11 @@ impl Hashing<'_> {
     }
 }
 
-fn repeated_key(subject: &Subject<'_>, content: &Content, key: &UniqueKey) -> Result<Option<Observation>> {
+fn repeated_key(
+    subject: &InspectedTable<'_>,
+    content: &Content,
+    key: &UniqueKey,
+) -> Result<Option<Observation>> {
     let converters = key.columns.iter().filter_map(|&c| subject.converter(c)).collect();
     let mut hashing =
         Hashing { subject, key, converters, scratch: Scratch::default(), hasher: KeyHasher::default() };
@@ -126,14 +130,14 @@ fn repeated_key(subject: &Subject<'_>, content: &Content, key: &UniqueKey) -> Re
     }))
 }
 
-fn types(subject: &Subject<'_>, key: &UniqueKey) -> String {
+fn types(subject: &InspectedTable<'_>, key: &UniqueKey) -> String {
     let columns = key.columns.iter().filter_map(|&c| subject.plan.columns.get(c));
     columns.map(|c| c.pg_type.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The first rows whose key is there more than once, in the order of the scan.
 fn repeated_samples(
-    subject: &Subject<'_>,
+    subject: &InspectedTable<'_>,
     hashing: &mut Hashing<'_>,
     own: &[usize],
     repeated: &Repeated,
@@ -165,7 +169,7 @@ fn repeated_samples(
 
 /// Rows whose parent is missing in the source, a foreign key after the other. [`super::references`] has those
 /// whose parents are elsewhere.
-pub fn orphans(subject: &Subject<'_>) -> Result<Vec<Observation>> {
+pub fn orphans(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
     for key in &subject.plan.foreign_keys {
         if references::is_to_imported(subject, key)
@@ -178,7 +182,11 @@ pub fn orphans(subject: &Subject<'_>) -> Result<Vec<Observation>> {
     Ok(out)
 }
 
-fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Result<Option<Observation>> {
+fn orphans_of(
+    subject: &InspectedTable<'_>,
+    key: &ForeignKeyPlan,
+    parent: &Table,
+) -> Result<Option<Observation>> {
     let position = |table: &Table, name: &String| table.columns.iter().position(|c| c.name == *name);
     let own: Option<Vec<usize>> = key.source_columns.iter().map(|n| position(subject.table, n)).collect();
     let theirs: Option<Vec<usize>> = key.parent_source_columns.iter().map(|n| position(parent, n)).collect();
@@ -267,7 +275,7 @@ fn orphans_of(subject: &Subject<'_>, key: &ForeignKeyPlan, parent: &Table) -> Re
 
 /// The statement that drops the constraint of a table that is there, where that refuses orphans also under
 /// `orphans => 'keep'`: as long as it is valid, and where PostgreSQL itself checks each row that is written.
-pub fn refuses_all(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<Option<String>> {
+pub fn refuses_all(subject: &InspectedTable<'_>, key: &ForeignKeyPlan) -> Result<Option<String>> {
     let goal = &subject.plan.target;
     if subject.plan.is_created {
         return Ok(None);

@@ -18,10 +18,10 @@ use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
 use super::sample::{Key, SAMPLES, values_of};
-use super::{Observation, Subject, counted};
+use super::{InspectedTable, Observation, counted};
 use crate::pg::heap::standing;
 use crate::pg::server::error::Result;
-use crate::pg::server::subxact::{self, Outcome};
+use crate::pg::server::subxact::{self, AtEnd};
 use crate::pg::server::{interrupt, spi};
 use crate::pg::table::target;
 
@@ -29,12 +29,12 @@ use crate::pg::table::target;
 const BATCH: usize = 1000;
 
 /// Whether a key leads to a table that this import fills.
-pub fn is_to_imported(subject: &Subject<'_>, key: &ForeignKeyPlan) -> bool {
+pub fn is_to_imported(subject: &InspectedTable<'_>, key: &ForeignKeyPlan) -> bool {
     subject.inspected.plan.tables.iter().any(|t| t.target == key.parent)
 }
 
 /// Rows that such keys refuse.
-pub fn refused(subject: &Subject<'_>) -> Result<Vec<Observation>> {
+pub fn refused(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
     let mut plan = subject.plan.clone();
     if !plan.is_created {
         target::add_foreign_keys(&mut plan)?;
@@ -47,7 +47,7 @@ pub fn refused(subject: &Subject<'_>) -> Result<Vec<Observation>> {
         }
         // What a column gets that the source does not have, is known when it is there.
         let Some(own) = places(key.columns.iter(), subject.plan, subject.table) else { continue };
-        if let Some(missing) = Search::of_key(subject, key, &own)?.run()? {
+        if let Some(missing) = ParentSearch::of_key(subject, key, &own)?.run()? {
             out.extend(observation(subject, key, is_declared, missing)?);
         }
         interrupt::check();
@@ -78,8 +78,8 @@ struct Missing {
 }
 
 /// Where the parents of a key can be.
-struct Search<'a> {
-    subject: &'a Subject<'a>,
+struct ParentSearch<'a> {
+    subject: &'a InspectedTable<'a>,
     /// The referencing columns, as indexes into the source table's.
     own: &'a [usize],
     /// The source's table that the parents come from, and its columns.
@@ -90,8 +90,8 @@ struct Search<'a> {
     is_unknown: bool,
 }
 
-impl<'a> Search<'a> {
-    fn of_key(subject: &'a Subject<'a>, key: &'a ForeignKeyPlan, own: &'a [usize]) -> Result<Self> {
+impl<'a> ParentSearch<'a> {
+    fn of_key(subject: &'a InspectedTable<'a>, key: &'a ForeignKeyPlan, own: &'a [usize]) -> Result<Self> {
         let parent = subject.inspected.plan.tables.iter().find(|t| t.target == key.parent);
         let source = parent.and_then(|plan| {
             let table = subject.opened.catalogue.table_named(&plan.source)?;
@@ -103,7 +103,7 @@ impl<'a> Search<'a> {
             (Mode::Sync, Some(_)) => !subject.inspected.options.sync_delete,
             (Mode::Create | Mode::Replace, _) => false,
         };
-        let mut search = Search { subject, own, source, standing: None, is_unknown: false };
+        let mut search = ParentSearch { subject, own, source, standing: None, is_unknown: false };
         if stays && let Some(relation) = target::relation_oid(&key.parent.schema, &key.parent.name)? {
             search.standing = query(key, &standing::from(relation, &key.parent)?)?;
             search.is_unknown = search.standing.is_none();
@@ -116,7 +116,7 @@ impl<'a> Search<'a> {
         if self.is_unknown {
             return Ok(None);
         }
-        let Search { subject, own, .. } = self;
+        let ParentSearch { subject, own, .. } = self;
         let sample_key = Key::of_source_key(subject.plan);
         let mut columns: Vec<usize> =
             sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
@@ -206,7 +206,7 @@ impl<'a> Search<'a> {
             })
         };
         // What the caller may not read he is not told of.
-        let Ok(found) = subxact::within(Outcome::Undo, ask) else { return Ok(false) };
+        let Ok(found) = subxact::within(AtEnd::Undo, ask) else { return Ok(false) };
         for entry in found.into_iter().flatten().filter_map(|n| entries.get(n)) {
             missing.add(entry.clone());
         }
@@ -266,7 +266,7 @@ fn plain_type(table: &QualifiedName, column: &str) -> Result<Option<String>> {
 }
 
 fn observation(
-    subject: &Subject<'_>,
+    subject: &InspectedTable<'_>,
     key: &ForeignKeyPlan,
     is_declared: bool,
     missing: Missing,

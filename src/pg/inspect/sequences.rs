@@ -4,12 +4,12 @@ use aliaport_plan::finding::{Code, Severity};
 use aliaport_plan::sequence::{Bounds, position};
 use aliaport_rows::identifier::quote;
 
-use super::{Observation, Subject};
+use super::{InspectedTable, Observation};
 use crate::pg::server::error::Result;
 use crate::pg::table::sequence::{self, Behind, Sequence};
 
 /// Sequences that have no value past the keys of the source.
-pub fn observe(subject: &Subject<'_>) -> Result<Vec<Observation>> {
+pub fn observe(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
     let plan = subject.plan;
     for of in &plan.sequences {

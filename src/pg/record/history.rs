@@ -24,7 +24,7 @@ const BATCH_ROWS: usize = 1000;
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// What a run was asked to do; known before it begins.
-pub struct Facts<'a> {
+pub struct RunFacts<'a> {
     /// The path as the caller gave it.
     pub path: &'a str,
     /// The target schema.
@@ -57,7 +57,7 @@ pub struct Run {
 
 impl Run {
     /// Takes the number of a run and makes ready what a failure would need.
-    pub fn begin(facts: &Facts<'_>) -> Result<Self> {
+    pub fn begin(facts: &RunFacts<'_>) -> Result<Self> {
         require_current()?;
         let id = spi::as_history_owner(|| {
             spi::one_mut::<i64>(

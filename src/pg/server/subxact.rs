@@ -12,20 +12,20 @@ use super::error::{self, Result};
 
 /// What the subtransaction should leave behind.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AtEnd {
     /// Keep what `f` did.
     Keep,
     /// Undo what `f` did, whether or not it succeeded.
     Undo,
 }
 
-/// Runs `f` in a subtransaction. On success its work is kept or undone as `outcome` says. An error of ours or
+/// Runs `f` in a subtransaction. On success its work is kept or undone as `at_end` says. An error of ours or
 /// of PostgreSQL undoes it and comes back as `Err`. A cancel undoes it as well and goes on unwinding: a
 /// subtransaction that was left open would be the session's current one after the statement.
 ///
 /// Reads in `f` see what the statement saw that called us, and nothing that was made since, until `f` has
 /// written something.
-pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
+pub fn within<R>(at_end: AtEnd, f: impl FnOnce() -> Result<R>) -> Result<R> {
     // SAFETY: both are globals of the backend that are always valid to read; they are put back below because
     // ending a subtransaction switches both, as PostgreSQL's own procedural languages do.
     let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
@@ -55,7 +55,7 @@ pub fn within<R>(outcome: Outcome, f: impl FnOnce() -> Result<R>) -> Result<R> {
         }
     };
     match &result {
-        Ok(_) if outcome == Outcome::Keep => {
+        Ok(_) if at_end == AtEnd::Keep => {
             // SAFETY: the subtransaction begun above is the current one and has not failed.
             unsafe { pg_sys::ReleaseCurrentSubTransaction() };
             restore();

@@ -25,7 +25,7 @@ macro_rules! is_partition_copy {
 pub(in crate::pg) use is_partition_copy;
 
 /// One foreign key constraint.
-pub struct Reference {
+pub struct TargetForeignKey {
     name: String,
     /// The referencing table.
     child: pg_sys::Oid,
@@ -55,7 +55,7 @@ pub struct Reference {
 /// The foreign keys of and to any of `relations`.
 ///
 /// Of a key on a partitioned table the topmost constraint stands for those of its partitions.
-pub fn find_foreign_keys(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
+pub fn find_foreign_keys(relations: &[pg_sys::Oid]) -> Result<Vec<TargetForeignKey>> {
     let mut found = spi::rows(
         "WITH RECURSIVE top AS ( \
              SELECT oid, conparentid FROM pg_catalog.pg_constraint \
@@ -86,7 +86,7 @@ pub fn find_foreign_keys(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
          ORDER BY c.relname, k.oid",
         &[relations.to_vec().into()],
         |row| {
-            Ok(Reference {
+            Ok(TargetForeignKey {
                 name: row.get::<String>(1)?.unwrap_or_default(),
                 child: row.get::<pg_sys::Oid>(2)?.unwrap_or(pg_sys::InvalidOid),
                 child_name: String::new(),
@@ -118,7 +118,7 @@ pub fn find_foreign_keys(relations: &[pg_sys::Oid]) -> Result<Vec<Reference>> {
     Ok(found)
 }
 
-impl Reference {
+impl TargetForeignKey {
     /// Whether it is a key of one of `relations`.
     pub fn is_of(&self, relations: &[pg_sys::Oid]) -> bool {
         relations.contains(&self.child)

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::{orphan, target};
 use crate::pg::heap::standing;
 use crate::pg::server::error::Result;
-use crate::pg::server::subxact::{self, Outcome};
+use crate::pg::server::subxact::{self, AtEnd};
 use crate::pg::server::{compat, spi};
 
 /// Adds to the findings of each table of the plan what is missing on it for certain. What is left in
@@ -81,7 +81,7 @@ pub fn statement(plan: &Plan, missing: &Missing, refers: &Refers) -> Result<Opti
         Ok(spi::one_for_caller::<bool>(&sql, &[])? != Some(false))
     };
     // What the caller may not read, or PostgreSQL cannot compare, is not known to hold.
-    if matches!(subxact::within(Outcome::Undo, is_broken), Ok(false)) {
+    if matches!(subxact::within(AtEnd::Undo, is_broken), Ok(false)) {
         return Ok(Some(statement.clone()));
     }
     Ok(Some(match takes_keys_not_valid(child)? {
@@ -150,7 +150,7 @@ fn are_alike(table: &QualifiedName, wanted: &[String], there: &[String]) -> Resu
     let list: Vec<String> = wanted.iter().chain(there).map(|sql| format!("({sql})")).collect();
     let sql =
         format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {} FROM ONLY {table}", list.join(", "));
-    let plan = subxact::within(Outcome::Undo, || spi::one_mut::<pgrx::Json>(&sql, &[]));
+    let plan = subxact::within(AtEnd::Undo, || spi::one_mut::<pgrx::Json>(&sql, &[]));
     // What PostgreSQL cannot read over this table is not what it has.
     let Ok(Some(pgrx::Json(plan))) = plan else { return Ok(false) };
     let output = plan.pointer("/0/Plan/Output").and_then(Json::as_array);

@@ -25,7 +25,7 @@ use aliaport_rows::row::{Fate, OnError, Refusals, RowConverter, SetAside};
 const ROWS_A_SCAN: usize = 1 << 19;
 
 /// Where the rows of one table came from and where they are.
-pub struct Search<'a> {
+pub struct SourceRows<'a> {
     /// The file.
     pub source: &'a Source,
     /// The table in it.
@@ -52,7 +52,7 @@ struct Sent {
     found: u32,
 }
 
-impl Search<'_> {
+impl SourceRows<'_> {
     /// Gives the rows of `unwanted`, or the `first` of them, as `aliaport.rejected_row` keeps them. Must run
     /// before they are changed.
     ///

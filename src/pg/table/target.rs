@@ -567,29 +567,29 @@ fn labels(oid: pg_sys::Oid) -> Result<Vec<(String, u32)>> {
 
 /// How rows get into a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
+pub enum LoadPath {
     /// Straight into the heap.
     Bulk {
         /// The table has indexes, which must be rebuilt afterwards.
         has_indexes: bool,
     },
     /// Into a temporary table first, and then with an ordinary statement.
-    Staged,
+    Executor,
 }
 
-impl Path {
+impl LoadPath {
     /// The word in `detail`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Path::Bulk { .. } => "bulk",
-            Path::Staged => "executor",
+            LoadPath::Bulk { .. } => "bulk",
+            LoadPath::Executor => "executor",
         }
     }
 }
 
 /// What decides about a table's path besides the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
+pub struct PathNeeds {
     /// User triggers fire.
     pub triggers: bool,
     /// A row whose key is there already is set aside, so keys must be looked at before the row is written.
@@ -609,7 +609,7 @@ pub struct Way {
 /// source does not have, exclusion constraints, deferrable unique constraints, triggers that options let
 /// fire; and so do rows that are there already, whose indexes it would cost more to rebuild, and tables of
 /// other owners, which the caller may insert into but not reindex.
-pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path> {
+pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: PathNeeds) -> Result<LoadPath> {
     let written: Vec<String> = plan.columns.iter().map(|c| c.target.clone()).collect();
     let found = spi::rows_often(
         "SELECT c.relkind = 'r' AND NOT c.relispartition AND NOT c.relhassubclass AND NOT c.relhasrules \
@@ -647,16 +647,16 @@ pub fn path_of(relation: pg_sys::Oid, plan: &TablePlan, way: Way) -> Result<Path
     if found.first().is_none_or(|(is_plain, ..)| !is_plain)
         || standing::standing_of(relation)? != Standing::Plain
     {
-        return Ok(Path::Staged);
+        return Ok(LoadPath::Executor);
     }
     Ok(match found.first() {
         // A table that the import makes has no index yet.
-        Some((true, false, _)) if plan.is_created => Path::Bulk { has_indexes: false },
+        Some((true, false, _)) if plan.is_created => LoadPath::Bulk { has_indexes: false },
         // What an aborted import left behind is invisible, and a rebuilt index forgets it.
         Some((true, has_indexes, true)) if is_empty(&plan.target)? => {
-            Path::Bulk { has_indexes: *has_indexes }
+            LoadPath::Bulk { has_indexes: *has_indexes }
         }
-        _ => Path::Staged,
+        _ => LoadPath::Executor,
     })
 }
 

@@ -35,7 +35,7 @@ pub struct Unwanted {
 }
 
 /// A row's place, and the number of its kind.
-pub type Marked = (readback::Place, usize);
+pub type Marked = (readback::RowPlace, usize);
 
 impl Unwanted {
     /// An empty set for the table with this number, of these kinds.
@@ -85,7 +85,7 @@ impl Unwanted {
     }
 
     /// Up to `limit` rows after the place `after`, in the order of their places.
-    pub fn after(&self, mut after: Option<readback::Place>, limit: usize) -> Result<Vec<Marked>> {
+    pub fn after(&self, mut after: Option<readback::RowPlace>, limit: usize) -> Result<Vec<Marked>> {
         let mut found: Vec<Marked> = Vec::new();
         while found.len() < limit {
             let page = PAGE.min(limit - found.len());
@@ -158,7 +158,7 @@ pub fn temporary(what: &str, number: usize) -> QualifiedName {
 }
 
 /// `(12,3)` as block and offset.
-fn place(ctid: &str) -> Option<readback::Place> {
+fn place(ctid: &str) -> Option<readback::RowPlace> {
     let (block, offset) = ctid.strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
     Some((block.parse().ok()?, offset.parse().ok()?))
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use aliaport_rows::width::Width;
 use pgrx::prelude::*;
 
-use super::source_row::Search;
+use super::source_row::SourceRows;
 use crate::pg::heap::load::Heap;
 use crate::pg::server::error::{Result, unexpected};
-use crate::pg::server::subxact::{self, Outcome};
+use crate::pg::server::subxact::{self, AtEnd};
 use crate::pg::server::{interrupt, spi};
 use aliaport_rows::row::{Fate, Refusals, RowConverter};
 
@@ -21,13 +21,13 @@ use aliaport_rows::row::{Fate, Refusals, RowConverter};
 const COPY: &str = "pg_temp.aliaport_import_wide";
 
 /// The numbers, from 1, of the rows of a scan that are too wide.
-pub fn find_too_wide(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64>> {
+pub fn find_too_wide(search: &SourceRows<'_>, refusals: &Arc<Refusals>) -> Result<HashSet<u64>> {
     let mut found = HashSet::new();
     let attributes = search.plan.columns.len();
     if !Width::is_possible(attributes) {
         return Ok(found);
     }
-    subxact::within(Outcome::Undo, || {
+    subxact::within(AtEnd::Undo, || {
         spi::run(&format!(
             "CREATE TEMPORARY TABLE aliaport_import_wide (LIKE {} INCLUDING STORAGE)",
             spi::one::<String>(
@@ -58,7 +58,7 @@ pub fn find_too_wide(search: &Search<'_>, refusals: &Arc<Refusals>) -> Result<Ha
             if !fate.is_ok_and(|fate| fate == Fate::Kept) || !width.is_too_wide() {
                 continue;
             }
-            let tried = subxact::within(Outcome::Undo, || {
+            let tried = subxact::within(AtEnd::Undo, || {
                 let mut heap = Heap::open(copy, search.plan, false, false)?;
                 second.go_to(number);
                 // It was kept a moment ago.

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 
 use crate::pg::server::error::{self, Error, Result};
 use crate::pg::server::held::Held;
-use crate::pg::server::subxact::{Outcome, within};
+use crate::pg::server::subxact::{AtEnd, within};
 use crate::pg::server::{interrupt, spi};
 
 /// Counts how often it is dropped.
@@ -66,7 +66,7 @@ mod tests {
         }
         assert_eq!(drops.get(), 1, "at the end of its scope");
 
-        let error = within(Outcome::Keep, || {
+        let error = within(AtEnd::Keep, || {
             let _held = Held::new(Counted(Rc::clone(&drops)));
             spi::run_for_caller("SELECT 1 / 0")
         });
@@ -90,19 +90,19 @@ mod tests {
     fn a_subtransaction_leaves_its_surroundings_as_they_were() {
         spi::run_for_caller("CREATE TEMPORARY TABLE trace (n int)").unwrap();
         let before = surroundings();
-        within(Outcome::Keep, insert).unwrap();
+        within(AtEnd::Keep, insert).unwrap();
         assert_eq!((surroundings(), count_of_rows()), (before, 1), "kept");
-        within(Outcome::Undo, insert).unwrap();
+        within(AtEnd::Undo, insert).unwrap();
         assert_eq!((surroundings(), count_of_rows()), (before, 1), "undone");
-        let error = within(Outcome::Keep, fail).unwrap_err();
+        let error = within(AtEnd::Keep, fail).unwrap_err();
         assert_eq!(error.code(), PgSqlErrorCode::ERRCODE_DIVISION_BY_ZERO);
         assert_eq!((surroundings(), count_of_rows()), (before, 1), "a PostgreSQL error");
         let ours = || insert().and_then(|()| Err::<(), Error>(error::unexpected("test")));
-        assert!(within(Outcome::Keep, ours).is_err());
+        assert!(within(AtEnd::Keep, ours).is_err());
         assert_eq!((surroundings(), count_of_rows()), (before, 1), "an error of ours");
-        let nested = within(Outcome::Keep, || {
+        let nested = within(AtEnd::Keep, || {
             insert()?;
-            assert!(within(Outcome::Keep, fail).is_err());
+            assert!(within(AtEnd::Keep, fail).is_err());
             insert()
         });
         nested.unwrap();
@@ -114,7 +114,7 @@ mod tests {
         let place = || "SQLite table \"t\", rowid 7.".to_owned();
         let raise = |using: &str| {
             let sql = format!("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514' {using}; END $$");
-            within(Outcome::Undo, || error::located(place, || spi::run_for_caller(&sql))).unwrap_err()
+            within(AtEnd::Undo, || error::located(place, || spi::run_for_caller(&sql))).unwrap_err()
         };
         let full = raise(", DETAIL = 'Why.', HINT = 'What to do.'");
         assert_eq!(full.code(), PgSqlErrorCode::ERRCODE_CHECK_VIOLATION);
@@ -154,7 +154,7 @@ mod tests {
     fn a_cancel_passes_through_a_subtransaction_and_a_place() {
         request_cancel();
         assert!(interrupt::is_cancelled());
-        let _ = within(Outcome::Keep, || {
+        let _ = within(AtEnd::Keep, || {
             error::located(|| "here".to_owned(), interrupt::check);
             Ok(())
         });

@@ -114,7 +114,7 @@ impl Oracle {
         let Oracle { input, context, .. } = self;
         // SAFETY: the context is ours.
         let read =
-            subxact::within(subxact::Outcome::Undo, || Ok(unsafe { input.read(text.as_bytes(), *context) }));
+            subxact::within(subxact::AtEnd::Undo, || Ok(unsafe { input.read(text.as_bytes(), *context) }));
         read.map(|datum| self.stored(datum)).map_err(|e| e.code())
     }
 
@@ -162,7 +162,7 @@ pub fn local_time(stored: &Stored) -> Result<i64, PgSqlErrorCode> {
     let datum = stored.datum;
     // SAFETY: the datum is a timestamptz.
     let call = || unsafe { pg_sys::DirectFunctionCall1Coll(Some(timestamp_of), pg_sys::InvalidOid, datum) };
-    subxact::within(subxact::Outcome::Undo, || Ok(call())).map(|d| d.value() as i64).map_err(|e| e.code())
+    subxact::within(subxact::AtEnd::Undo, || Ok(call())).map(|d| d.value() as i64).map_err(|e| e.code())
 }
 
 /// # Safety

@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use proptest::string::string_regex;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-use crate::pg::server::subxact::{Outcome, within};
+use crate::pg::server::subxact::{AtEnd, within};
 
 /// Runs a property on so many generated inputs; panics with the smallest one for which it says what is wrong.
 pub fn for_all<S: Strategy>(cases: u32, inputs: S, check: impl FnMut(S::Value) -> Result<(), String>) {
@@ -27,7 +27,7 @@ pub fn for_all<S: Strategy>(cases: u32, inputs: S, check: impl FnMut(S::Value) -
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let outcome = TestRunner::new_with_rng(config, rng).run(&inputs, |input| {
         // Without a subtransaction nothing could be tried after an error of PostgreSQL.
-        let checked = within(Outcome::Keep, || {
+        let checked = within(AtEnd::Keep, || {
             // A panic of the check is a failure like any other; an error of PostgreSQL is for the
             // subtransaction.
             PgTryBuilder::new(AssertUnwindSafe(|| Ok((check.borrow_mut())(input))))

@@ -6,9 +6,9 @@ use aliaport_rows::column::ColumnPlan;
 use aliaport_rows::identifier::quote;
 use aliaport_rows::range;
 
-use super::Check;
-use super::as_sent::Tally;
-use super::subject::Subject;
+use super::CheckResult;
+use super::as_sent::SourceSummary;
+use super::validated_table::ValidatedTable;
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 
@@ -39,7 +39,7 @@ struct SeenRange {
 
 /// Asks the target, and lets it compare with what the source's cells came to: equal values may be written in
 /// two ways.
-pub fn ask(subject: &Subject<'_>, tally: &Tally) -> Result<Seen> {
+pub fn ask(subject: &ValidatedTable<'_>, tally: &SourceSummary) -> Result<Seen> {
     let mut seen = Seen { rows: 0, columns: Vec::with_capacity(subject.plan.columns.len()) };
     let mut ranges = tally.ranges.iter();
     for columns in subject.plan.columns.chunks(COLUMNS_A_QUERY) {
@@ -106,7 +106,7 @@ fn terms(column: &ColumnPlan, range: Option<(String, String)>) -> String {
 
 impl Seen {
     /// A check for each column that the source declares NOT NULL.
-    pub fn not_null(&self, subject: &Subject<'_>, tally: &Tally) -> Vec<Check> {
+    pub fn not_null(&self, subject: &ValidatedTable<'_>, tally: &SourceSummary) -> Vec<CheckResult> {
         let mut checks = Vec::new();
         let columns = subject.plan.columns.iter().zip(&subject.columns).zip(&self.columns).zip(&tally.nulls);
         for (((plan, source), seen), nulls) in columns {
@@ -119,7 +119,7 @@ impl Seen {
             if !plan.is_not_null {
                 detail.push_str(" is not NOT NULL in the target");
             }
-            checks.push(Check {
+            checks.push(CheckResult {
                 source: Some(nulls.to_string()),
                 target: Some(target.to_string()),
                 ok: target == *nulls && plan.is_not_null,
@@ -131,14 +131,14 @@ impl Seen {
     }
 
     /// A check for each column whose type has a range.
-    pub fn min_max(&self, subject: &Subject<'_>) -> Vec<Check> {
+    pub fn min_max(&self, subject: &ValidatedTable<'_>) -> Vec<CheckResult> {
         let show =
             |range: &Option<(String, String)>| range.as_ref().map(|(low, high)| format!("{low} .. {high}"));
         let columns = subject.plan.columns.iter().zip(&self.columns);
         columns
             .filter_map(|(plan, seen)| {
                 let range = seen.range.as_ref()?;
-                Some(Check {
+                Some(CheckResult {
                     source: show(&range.source),
                     target: show(&range.target),
                     ok: range.is_equal,

@@ -11,14 +11,14 @@ use aliaport_rows::row::Refusals;
 use aliaport_rows::value::{Cell, Row, Value};
 use aliaport_sqlite::Source;
 
-use super::subject::Subject;
+use super::validated_table::ValidatedTable;
 use crate::pg::heap::output::Echo;
 use crate::pg::heap::refusal;
 use crate::pg::server::error::Result;
 
 /// What the source's rows come to, column by column.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct SourceSummary {
     /// NULLs.
     pub nulls: Vec<u64>,
     /// Smallest and largest value of the types that have one.
@@ -80,7 +80,7 @@ pub struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     /// For one table.
-    pub fn new(source: &Source, subject: &'a Subject<'_>, zone: &Zone) -> Result<Self> {
+    pub fn new(source: &Source, subject: &'a ValidatedTable<'_>, zone: &Zone) -> Result<Self> {
         let plan = subject.plan;
         let types: Vec<&PgType> = plan.columns.iter().map(|c| &c.pg_type).collect();
         let hasher = |types: &[&PgType]| RowHasher::new(types).with_zone(zone);
@@ -131,7 +131,7 @@ impl<'a> Sender<'a> {
         number: u64,
         row: &Row<'_>,
         nulled: &[usize],
-        mut tally: Option<&mut Tally>,
+        mut tally: Option<&mut SourceSummary>,
     ) -> Sent {
         let mut is_storable = true;
         for (column, converter) in self.converters.iter_mut().enumerate() {
@@ -185,14 +185,14 @@ impl<'a> Sender<'a> {
     }
 
     /// A tally of no rows.
-    pub fn tally(&self) -> Tally {
-        Tally { nulls: vec![0; self.converters.len()], ranges: vec![None; self.converters.len()] }
+    pub fn tally(&self) -> SourceSummary {
+        SourceSummary { nulls: vec![0; self.converters.len()], ranges: vec![None; self.converters.len()] }
     }
 }
 
 /// The key's columns as a person writes them, by their names in the target: `id`, `(a, b)`. `None` where
 /// there is none.
-pub fn key_words(subject: &Subject<'_>) -> Option<String> {
+pub fn key_words(subject: &ValidatedTable<'_>) -> Option<String> {
     let columns = subject.key.iter().filter_map(|c| subject.plan.columns.get(*c));
     let names: Vec<String> = columns.map(|c| quote(&c.target)).collect();
     (!names.is_empty()).then(|| key_values(&names))
@@ -207,7 +207,7 @@ pub fn key_values(values: &[String]) -> String {
 }
 
 /// The types of the key's columns.
-pub fn key_types<'a>(subject: &Subject<'a>) -> Vec<&'a PgType> {
+pub fn key_types<'a>(subject: &ValidatedTable<'a>) -> Vec<&'a PgType> {
     subject.key.iter().filter_map(|c| subject.plan.columns.get(*c)).map(|c| &c.pg_type).collect()
 }
 

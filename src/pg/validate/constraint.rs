@@ -13,8 +13,8 @@ use aliaport_sqlite::KeyEnd;
 use pgrx::pg_sys;
 
 use super::against::Against;
-use super::subject::Subject;
-use super::{Check, counted};
+use super::validated_table::ValidatedTable;
+use super::{CheckResult, counted};
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 use crate::pg::table::foreign_key::is_partition_copy;
@@ -25,7 +25,7 @@ use crate::pg::table::sequence::{self, Behind, Sequence};
 const MAX_NAME: usize = 63;
 
 /// A unique index of the target, or the constraint that has one.
-struct UniqueIndex {
+struct StoredIndex {
     definition: String,
     name: String,
     is_valid: bool,
@@ -35,7 +35,7 @@ struct UniqueIndex {
 }
 
 /// What the source declares to be unique.
-struct Key {
+struct DeclaredKey {
     definition: String,
     /// By plan column; `None` where a term is an expression or the index has a condition: it is found by its
     /// name.
@@ -50,7 +50,7 @@ struct Key {
 }
 
 /// A check for each key of the source whose columns are imported.
-pub fn unique(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
+pub fn unique(against: &Against, subject: &ValidatedTable<'_>) -> Result<Vec<CheckResult>> {
     let keys = keys(&against.opened.options, subject);
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -61,15 +61,15 @@ pub fn unique(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
 
 fn unique_check(
     against: &Against,
-    subject: &Subject<'_>,
-    key: Key,
-    indexes: &[UniqueIndex],
-) -> Result<Check> {
+    subject: &ValidatedTable<'_>,
+    key: DeclaredKey,
+    indexes: &[StoredIndex],
+) -> Result<CheckResult> {
     if let Some(lost) = key.lost {
         let detail = Some(format!("the target has no column {}", quote(&lost)));
-        return Ok(Check { source: Some(key.definition), detail, ..subject.check("unique") });
+        return Ok(CheckResult { source: Some(key.definition), detail, ..subject.check("unique") });
     }
-    let found: Vec<&UniqueIndex> = indexes.iter().filter(|i| is_for(i, &key)).collect();
+    let found: Vec<&StoredIndex> = indexes.iter().filter(|i| is_for(i, &key)).collect();
     let index = found.iter().find(|i| i.is_valid).or(found.first());
     let detail = match (index, &key.columns) {
         (Some(index), _) if !index.is_valid => Some("the index is not valid".to_owned()),
@@ -93,7 +93,7 @@ fn unique_check(
             Some(format!("the target has no such key; {values}"))
         }
     };
-    Ok(Check {
+    Ok(CheckResult {
         source: Some(key.definition),
         target: index.map(|i| i.definition.clone()),
         ok: index.is_some_and(|i| i.is_valid),
@@ -104,7 +104,7 @@ fn unique_check(
 
 /// The keys that the source declares, the primary key first. A column that the options leave out takes its
 /// keys with it.
-fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
+fn keys(options: &Options, subject: &ValidatedTable<'_>) -> Vec<DeclaredKey> {
     let table = subject.table;
     let attribute = |source: usize| Some(subject.plan.columns.get(subject.column(source)?)?.target.clone());
     let folded = |index: &Index| {
@@ -121,7 +121,7 @@ fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
                 (None, None) => return None,
             });
         }
-        Some(Key {
+        Some(DeclaredKey {
             definition: format!("{what} ({})", quote_list(names.iter().map(String::as_str))),
             columns: Some(names),
             folded: index.map(folded).unwrap_or_default(),
@@ -150,7 +150,7 @@ fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
             None => {
                 let what = if index.is_partial { "with a condition" } else { "on an expression" };
                 let spelled = spell(&index.name, options.identifiers);
-                keys.push(Key {
+                keys.push(DeclaredKey {
                     definition: format!("unique index {} {what}", quote(&index.name)),
                     columns: None,
                     folded: BTreeSet::new(),
@@ -164,7 +164,7 @@ fn keys(options: &Options, subject: &Subject<'_>) -> Vec<Key> {
     keys
 }
 
-fn unique_indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
+fn unique_indexes(relation: pg_sys::Oid) -> Result<Vec<StoredIndex>> {
     spi::rows(
         "SELECT COALESCE(pg_catalog.pg_get_constraintdef(k.oid), pg_catalog.pg_get_indexdef(i.indexrelid)), c.relname::pg_catalog.text, \
                 i.indisvalid AND i.indisready AND i.indislive, i.indpred IS NOT NULL, \
@@ -177,7 +177,7 @@ fn unique_indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
          WHERE i.indrelid = $1 AND i.indisunique ORDER BY i.indisprimary DESC, k.oid IS NULL, i.indexrelid",
         &[relation.into()],
         |row| {
-            Ok(UniqueIndex {
+            Ok(StoredIndex {
                 definition: row.get::<String>(1)?.unwrap_or_default(),
                 name: row.get::<String>(2)?.unwrap_or_default(),
                 is_valid: row.get::<bool>(3)?.unwrap_or(false),
@@ -189,7 +189,7 @@ fn unique_indexes(relation: pg_sys::Oid) -> Result<Vec<UniqueIndex>> {
 }
 
 /// Whether an index of the target makes a key of the source unique.
-fn is_for(index: &UniqueIndex, key: &Key) -> bool {
+fn is_for(index: &StoredIndex, key: &DeclaredKey) -> bool {
     let Some(columns) = &key.columns else { return index.name.eq_ignore_ascii_case(&key.target_name) };
     // The order of the columns does not matter. lower() is what NOCASE becomes.
     let is_term = |column: &String| {
@@ -203,7 +203,7 @@ fn is_for(index: &UniqueIndex, key: &Key) -> bool {
 }
 
 /// How many values of these columns the target has more than once.
-fn duplicates(subject: &Subject<'_>, columns: &[String]) -> Result<i64> {
+fn duplicates(subject: &ValidatedTable<'_>, columns: &[String]) -> Result<i64> {
     // Of some types only the text is sure to have an equality.
     let has_equality = |name: &String| {
         let column = subject.plan.columns.iter().find(|c| &c.target == name);
@@ -228,7 +228,7 @@ fn duplicates(subject: &Subject<'_>, columns: &[String]) -> Result<i64> {
 }
 
 /// A foreign key of the target.
-struct Reference {
+struct StoredForeignKey {
     definition: String,
     is_validated: bool,
     parent: (String, String),
@@ -237,7 +237,7 @@ struct Reference {
 }
 
 /// A check for each foreign key of the source.
-pub fn foreign_keys(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
+pub fn foreign_keys(against: &Against, subject: &ValidatedTable<'_>) -> Result<Vec<CheckResult>> {
     if subject.table.foreign_keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -270,11 +270,11 @@ pub fn foreign_keys(against: &Against, subject: &Subject<'_>) -> Result<Vec<Chec
 
 fn foreign_key(
     against: &Against,
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     plan: &ForeignKeyPlan,
     source: Option<u64>,
-    references: &[Reference],
-) -> Result<Check> {
+    references: &[StoredForeignKey],
+) -> Result<CheckResult> {
     let columns: BTreeSet<(String, String)> =
         plan.columns.iter().cloned().zip(plan.parent_columns.iter().cloned()).collect();
     let parent = (plan.parent.schema.clone(), plan.parent.name.clone());
@@ -283,7 +283,11 @@ fn foreign_key(
     let what = format!("{} -> {}", plan.label, plan.parent_source);
     if against.plan.tables.iter().any(|t| t.is_created && t.target == plan.parent) {
         let detail = Some(format!("{what}: the target has no table {}", plan.parent));
-        return Ok(Check { source: source.map(|n| n.to_string()), detail, ..subject.check("foreign_key") });
+        return Ok(CheckResult {
+            source: source.map(|n| n.to_string()),
+            detail,
+            ..subject.check("foreign_key")
+        });
     }
     let target = target_orphans(subject, plan)?;
     let is_wanted = against.opened.options.foreign_key_constraints;
@@ -295,7 +299,7 @@ fn foreign_key(
         None if !is_wanted => (true, format!("{what}: no constraint, as the options say")),
         None => (false, format!("{what}: the target has no such constraint")),
     };
-    Ok(Check {
+    Ok(CheckResult {
         source: source.map(|n| n.to_string()),
         target: Some(target.to_string()),
         ok: is_enforced && target == 0,
@@ -311,11 +315,11 @@ fn foreign_key(
 /// A key that the plan does not have. What the options leave out is not asked for.
 fn not_carried(
     against: &Against,
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     place: usize,
     names: &[&str],
     source: Option<u64>,
-) -> Option<Check> {
+) -> Option<CheckResult> {
     let key = subject.table.foreign_keys.get(place)?;
     let options = &against.opened.options;
     let is_skipped = |c: &usize| subject.column(*c).is_none() && subject.lost(*c).is_none();
@@ -331,7 +335,7 @@ fn not_carried(
         _ => None,
     };
     let finding = subject.plan.findings.iter().find(|f| why(f).is_some());
-    Some(Check {
+    Some(CheckResult {
         source: source.map(|n| n.to_string()),
         target: None,
         ok: finding.and_then(why) == Some(NotReferring::DeclaredTwice),
@@ -358,7 +362,7 @@ fn refers_to_skipped(against: &Against, key: &ForeignKey) -> bool {
 }
 
 /// Orphans in the source; `None` where its parent or a column of it does not exist.
-fn source_orphans(against: &Against, subject: &Subject<'_>, key: &ForeignKey) -> Result<Option<u64>> {
+fn source_orphans(against: &Against, subject: &ValidatedTable<'_>, key: &ForeignKey) -> Result<Option<u64>> {
     let catalogue = &against.opened.catalogue;
     let Some(parent) = catalogue.table_named(&key.parent) else {
         return Ok(None);
@@ -380,7 +384,7 @@ fn source_orphans(against: &Against, subject: &Subject<'_>, key: &ForeignKey) ->
 }
 
 /// Orphans in the target, whether or not a constraint says that there are none.
-fn target_orphans(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<u64> {
+fn target_orphans(subject: &ValidatedTable<'_>, key: &ForeignKeyPlan) -> Result<u64> {
     let not_null: Vec<String> = key.columns.iter().map(|c| format!("c.{} IS NOT NULL", quote(c))).collect();
     let sql = format!(
         "SELECT pg_catalog.count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
@@ -392,7 +396,7 @@ fn target_orphans(subject: &Subject<'_>, key: &ForeignKeyPlan) -> Result<u64> {
     Ok(spi::one_for_caller::<i64>(&sql, &[])?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
 }
 
-fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
+fn references(relation: pg_sys::Oid) -> Result<Vec<StoredForeignKey>> {
     spi::rows(
         concat!(
             "SELECT pg_catalog.pg_get_constraintdef(k.oid), k.convalidated, n.nspname::pg_catalog.text, p.relname::pg_catalog.text, \
@@ -410,7 +414,7 @@ fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
         |row| {
             let columns = row.get::<Vec<String>>(5)?.unwrap_or_default();
             let parent_columns = row.get::<Vec<String>>(6)?.unwrap_or_default();
-            Ok(Reference {
+            Ok(StoredForeignKey {
                 definition: row.get::<String>(1)?.unwrap_or_default(),
                 is_validated: row.get::<bool>(2)?.unwrap_or(false),
                 parent: (
@@ -425,7 +429,7 @@ fn references(relation: pg_sys::Oid) -> Result<Vec<Reference>> {
 
 /// A check of each sequence behind a column; one that says so where SQLite gives out keys and nothing does
 /// here.
-pub fn sequences(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>> {
+pub fn sequences(against: &Against, subject: &ValidatedTable<'_>) -> Result<Vec<CheckResult>> {
     let mut checks = Vec::new();
     for plan in &subject.plan.sequences {
         if let Behind::Sequence(oid) = sequence::behind(&subject.plan.target.to_string(), &plan.column)? {
@@ -440,10 +444,10 @@ pub fn sequences(against: &Against, subject: &Subject<'_>) -> Result<Vec<Check>>
 
 fn sequence_check(
     against: &Against,
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     plan: &SequencePlan,
     oid: pg_sys::Oid,
-) -> Result<Option<Check>> {
+) -> Result<Option<CheckResult>> {
     let Some(sequence) = Sequence::read(oid, subject.plan, &plan.column)? else { return Ok(None) };
     let mut used = sequence::used_in_source(&against.opened.source, subject.table, subject.plan, plan)?;
     let in_source = used.range;
@@ -475,7 +479,7 @@ fn sequence_check(
         }
         None => format!("the caller may not read {name}, which feeds column {column}"),
     };
-    Ok(Some(Check {
+    Ok(Some(CheckResult {
         source: extreme(in_source).map(|key| key.to_string()),
         target: next.map(|next| next.to_string()),
         ok: !begins_anew && next.is_some_and(|next| is_past(next) && sequence.is_held(next)),
@@ -486,7 +490,7 @@ fn sequence_check(
 
 /// Where SQLite gives out keys and the target does not: an INSERT without a key worked there and fails here.
 /// A key that refers to a parent is given by the application.
-fn without_sequence(subject: &Subject<'_>) -> Result<Option<Check>> {
+fn without_sequence(subject: &ValidatedTable<'_>) -> Result<Option<CheckResult>> {
     let table = subject.table;
     let Some(alias) = table.rowid_alias.filter(|a| !table.foreign_keys.iter().any(|k| k.columns.contains(a)))
     else {
@@ -500,7 +504,7 @@ fn without_sequence(subject: &Subject<'_>) -> Result<Option<Check>> {
     if has_default == Some(true) {
         return Ok(None);
     }
-    Ok(Some(Check {
+    Ok(Some(CheckResult {
         source: Some("the rowid".to_owned()),
         detail: Some(format!("column {} has neither a sequence nor another default", quote(&plan.target))),
         ..subject.check("sequence")

@@ -12,10 +12,10 @@ use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Row};
 use aliaport_sqlite::Source;
 
-use super::as_sent::{NOT_COMPARED, Sender, Tally, end_row, key_types, key_values, key_words};
+use super::as_sent::{NOT_COMPARED, Sender, SourceSummary, end_row, key_types, key_values, key_words};
 use super::excused::{Aside, LastRun};
-use super::subject::Subject;
-use super::{Check, counted, joined};
+use super::validated_table::ValidatedTable;
+use super::{CheckResult, counted, joined};
 use crate::pg::heap::readback::{self, Sight, StoredRow};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
@@ -48,7 +48,7 @@ pub struct Compared {
     /// Rows of the source that the target's columns cannot hold.
     pub unstorable: u64,
     /// What the source's columns hold.
-    pub tally: Tally,
+    pub tally: SourceSummary,
     differences: Option<Named>,
 }
 
@@ -63,7 +63,12 @@ struct Named {
 }
 
 /// Compares one table on both sides.
-pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Aside) -> Result<Compared> {
+pub fn compare(
+    source: &Source,
+    subject: &ValidatedTable<'_>,
+    zone: &Zone,
+    aside: &Aside,
+) -> Result<Compared> {
     let mut sender = Sender::new(source, subject, zone)?;
     let mut compared = Compared { tally: sender.tally(), ..Compared::default() };
     let mut sums = Sums::default();
@@ -105,7 +110,7 @@ pub fn compare(source: &Source, subject: &Subject<'_>, zone: &Zone, aside: &Asid
 /// The second look: rows whose sums differ, by their keys.
 fn look_again(
     source: &Source,
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     sender: &mut Sender<'_>,
     aside: &Aside,
     mut suspects: Suspects<At>,
@@ -151,7 +156,7 @@ fn look_again(
 /// Names the keys of what differs, and the columns.
 fn name(
     source: &Source,
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     sender: &mut Sender<'_>,
     aside: &Aside,
     found: Differences<At>,
@@ -202,7 +207,7 @@ fn name(
 }
 
 /// The keys of some rows of the target.
-fn stored_keys(subject: &Subject<'_>, rows: &[At]) -> Result<Vec<String>> {
+fn stored_keys(subject: &ValidatedTable<'_>, rows: &[At]) -> Result<Vec<String>> {
     let mut keys = Vec::with_capacity(rows.len());
     each_stored_row(subject, rows.to_vec(), |_hash, row| {
         let value = |column: &usize| match row.text(*column) {
@@ -215,7 +220,7 @@ fn stored_keys(subject: &Subject<'_>, rows: &[At]) -> Result<Vec<String>> {
 }
 
 /// The hash of each column of some rows of the target.
-fn stored_columns(subject: &Subject<'_>, rows: Vec<At>) -> Result<HashMap<u128, Vec<u128>>> {
+fn stored_columns(subject: &ValidatedTable<'_>, rows: Vec<At>) -> Result<HashMap<u128, Vec<u128>>> {
     let mut hashers: Vec<RowHasher> =
         subject.plan.columns.iter().map(|c| RowHasher::new(&[&c.pg_type])).collect();
     let mut stored = HashMap::new();
@@ -231,7 +236,7 @@ fn stored_columns(subject: &Subject<'_>, rows: Vec<At>) -> Result<HashMap<u128, 
 
 /// Shows one row of the target for each hash of `wanted`.
 fn each_stored_row(
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     rows: Vec<At>,
     mut each: impl FnMut(u128, &StoredRow<'_>),
 ) -> Result<()> {
@@ -253,7 +258,7 @@ fn each_stored_row(
 /// Reads the source until `each` breaks off; rows are numbered from 0.
 fn each_source_row(
     source: &Source,
-    subject: &Subject<'_>,
+    subject: &ValidatedTable<'_>,
     mut each: impl FnMut(u64, &Row<'_>) -> ControlFlow<()>,
 ) -> Result<()> {
     let mut rows = source.rows_where(subject.table, &subject.columns, subject.plan.filter.as_deref())?;
@@ -271,12 +276,15 @@ fn each_source_row(
 }
 
 /// Reads the target until `each` breaks off.
-fn each_target_row(subject: &Subject<'_>, each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>) -> Result<()> {
+fn each_target_row(
+    subject: &ValidatedTable<'_>,
+    each: impl FnMut(&StoredRow<'_>) -> ControlFlow<()>,
+) -> Result<()> {
     readback::visit(subject.oid, subject.plan, Sight::Statement, each)
 }
 
 /// What counts of a value of the target.
-fn cell<'r>(subject: &Subject<'_>, row: &'r StoredRow<'_>, column: usize) -> Cell<'r> {
+fn cell<'r>(subject: &ValidatedTable<'_>, row: &'r StoredRow<'_>, column: usize) -> Cell<'r> {
     match row.cell(column) {
         Cell::Null => Cell::Null,
         _ if subject.not_compared.get(column).is_some_and(Option::is_some) => NOT_COMPARED,
@@ -286,13 +294,13 @@ fn cell<'r>(subject: &Subject<'_>, row: &'r StoredRow<'_>, column: usize) -> Cel
 
 /// Hashes rows as the target stores them.
 struct Stored<'a> {
-    subject: &'a Subject<'a>,
+    subject: &'a ValidatedTable<'a>,
     row_hasher: RowHasher,
     key_hasher: RowHasher,
 }
 
 impl<'a> Stored<'a> {
-    fn new(subject: &'a Subject<'a>) -> Self {
+    fn new(subject: &'a ValidatedTable<'a>) -> Self {
         let types: Vec<&PgType> = subject.plan.columns.iter().map(|c| &c.pg_type).collect();
         Stored {
             subject,
@@ -328,7 +336,7 @@ impl Compared {
     }
 
     /// The check.
-    pub fn check(&self, subject: &Subject<'_>, last_run: Option<&LastRun>) -> Check {
+    pub fn check(&self, subject: &ValidatedTable<'_>, last_run: Option<&LastRun>) -> CheckResult {
         let mut facts: Vec<String> =
             subject.missing.iter().map(|c| format!("the target has no column {}", quote(c))).collect();
         let is_equal = self.differences.as_ref().is_none_or(|d| d.found.is_none());
@@ -354,7 +362,7 @@ impl Compared {
             ));
         }
         facts.extend(last_run.and_then(|run| run.describe_set_aside(self.rejected, self.nulled)));
-        Check {
+        CheckResult {
             source: Some(self.source.to_string()),
             target: Some(self.target.to_string()),
             ok: is_equal && is_whole && subject.missing.is_empty(),

@@ -9,7 +9,7 @@ use crate::decl::DeclType;
 use crate::expr::{self, Scope};
 use crate::finding::{About, Code, Finding, Severity};
 use crate::grammar::{self, TableSql};
-use crate::mapping::{self, Facts, Reason};
+use crate::mapping::{self, ColumnFacts, Reason};
 use crate::name::{Change, Names, spell};
 use crate::option::{Options, shorten};
 use crate::policy::NoCase;
@@ -397,7 +397,7 @@ impl<'a> Drafting<'a> {
     ) -> (DraftColumn<'a>, Option<Finding>) {
         let table = draft.table;
         let asked = self.options.column(&table.name, &column.name);
-        let facts = Facts {
+        let facts = ColumnFacts {
             is_rowid_alias: table.rowid_alias == Some(position),
             has_boolean_check,
             profile: profile.and_then(|p| p.columns.get(position)),

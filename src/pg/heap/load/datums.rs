@@ -9,7 +9,7 @@ use aliaport_rows::value::Cell;
 use aliaport_sqlite::SendReader;
 use pgrx::pg_sys;
 
-use super::{BATCH_BYTES, BATCH_ROWS, Heap, Loaded, Place, Policy, row_error};
+use super::{BATCH_BYTES, BATCH_ROWS, Heap, LoadPosition, Loaded, Policy, row_error};
 use crate::pg::heap::datum;
 use crate::pg::record::progress;
 use crate::pg::server::error::Result;
@@ -23,19 +23,19 @@ impl Heap {
         mut reader: SendReader<'_>,
         plan: &TablePlan,
         policy: &mut Policy<'_>,
-        at: &Shared<Place>,
+        at: &Shared<LoadPosition>,
     ) -> Result<Loaded> {
         let mut converter = policy.converter(plan);
         let (mut read, mut rejected) = (0, 0);
         while let Some(row) = reader.next()? {
             read += 1;
-            at.set(Place { read, rowid: row.rowid(), is_exact: true });
+            at.set(LoadPosition { read, rowid: row.rowid(), is_exact: true });
             match converter.convert(&row, self).map_err(row_error)? {
                 Fate::Kept => {}
                 Fate::SetAside => rejected += 1,
             }
             if self.filled >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
-                at.set(Place { is_exact: false, ..at.get() });
+                at.set(LoadPosition { is_exact: false, ..at.get() });
                 self.flush();
                 interrupt::check();
                 progress::rows(read);
@@ -45,7 +45,7 @@ impl Heap {
                 (policy.set_aside)(aside)?;
             }
         }
-        at.set(Place { is_exact: false, ..at.get() });
+        at.set(LoadPosition { is_exact: false, ..at.get() });
         self.flush();
         Ok(Loaded {
             source_rows: read,

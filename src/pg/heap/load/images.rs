@@ -12,7 +12,7 @@ use aliaport_rows::value::Cell;
 use aliaport_sqlite::SendReader;
 use pgrx::pg_sys;
 
-use super::{BATCH_ROWS, Heap, Loaded, Place, Policy};
+use super::{BATCH_ROWS, Heap, LoadPosition, Loaded, Policy};
 use crate::pg::heap::pipeline::{self, Batch};
 use crate::pg::heap::readback::{Arrivals, is_same_tuple};
 use crate::pg::heap::{datum, relation};
@@ -42,7 +42,7 @@ impl Heap {
         reader: SendReader<'_>,
         plan: &TablePlan,
         policy: &mut Policy<'_>,
-        at: &Shared<Place>,
+        at: &Shared<LoadPosition>,
     ) -> Result<Loaded> {
         // SAFETY: the relation is open.
         let attributes = unsafe { relation::attributes(self.relation) };
@@ -75,7 +75,7 @@ impl Heap {
         let set_aside = &mut *policy.set_aside;
         let finished = pipeline::scan(reader, workers, with_rowids, |batch| {
             let (read, rowid) = batch.last;
-            at.set(Place { read, rowid, is_exact: false });
+            at.set(LoadPosition { read, rowid, is_exact: false });
             progress::rows(read);
             self.write_images(batch, arrivals.as_mut(), at);
             if batch.set_aside.is_empty() {
@@ -139,7 +139,12 @@ impl Heap {
 
     /// Writes formed tuples. The insert fills their header fields in place.
     #[allow(ffi_unwind_calls)] // inside pg_guard_ffi_boundary, which is where an error of PostgreSQL ends
-    fn write_images(&mut self, batch: &mut Batch, mut arrivals: Option<&mut Arrivals>, at: &Shared<Place>) {
+    fn write_images(
+        &mut self,
+        batch: &mut Batch,
+        mut arrivals: Option<&mut Arrivals>,
+        at: &Shared<LoadPosition>,
+    ) {
         let Batch { images, rowids, .. } = batch;
         // Rows are checked only where a bad one ends the import, so that none of the scan is missing here.
         let first = (at.get().read + 1).saturating_sub(rowids.len() as u64);
@@ -194,7 +199,7 @@ impl Heap {
                     let batch = at.get();
                     for slot in slots {
                         if let Some((read, rowid)) = rows.next() {
-                            at.set(Place { read, rowid: *rowid, is_exact: true });
+                            at.set(LoadPosition { read, rowid: *rowid, is_exact: true });
                         }
                         checks.verify(self.relation, *slot);
                     }

@@ -7,7 +7,7 @@ use aliaport_rows::pg_type::PgType;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::Check;
+use super::CheckResult;
 use super::against::Against;
 use crate::pg::heap::{relation, standing};
 use crate::pg::server::error::{Error, Result, unexpected};
@@ -15,7 +15,7 @@ use crate::pg::server::spi;
 use crate::pg::table::{code, target};
 
 /// A table that is there on both sides.
-pub struct Subject<'a> {
+pub struct ValidatedTable<'a> {
     /// Target, columns and types.
     pub plan: &'a TablePlan,
     /// What the source declares.
@@ -37,7 +37,7 @@ pub struct Subject<'a> {
     name: String,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> ValidatedTable<'a> {
     /// Finds the target of `plan`; `None` where it is not there.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl<'a> Subject<'a> {
         let missing =
             against.missing.iter().filter(|(t, _)| *t == plan.source).map(|(_, c)| c.as_str()).collect();
         let not_compared = not_compared(oid, plan)?;
-        Ok(Some(Subject {
+        Ok(Some(ValidatedTable {
             key: key(table, &columns, &not_compared),
             from: standing::from(oid, &plan.target)?,
             plan,
@@ -84,8 +84,8 @@ impl<'a> Subject<'a> {
     }
 
     /// A check of this table that has found nothing yet.
-    pub fn check(&self, check: &'static str) -> Check {
-        Check { table: self.name.clone(), check, source: None, target: None, ok: false, detail: None }
+    pub fn check(&self, check: &'static str) -> CheckResult {
+        CheckResult { table: self.name.clone(), check, source: None, target: None, ok: false, detail: None }
     }
 
     /// The rows of the target.

@@ -12,7 +12,7 @@ use crate::plan::TablePlan;
 
 /// A CHECK constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub struct CarriedCheck {
     /// The expression as SQLite's SQL.
     pub text: String,
     /// The column whose definition holds it.
@@ -21,7 +21,7 @@ pub struct Check {
 
 /// The CHECK constraints of a table that the import makes, without those that a type says better.
 #[must_use]
-pub fn carried_checks(table: &Table, plan: &TablePlan) -> Vec<Check> {
+pub fn carried_checks(table: &Table, plan: &TablePlan) -> Vec<CarriedCheck> {
     let Ok(sql) = grammar::table(&table.sql) else { return Vec::new() };
     if !plan.is_created {
         return Vec::new();
@@ -33,7 +33,7 @@ pub fn carried_checks(table: &Table, plan: &TablePlan) -> Vec<Check> {
         .filter(|(place, check)| {
             is_boolean_check(check).is_none() && is_json_check(check).is_none() && !is_refused(*place)
         })
-        .map(|(_, check)| Check { text: check.text, column: check.column })
+        .map(|(_, check)| CarriedCheck { text: check.text, column: check.column })
         .collect()
 }
 
@@ -68,7 +68,7 @@ mod tests {
         let target = Target { schema: "s".to_owned(), server_version: 150_000, ..Target::default() };
         let mut plan = plan(&catalogue, &Profiles::new(), &target, &request).unwrap();
         let made = carried_checks(&catalogue.tables[0], &plan.tables[0]);
-        assert_eq!(made, [Check { text: "a >\n 0".to_owned(), column: Some("a".to_owned()) }]);
+        assert_eq!(made, [CarriedCheck { text: "a >\n 0".to_owned(), column: Some("a".to_owned()) }]);
         plan.tables[0].is_created = false;
         assert_eq!(carried_checks(&catalogue.tables[0], &plan.tables[0]), []);
     }
