@@ -5,6 +5,7 @@
 //! an option, so a converter cannot ask for one.
 
 pub mod batch;
+pub mod census;
 pub mod column;
 pub mod convert;
 pub mod difference;
