@@ -301,14 +301,10 @@ pub fn named_type(text: &str) -> Option<PgType> {
         [n] if (1..=MAX_VARCHAR).contains(n) => u32::try_from(*n).ok().map(Some),
         _ => None,
     };
-    let plain = |pg_type: PgType| arguments.is_empty().then_some(pg_type);
+    if let Some(plain) = PgType::of_name(&decl.name.to_ascii_lowercase()) {
+        return arguments.is_empty().then_some(plain);
+    }
     match decl.name.as_str() {
-        "BOOLEAN" | "BOOL" => plain(PgType::Boolean),
-        "SMALLINT" | "INT2" => plain(PgType::SmallInt),
-        "INTEGER" | "INT" | "INT4" => plain(PgType::Integer),
-        "BIGINT" | "INT8" => plain(PgType::BigInt),
-        "REAL" | "FLOAT4" => plain(PgType::Real),
-        "DOUBLE PRECISION" | "FLOAT8" => plain(PgType::DoublePrecision),
         // float(1) to float(24) is real, float(25) to float(53) double precision.
         "FLOAT" => match arguments {
             [] | [25..=53] => Some(PgType::DoublePrecision),
@@ -321,18 +317,11 @@ pub fn named_type(text: &str) -> Option<PgType> {
             [p, s] => limit(p, s, u32::MAX).0.map(|l| PgType::Numeric { precision_scale: Some(l) }),
             _ => None,
         },
-        "TEXT" => plain(PgType::Text),
         "VARCHAR" | "CHARACTER VARYING" | "CHAR VARYING" => length().map(PgType::Varchar),
         "CHAR" | "CHARACTER" => length().map(|n| PgType::Char(n.unwrap_or(1))),
-        "CITEXT" => plain(PgType::Citext),
-        "BYTEA" => plain(PgType::Bytea),
-        "DATE" => plain(PgType::Date),
         "TIME" | "TIME WITHOUT TIME ZONE" => digits().map(PgType::Time),
         "TIMESTAMP" | "TIMESTAMP WITHOUT TIME ZONE" => digits().map(PgType::Timestamp),
         "TIMESTAMPTZ" | "TIMESTAMP WITH TIME ZONE" => digits().map(PgType::TimestampTz),
-        "JSON" => plain(PgType::Json),
-        "JSONB" => plain(PgType::Jsonb),
-        "UUID" => plain(PgType::Uuid),
         "TIMETZ" | "TIME WITH TIME ZONE" => digits().map(|digits| {
             let digits = digits.map(|n| format!("({n})")).unwrap_or_default();
             PgType::other(format!("time{digits} with time zone"))

@@ -2,65 +2,130 @@
 
 use std::fmt;
 
-/// A column's PostgreSQL type with its type modifier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PgType {
+/// Declares [`PgType`]. A type without a modifier is one line: its name in SQL and its other names, how its
+/// values are stored, and its OID (`pg_type.dat`) unless an extension makes it.
+macro_rules! types {
+    ($($(#[$doc:meta])* $plain:ident: $name:literal $(| $alias:literal)*, $storage:expr $(, $oid:literal)?;)*) => {
+        /// A column's PostgreSQL type with its type modifier.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum PgType {
+            $($(#[$doc])* $plain,)*
+            /// `numeric` or `numeric(precision, scale)`.
+            Numeric {
+                /// Precision 1 to 1000 and scale -1000 to 1000 (0 to precision before PostgreSQL 15); `None`
+                /// without limit.
+                precision_scale: Option<(u16, i16)>,
+            },
+            /// `varchar(n)`, n in characters (1 to 10485760); `None` without limit.
+            Varchar(Option<u32>),
+            /// `char(n)`, n in characters, blank-padded.
+            Char(u32),
+            /// `time without time zone`, with the number of fractional digits (0 to 6) where one is declared.
+            Time(Option<u8>),
+            /// `timestamp without time zone`, with the number of fractional digits (0 to 6) where one is
+            /// declared.
+            Timestamp(Option<u8>),
+            /// `timestamp with time zone`, with the number of fractional digits (0 to 6) where one is
+            /// declared.
+            TimestampTz(Option<u8>),
+            /// A native enum of the target.
+            Enum {
+                /// The type as SQL prints it.
+                name: String,
+                /// Its labels with their OIDs, in sort order.
+                labels: Vec<(String, u32)>,
+            },
+            /// Any other type of the target: values go through its own input function.
+            Other {
+                /// The type as SQL prints it, with its modifier.
+                name: String,
+                /// What its values are made of.
+                shape: Shape,
+            },
+        }
+
+        impl PgType {
+            /// The type without a modifier that has this name, in lower case.
+            #[must_use]
+            pub fn of_name(name: &str) -> Option<PgType> {
+                match name {
+                    $($name $(| $alias)* => Some(PgType::$plain),)*
+                    _ => None,
+                }
+            }
+
+            /// The type that the catalogue has with this OID and modifier; `None` where none of PostgreSQL's
+            /// own is known by it.
+            #[must_use]
+            pub fn of_oid(oid: u32, typmod: i32) -> Option<PgType> {
+                match oid {
+                    $($($oid => Some(PgType::$plain),)?)*
+                    _ => Self::with_modifier(oid, typmod),
+                }
+            }
+
+            /// How its values are stored.
+            #[must_use]
+            pub fn storage(&self) -> Storage {
+                match self {
+                    $(PgType::$plain => $storage,)*
+                    PgType::Numeric { .. } => Storage::Varlena(Payload::Number),
+                    PgType::Varchar(_) | PgType::Char(_) => Storage::Varlena(Payload::Text),
+                    PgType::Time(_) => Storage::Time,
+                    PgType::Timestamp(_) | PgType::TimestampTz(_) => Storage::Timestamp,
+                    PgType::Enum { .. } => Storage::Label,
+                    PgType::Other { .. } => Storage::Opaque,
+                }
+            }
+        }
+
+        impl fmt::Display for PgType {
+            /// The spelling that `format_type` gives, so that a plan reads like `\d`.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(PgType::$plain => f.write_str($name),)*
+                    PgType::Numeric { precision_scale: None } => f.write_str("numeric"),
+                    PgType::Numeric { precision_scale: Some((p, s)) } => write!(f, "numeric({p},{s})"),
+                    PgType::Varchar(None) => f.write_str("character varying"),
+                    PgType::Varchar(Some(n)) => write!(f, "character varying({n})"),
+                    PgType::Char(n) => write!(f, "character({n})"),
+                    PgType::Time(p) => with_precision(f, "time", *p, " without time zone"),
+                    PgType::Timestamp(p) => with_precision(f, "timestamp", *p, " without time zone"),
+                    PgType::TimestampTz(p) => with_precision(f, "timestamp", *p, " with time zone"),
+                    PgType::Enum { name, .. } | PgType::Other { name, .. } => f.write_str(name),
+                }
+            }
+        }
+    };
+}
+
+types! {
     /// `boolean`
-    Boolean,
+    Boolean: "boolean" | "bool", Storage::Bool, 16;
     /// `smallint`
-    SmallInt,
+    SmallInt: "smallint" | "int2", Storage::Int2, 21;
     /// `integer`
-    Integer,
+    Integer: "integer" | "int" | "int4", Storage::Int4, 23;
     /// `bigint`
-    BigInt,
+    BigInt: "bigint" | "int8", Storage::Int8, 20;
     /// `real`
-    Real,
+    Real: "real" | "float4", Storage::Float4, 700;
     /// `double precision`
-    DoublePrecision,
-    /// `numeric` or `numeric(precision, scale)`.
-    Numeric {
-        /// Precision 1 to 1000 and scale -1000 to 1000 (0 to precision before PostgreSQL 15); `None` without
-        /// limit.
-        precision_scale: Option<(u16, i16)>,
-    },
+    DoublePrecision: "double precision" | "float8", Storage::Float8, 701;
     /// `text`
-    Text,
-    /// `varchar(n)`, n in characters (1 to 10485760); `None` without limit.
-    Varchar(Option<u32>),
-    /// `char(n)`, n in characters, blank-padded.
-    Char(u32),
+    Text: "text", Storage::Varlena(Payload::Text), 25;
     /// `citext`
-    Citext,
+    Citext: "citext", Storage::Varlena(Payload::Text);
     /// `bytea`
-    Bytea,
+    Bytea: "bytea", Storage::Varlena(Payload::Bytes), 17;
     /// `date`
-    Date,
-    /// `time without time zone`, with the number of fractional digits (0 to 6) where one is declared.
-    Time(Option<u8>),
-    /// `timestamp without time zone`, with the number of fractional digits (0 to 6) where one is declared.
-    Timestamp(Option<u8>),
-    /// `timestamp with time zone`, with the number of fractional digits (0 to 6) where one is declared.
-    TimestampTz(Option<u8>),
+    Date: "date", Storage::Date, 1082;
     /// `json`
-    Json,
+    Json: "json", Storage::Varlena(Payload::Text), 114;
     /// `jsonb`
-    Jsonb,
+    Jsonb: "jsonb", Storage::Varlena(Payload::Own), 3802;
     /// `uuid`
-    Uuid,
-    /// A native enum of the target.
-    Enum {
-        /// The type as SQL prints it.
-        name: String,
-        /// Its labels with their OIDs, in sort order.
-        labels: Vec<(String, u32)>,
-    },
-    /// Any other type of the target: values go through its own input function.
-    Other {
-        /// The type as SQL prints it, with its modifier.
-        name: String,
-        /// What its values are made of.
-        shape: Shape,
-    },
+    Uuid: "uuid", Storage::Uuid, 2950;
 }
 
 /// What the values of a type that has its own input function are made of. The parts of a value are converted
@@ -87,8 +152,7 @@ pub enum Shape {
     Domain(Box<PgType>),
 }
 
-/// How values of a type are stored: what a cell, a datum and a tuple of it are made of. A new type says so
-/// here and nowhere else.
+/// How values of a type are stored: what a cell, a datum and a tuple of it are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
     /// One byte, 0 or 1.
@@ -113,40 +177,26 @@ pub enum Storage {
     Label,
     /// Sixteen bytes.
     Uuid,
-    /// A varlena.
-    Varlena,
+    /// A varlena of these bytes.
+    Varlena(Payload),
     /// Nothing that is known here: its own functions read and write it.
     Opaque,
 }
 
-impl PgType {
-    /// How its values are stored.
-    #[must_use]
-    pub fn storage(&self) -> Storage {
-        match self {
-            PgType::Boolean => Storage::Bool,
-            PgType::SmallInt => Storage::Int2,
-            PgType::Integer => Storage::Int4,
-            PgType::BigInt => Storage::Int8,
-            PgType::Real => Storage::Float4,
-            PgType::DoublePrecision => Storage::Float8,
-            PgType::Date => Storage::Date,
-            PgType::Time(_) => Storage::Time,
-            PgType::Timestamp(_) | PgType::TimestampTz(_) => Storage::Timestamp,
-            PgType::Enum { .. } => Storage::Label,
-            PgType::Uuid => Storage::Uuid,
-            PgType::Numeric { .. }
-            | PgType::Text
-            | PgType::Varchar(_)
-            | PgType::Char(_)
-            | PgType::Citext
-            | PgType::Bytea
-            | PgType::Json
-            | PgType::Jsonb => Storage::Varlena,
-            PgType::Other { .. } => Storage::Opaque,
-        }
-    }
+/// What the bytes of a varlena are, its header aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// The text that the output function writes.
+    Text,
+    /// The bytes themselves.
+    Bytes,
+    /// The digits of a `numeric`.
+    Number,
+    /// A form of the type's own.
+    Own,
+}
 
+impl PgType {
     /// A type of which no more than its name is known.
     #[must_use]
     pub fn other(name: impl Into<String>) -> PgType {
@@ -158,32 +208,43 @@ impl PgType {
     #[must_use]
     pub fn longest(&self) -> Option<usize> {
         match self {
-            PgType::Boolean
-            | PgType::SmallInt
-            | PgType::Integer
-            | PgType::BigInt
-            | PgType::Real
-            | PgType::DoublePrecision
-            | PgType::Date
-            | PgType::Time(_)
-            | PgType::Timestamp(_)
-            | PgType::TimestampTz(_)
-            | PgType::Uuid
-            | PgType::Enum { .. } => Some(24),
             // A character of UTF-8 has up to four bytes, the length in front of them four, and the alignment
             // up to seven.
             PgType::Varchar(Some(n)) | PgType::Char(n) => {
                 usize::try_from(*n).ok()?.checked_mul(4)?.checked_add(11)
             }
-            PgType::Numeric { .. }
-            | PgType::Text
-            | PgType::Varchar(None)
-            | PgType::Citext
-            | PgType::Bytea
-            | PgType::Json
-            | PgType::Jsonb
-            | PgType::Other { .. } => None,
+            _ if matches!(self.storage(), Storage::Varlena(_) | Storage::Opaque) => None,
+            _ => Some(24),
         }
+    }
+
+    /// The types of PostgreSQL's own that have a modifier.
+    fn with_modifier(oid: u32, typmod: i32) -> Option<PgType> {
+        let length = (typmod > 4).then(|| u32::try_from(typmod - 4).unwrap_or(1));
+        let fraction = u8::try_from(typmod).ok();
+        Some(match oid {
+            1700 => PgType::Numeric {
+                precision_scale: (typmod >= 4).then(|| {
+                    // numeric.c: precision in the upper 16 bits, scale in the lower 11 as a signed number (15
+                    // and later).
+                    let packed = typmod - 4;
+                    let scale = ((packed & 0x7ff) ^ 1024) - 1024;
+                    ((packed >> 16) as u16, scale as i16)
+                }),
+            },
+            1043 => PgType::Varchar(length),
+            1042 => PgType::Char(length?),
+            1083 => PgType::Time(fraction),
+            1114 => PgType::Timestamp(fraction),
+            1184 => PgType::TimestampTz(fraction),
+            _ => return None,
+        })
+    }
+
+    /// Its values go through the type's own input function.
+    #[must_use]
+    pub fn needs_input(&self) -> bool {
+        matches!(self, PgType::Other { .. })
     }
 
     /// Whether the name of a type that has its own input function is one of some.
@@ -208,36 +269,6 @@ impl PgType {
                 || name == "timetz"
                 || name.starts_with("timetz(")
         })
-    }
-}
-
-impl fmt::Display for PgType {
-    /// The spelling that `format_type` gives, so that a plan reads like `\d`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PgType::Boolean => f.write_str("boolean"),
-            PgType::SmallInt => f.write_str("smallint"),
-            PgType::Integer => f.write_str("integer"),
-            PgType::BigInt => f.write_str("bigint"),
-            PgType::Real => f.write_str("real"),
-            PgType::DoublePrecision => f.write_str("double precision"),
-            PgType::Numeric { precision_scale: None } => f.write_str("numeric"),
-            PgType::Numeric { precision_scale: Some((p, s)) } => write!(f, "numeric({p},{s})"),
-            PgType::Text => f.write_str("text"),
-            PgType::Varchar(None) => f.write_str("character varying"),
-            PgType::Varchar(Some(n)) => write!(f, "character varying({n})"),
-            PgType::Char(n) => write!(f, "character({n})"),
-            PgType::Citext => f.write_str("citext"),
-            PgType::Bytea => f.write_str("bytea"),
-            PgType::Date => f.write_str("date"),
-            PgType::Time(p) => with_precision(f, "time", *p, " without time zone"),
-            PgType::Timestamp(p) => with_precision(f, "timestamp", *p, " without time zone"),
-            PgType::TimestampTz(p) => with_precision(f, "timestamp", *p, " with time zone"),
-            PgType::Json => f.write_str("json"),
-            PgType::Jsonb => f.write_str("jsonb"),
-            PgType::Uuid => f.write_str("uuid"),
-            PgType::Enum { name, .. } | PgType::Other { name, .. } => f.write_str(name),
-        }
     }
 }
 

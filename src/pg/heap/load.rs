@@ -21,7 +21,6 @@ use std::sync::Arc;
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::convert::Zone;
 use aliaport_rows::digest::TableDigest;
-use aliaport_rows::pg_type::PgType;
 use aliaport_sqlite::SendReader;
 use pgrx::pg_sys;
 
@@ -199,7 +198,7 @@ impl Heap {
                 .iter()
                 .zip(&columns)
                 .map(|(p, c)| {
-                    matches!(p.pg_type, PgType::Other { .. }).then(|| {
+                    p.pg_type.needs_input().then(|| {
                         let output = Output::of_type(c.type_oid, pg_sys::CurrentMemoryContext);
                         (Input::of_column(p, c.type_oid, c.typmod), output)
                     })

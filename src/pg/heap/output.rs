@@ -62,15 +62,14 @@ pub struct Echo {
 impl Echo {
     /// For the columns of `plan`, as they are in the relation `oid`.
     pub fn new(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Self> {
-        let needs_types = plan.columns.iter().any(|c| matches!(c.pg_type, PgType::Other { .. }));
+        let needs_types = plan.columns.iter().any(|c| c.pg_type.needs_input());
         let types = if needs_types { relation::base_types(oid, plan)? } else { Vec::new() };
         // SAFETY: the functions are kept for as long as the context that is current, of which the new one is
         // a child.
         unsafe {
             let home = pg_sys::CurrentMemoryContext;
             let of = |(pg_type, (oid, typmod)): (&PgType, &(pg_sys::Oid, i32))| {
-                matches!(pg_type, PgType::Other { .. })
-                    .then(|| (Input::of_type(*oid, *typmod), Output::of_type(*oid, home)))
+                pg_type.needs_input().then(|| (Input::of_type(*oid, *typmod), Output::of_type(*oid, home)))
             };
             Ok(Echo {
                 columns: plan.columns.iter().map(|c| &c.pg_type).zip(&types).map(of).collect(),

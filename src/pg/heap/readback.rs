@@ -80,8 +80,7 @@ impl Outputs {
     unsafe fn of_unconverted(columns: &[Column], types: &[&PgType], context: pg_sys::MemoryContext) -> Self {
         let of = |(column, pg_type): (&Column, &&PgType)| {
             // SAFETY: the caller's promise.
-            matches!(pg_type, PgType::Other { .. })
-                .then(|| unsafe { Output::of_type(column.type_oid, context) })
+            pg_type.needs_input().then(|| unsafe { Output::of_type(column.type_oid, context) })
         };
         Outputs(RefCell::new(columns.iter().zip(types).map(of).collect()))
     }

@@ -8,7 +8,6 @@
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::convert::{Converter, Scratch, ValueError, Zone};
-use aliaport_rows::pg_type::PgType;
 use aliaport_rows::row::Refusals;
 use aliaport_rows::value::Cell;
 use aliaport_sqlite::Source;
@@ -46,7 +45,7 @@ pub fn find_refused(
         .columns
         .iter()
         .enumerate()
-        .filter(|(i, c)| matches!(c.pg_type, PgType::Other { .. }) && wanted(*i))
+        .filter(|(i, c)| c.pg_type.needs_input() && wanted(*i))
         .map(|(i, c)| (i, Converter::new(&c.pg_type, &c.rules(zone))))
         .collect();
     if asked.is_empty() {

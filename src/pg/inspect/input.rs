@@ -69,11 +69,7 @@ impl InputCheck {
                 "SELECT a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a \
                  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
                  WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped AND (t.typtype = 'd' OR $3)",
-                &[
-                    relation.into(),
-                    column.target.clone().into(),
-                    matches!(column.pg_type, PgType::Other { .. }).into(),
-                ],
+                &[relation.into(), column.target.clone().into(), column.pg_type.needs_input().into()],
                 |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i32>(2)?)),
             )?
         };

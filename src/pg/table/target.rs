@@ -430,38 +430,11 @@ fn pg_type(
     type_name: &str,
     depth: u32,
 ) -> Result<PgType> {
-    let length = (typmod > 4).then(|| u32::try_from(typmod - 4).unwrap_or(1));
-    let fraction = u8::try_from(typmod).ok();
-    Ok(match oid {
-        pg_sys::BOOLOID => PgType::Boolean,
-        pg_sys::INT2OID => PgType::SmallInt,
-        pg_sys::INT4OID => PgType::Integer,
-        pg_sys::INT8OID => PgType::BigInt,
-        pg_sys::FLOAT4OID => PgType::Real,
-        pg_sys::FLOAT8OID => PgType::DoublePrecision,
-        pg_sys::NUMERICOID => PgType::Numeric {
-            precision_scale: (typmod >= 4).then(|| {
-                // numeric.c: precision in the upper 16 bits, scale in the lower 11 as a signed number (15 and
-                // later).
-                let packed = typmod - 4;
-                let scale = ((packed & 0x7ff) ^ 1024) - 1024;
-                ((packed >> 16) as u16, scale as i16)
-            }),
-        },
-        pg_sys::TEXTOID => PgType::Text,
-        pg_sys::VARCHAROID => PgType::Varchar(length),
-        pg_sys::BPCHAROID if length.is_some() => PgType::Char(length.unwrap_or(1)),
-        pg_sys::BYTEAOID => PgType::Bytea,
-        pg_sys::DATEOID => PgType::Date,
-        pg_sys::TIMEOID => PgType::Time(fraction),
-        pg_sys::TIMESTAMPOID => PgType::Timestamp(fraction),
-        pg_sys::TIMESTAMPTZOID => PgType::TimestampTz(fraction),
-        pg_sys::JSONOID => PgType::Json,
-        pg_sys::JSONBOID => PgType::Jsonb,
-        pg_sys::UUIDOID => PgType::Uuid,
-        _ if kind == "e" => PgType::Enum { name: printed, labels: labels(oid)? },
-        _ if type_name == "citext" => PgType::Citext,
-        _ => PgType::Other { name: printed, shape: shape(oid, typmod, depth)? },
+    Ok(match PgType::of_oid(oid.to_u32(), typmod) {
+        Some(known) => known,
+        None if kind == "e" => PgType::Enum { name: printed, labels: labels(oid)? },
+        None if type_name == "citext" => PgType::Citext,
+        None => PgType::Other { name: printed, shape: shape(oid, typmod, depth)? },
     })
 }
 

@@ -174,6 +174,32 @@ fn uuid() -> impl Strategy<Value = String> {
 mod tests {
     use super::*;
 
+    /// A type that has a converter is known by its OID, and nothing else about it differs from the catalogue.
+    #[pg_test]
+    fn types_are_those_of_the_catalogue() {
+        let sql = "SELECT oid, format_type(oid, -1), typlen, CASE typalign WHEN 'c' THEN 1 WHEN 's' THEN 2 WHEN 'i' THEN 4 ELSE 8 END \
+                   FROM pg_type WHERE typtype = 'b'";
+        let found = spi::rows_for_caller(sql, &[], |row| {
+            let oid = row.get::<pgrx::pg_sys::Oid>(1)?.unwrap().to_u32();
+            Ok((
+                oid,
+                row.get::<String>(2)?.unwrap(),
+                row.get::<i16>(3)?.unwrap(),
+                row.get::<i32>(4)?.unwrap(),
+            ))
+        })
+        .unwrap();
+        let mut known = 0;
+        for (oid, name, length, align) in found {
+            let Some(pg_type) = PgType::of_oid(oid, -1) else { continue };
+            assert_eq!(pg_type.to_string(), name);
+            let attributes = aliaport_rows::digest::attributes(&[&pg_type]).unwrap();
+            assert_eq!((attributes[0].length, i32::from(attributes[0].align)), (length, align), "{name}");
+            known += 1;
+        }
+        assert_eq!(known, 17);
+    }
+
     #[pg_test]
     fn oracle_boolean() {
         agree(PgType::Boolean, 5000, boolean(), nowhere);

@@ -3,7 +3,6 @@
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::plan::TablePlan;
 use aliaport_rows::column::ColumnPlan;
-use aliaport_rows::pg_type::PgType;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -131,7 +130,7 @@ fn may_read_all(name: &str, may_read: bool, is_restricted: bool) -> Result<()> {
 /// The code of others that a value of each column of the plan would run that is read by the input function of
 /// its type.
 fn not_compared(oid: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Option<String>>> {
-    let has_converter = |column: &ColumnPlan| !matches!(column.pg_type, PgType::Other { .. });
+    let has_converter = |column: &ColumnPlan| !column.pg_type.needs_input();
     if plan.columns.iter().all(has_converter) {
         return Ok(vec![None; plan.columns.len()]);
     }

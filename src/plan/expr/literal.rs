@@ -5,37 +5,52 @@
 
 use super::term::{Literal, blob_literal, quoted};
 use super::{NotCarried, instant};
-use aliaport_rows::pg_type::PgType;
+use aliaport_rows::convert::{Converter, Rules, Scratch};
+use aliaport_rows::pg_type::{Payload, PgType, Storage};
+use aliaport_rows::value::{Cell, Value};
 
 /// Nothing to carry: the column's default is NULL with or without it.
 pub(super) type Default = Option<String>;
 
+/// Whether a column of the type takes the value, and as it is.
+fn is_taken(value: Value<'_>, pg_type: &PgType) -> bool {
+    let converter = Converter::new(pg_type, &Rules::default());
+    converter.convert(value, &mut Scratch::default()).is_ok_and(|converted| converted.lossy.is_none())
+}
+
+/// What a boolean column makes of a value.
+fn boolean(value: Value<'_>) -> Option<String> {
+    let converter = Converter::new(&PgType::Boolean, &Rules::default());
+    match converter.convert(value, &mut Scratch::default()).ok()?.cell {
+        Cell::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
 /// `DEFAULT 5`
 pub(super) fn integer(value: i64, pg_type: &PgType) -> Result<Default, NotCarried> {
-    let fits = |min: i64, max: i64| (min..=max).contains(&value).then(|| value.to_string());
-    let sql = match pg_type {
-        PgType::Boolean => match value {
-            0 => Some("false".to_owned()),
-            1 => Some("true".to_owned()),
-            _ => None,
-        },
-        PgType::SmallInt => fits(i16::MIN.into(), i16::MAX.into()),
-        PgType::Integer => fits(i32::MIN.into(), i32::MAX.into()),
-        PgType::BigInt | PgType::Real | PgType::DoublePrecision => Some(value.to_string()),
-        PgType::Numeric { precision_scale } => numeric(&value.to_string(), *precision_scale),
-        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Citext | PgType::Enum { .. } => {
-            return text(&value.to_string(), pg_type);
+    let shown = value.to_string();
+    let sql = match pg_type.storage() {
+        Storage::Varlena(Payload::Text | Payload::Own) | Storage::Label => {
+            return text(&shown, pg_type).map_err(|_| unfit(&shown, pg_type));
         }
-        PgType::Json | PgType::Jsonb => Some(format!("'{value}'::{pg_type}")),
-        PgType::Bytea
-        | PgType::Date
-        | PgType::Time(_)
-        | PgType::Timestamp(_)
-        | PgType::TimestampTz(_)
-        | PgType::Uuid
-        | PgType::Other { .. } => None,
+        _ if !is_taken(Value::Integer(value), pg_type) => None,
+        Storage::Bool => boolean(Value::Integer(value)),
+        Storage::Int2
+        | Storage::Int4
+        | Storage::Int8
+        | Storage::Float4
+        | Storage::Float8
+        | Storage::Varlena(Payload::Number) => Some(shown.clone()),
+        // A number is no value of these, though it may be read as one.
+        Storage::Varlena(Payload::Bytes)
+        | Storage::Date
+        | Storage::Time
+        | Storage::Timestamp
+        | Storage::Uuid
+        | Storage::Opaque => None,
     };
-    found(sql, &value.to_string(), pg_type)
+    found(sql, &shown, pg_type)
 }
 
 /// `DEFAULT 0.5`
@@ -46,7 +61,7 @@ pub(super) fn real(value: f64, pg_type: &PgType) -> Result<Default, NotCarried> 
     let shown = format!("{value:?}");
     let sql = match pg_type {
         PgType::Real | PgType::DoublePrecision => Some(shown.clone()),
-        PgType::Numeric { precision_scale } => numeric(&value.to_string(), *precision_scale),
+        PgType::Numeric { .. } => is_taken(Value::Real(value), pg_type).then(|| value.to_string()),
         // "%!.15g" in SQLite, which is the shortest form only where that has no more digits and no exponent.
         PgType::Text | PgType::Varchar(_) | PgType::Citext
             if significant_digits(value) <= 15 && (1e-4..1e15).contains(&value.abs()) =>
@@ -68,13 +83,7 @@ pub(super) fn real(value: f64, pg_type: &PgType) -> Result<Default, NotCarried> 
 /// `DEFAULT 'abc'`
 pub(super) fn text(value: &str, pg_type: &PgType) -> Result<Default, NotCarried> {
     let typed = |literal: &str| Ok::<_, NotCarried>(format!("{}::{pg_type}", quoted(literal)?));
-    let fits = |length: u32| u32::try_from(value.chars().count()).is_ok_and(|n| n <= length);
     let sql = match pg_type {
-        PgType::Text | PgType::Citext | PgType::Varchar(None) => Some(quoted(value)?),
-        PgType::Varchar(Some(length)) | PgType::Char(length) => {
-            fits(*length).then(|| quoted(value)).transpose()?
-        }
-        PgType::Boolean => boolean(value).map(|b| b.to_string()),
         PgType::SmallInt
         | PgType::Integer
         | PgType::BigInt
@@ -98,12 +107,12 @@ pub(super) fn text(value: &str, pg_type: &PgType) -> Result<Default, NotCarried>
         PgType::TimestampTz(_) => {
             instant::timestamp(value).map(|(clock, zone)| typed(&format!("{clock}{zone}"))).transpose()?
         }
-        PgType::Json | PgType::Jsonb => is_json(value).then(|| typed(value)).transpose()?,
-        PgType::Uuid => is_uuid(value).then(|| typed(value)).transpose()?,
-        PgType::Enum { labels, .. } => {
-            labels.iter().any(|(label, _)| label == value).then(|| typed(value)).transpose()?
-        }
         PgType::Other { .. } => None,
+        _ if value.contains('\0') => return quoted(value).map(Some),
+        _ if !is_taken(Value::Text(value.as_bytes()), pg_type) => None,
+        PgType::Text | PgType::Citext | PgType::Varchar(_) | PgType::Char(_) => Some(quoted(value)?),
+        PgType::Boolean => boolean(Value::Text(value.as_bytes())),
+        _ => Some(typed(value)?),
     };
     found(sql, &shortened(value), pg_type)
 }
@@ -180,43 +189,4 @@ pub(super) fn significant_digits(value: f64) -> usize {
     let shown = format!("{value:e}");
     let mantissa = shown.split_once('e').map_or(shown.as_str(), |(mantissa, _)| mantissa);
     mantissa.bytes().filter(u8::is_ascii_digit).count()
-}
-
-/// A plain decimal, where it needs no rounding to fit precision and scale.
-fn numeric(decimal: &str, precision_scale: Option<(u16, i16)>) -> Option<String> {
-    let Some((precision, scale)) = precision_scale else {
-        return Some(decimal.to_owned());
-    };
-    let unsigned = decimal.strip_prefix('-').unwrap_or(decimal);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let whole_digits = i64::try_from(whole.trim_start_matches('0').len()).ok()?;
-    let fraction_digits = i64::try_from(fraction.trim_end_matches('0').len()).ok()?;
-    let fits = whole_digits <= i64::from(precision) - i64::from(scale) && fraction_digits <= i64::from(scale);
-    fits.then(|| decimal.to_owned())
-}
-
-/// What PostgreSQL's `boolin` takes: any unique beginning of true, false, yes, no, on and off, and 0 and 1.
-fn boolean(text: &str) -> Option<bool> {
-    match text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']).to_ascii_lowercase().as_str() {
-        "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "on" | "1" => Some(true),
-        "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off" | "0" => Some(false),
-        _ => None,
-    }
-}
-
-/// JSON that jsonb can hold: it has no NUL character.
-fn is_json(text: &str) -> bool {
-    !text.contains("\\u0000") && serde_json::from_str::<serde_json::Value>(text).is_ok()
-}
-
-/// 32 hexadecimal digits, with hyphens in the usual places or none.
-fn is_uuid(text: &str) -> bool {
-    let digits: String = match text.len() {
-        36 if [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-')) => {
-            text.replace('-', "")
-        }
-        32 => text.to_owned(),
-        _ => return false,
-    };
-    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -225,10 +225,8 @@ impl Term {
                 (Kind::Opaque(pg_type.clone(), Comparable::Equality), Affinity::None)
             }
             // real has fewer digits than the REAL it was made from; char(n) and the rest have rules of their
-            // own.
-            PgType::Real | PgType::Char(_) | PgType::Json | PgType::Jsonb | PgType::Other { .. } => {
-                (Kind::Opaque(pg_type.clone(), Comparable::Never), Affinity::None)
-            }
+            // own. A type is compared once somebody has said how.
+            _ => (Kind::Opaque(pg_type.clone(), Comparable::Never), Affinity::None),
         };
         let sql = match pg_type {
             // citext would compare without case in any language; SQLite's rule is the collation's.

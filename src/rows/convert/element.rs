@@ -3,7 +3,7 @@
 
 use super::{Converted, Converter, Lossy, Rules, Scratch, ValueError, calendar, numeric, real, text};
 use crate::convert::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
-use crate::pg_type::PgType;
+use crate::pg_type::{Payload, PgType, Storage};
 use crate::value::{Cell, Value};
 use std::io::Write as _;
 
@@ -40,29 +40,44 @@ pub(super) enum Numbers {
 
 impl Element {
     pub(super) fn new(pg_type: &PgType, rules: &Rules) -> Self {
-        let form = match pg_type {
-            PgType::TimestampTz(_) => Form::Instant,
-            PgType::Numeric { .. } => Form::Numeric,
-            PgType::Json | PgType::Jsonb | PgType::Enum { .. } => Form::AsIs,
-            PgType::Bytea => Form::Unread,
-            _ => Form::Cell,
+        let form = match pg_type.storage() {
+            Storage::Timestamp if matches!(pg_type, PgType::TimestampTz(_)) => Form::Instant,
+            Storage::Varlena(Payload::Number) => Form::Numeric,
+            Storage::Varlena(Payload::Own) | Storage::Label => Form::AsIs,
+            Storage::Varlena(Payload::Bytes) => Form::Unread,
+            Storage::Bool
+            | Storage::Int2
+            | Storage::Int4
+            | Storage::Int8
+            | Storage::Float4
+            | Storage::Float8
+            | Storage::Date
+            | Storage::Time
+            | Storage::Timestamp
+            | Storage::Uuid
+            | Storage::Varlena(Payload::Text)
+            | Storage::Opaque => Form::Cell,
         };
         Element { converter: Converter::new(pg_type, rules), form }
     }
 
     /// How its converter wants numbers of a JSON document.
     pub(super) fn numbers(pg_type: &PgType) -> Numbers {
-        match pg_type {
-            PgType::Boolean
-            | PgType::SmallInt
-            | PgType::Integer
-            | PgType::BigInt
-            | PgType::Date
-            | PgType::Time(_)
-            | PgType::Timestamp(_)
-            | PgType::TimestampTz(_) => Numbers::Number,
-            _ if pg_type.is_interval() || pg_type.is_timetz() => Numbers::Number,
-            _ => Numbers::Text,
+        match pg_type.storage() {
+            Storage::Bool
+            | Storage::Int2
+            | Storage::Int4
+            | Storage::Int8
+            | Storage::Date
+            | Storage::Time
+            | Storage::Timestamp => Numbers::Number,
+            Storage::Opaque if pg_type.is_interval() || pg_type.is_timetz() => Numbers::Number,
+            Storage::Float4
+            | Storage::Float8
+            | Storage::Label
+            | Storage::Uuid
+            | Storage::Varlena(_)
+            | Storage::Opaque => Numbers::Text,
         }
     }
 

@@ -35,30 +35,11 @@ pub enum Stored<'p> {
     Toasted(&'p [u8]),
 }
 
-/// What an attribute's bytes mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Bool,
-    Int2,
-    Int4,
-    Int8,
-    Float4,
-    Float8,
-    Date,
-    Time,
-    Timestamp,
-    Enum,
-    Uuid,
-    Varlena,
-    /// A fixed length of a type that has no variant of its own.
-    Bytes,
-}
-
 /// Takes the tuples of one table apart.
 #[derive(Clone, Debug)]
 pub struct Deformer {
     /// By `attnum - 1`: how it is stored, and the column (of those that are wanted) with what it means.
-    attributes: Vec<(Attribute, Option<(usize, Form)>)>,
+    attributes: Vec<(Attribute, Option<(usize, Storage)>)>,
 }
 
 impl Deformer {
@@ -68,8 +49,8 @@ impl Deformer {
     pub fn new<'t>(attributes: &[Attribute], columns: impl IntoIterator<Item = (usize, &'t PgType)>) -> Self {
         let mut all: Vec<_> = attributes.iter().map(|attribute| (*attribute, None)).collect();
         for (column, (index, pg_type)) in columns.into_iter().enumerate() {
-            if let Some((attribute, wanted)) = all.get_mut(index) {
-                *wanted = Some((column, Form::for_type(pg_type, *attribute)));
+            if let Some((_, wanted)) = all.get_mut(index) {
+                *wanted = Some((column, pg_type.storage()));
             }
         }
         Deformer { attributes: all }
@@ -125,9 +106,11 @@ impl Deformer {
                 rest.get(..length).ok_or(Malformed)?
             };
             // Called in one place, so that it is compiled into this loop.
-            if let Some((column, form)) = wanted {
-                let stored =
-                    if is_null { Stored::Cell(Cell::Null) } else { form.read(bytes).ok_or(Malformed)? };
+            if let Some((column, storage)) = wanted {
+                let stored = match is_null {
+                    true => Stored::Cell(Cell::Null),
+                    false => stored(bytes, *storage, attribute.length).ok_or(Malformed)?,
+                };
                 each(*column, stored);
             }
         }
@@ -135,49 +118,28 @@ impl Deformer {
     }
 }
 
-impl Form {
-    fn for_type(pg_type: &PgType, attribute: Attribute) -> Form {
-        match pg_type.storage() {
-            Storage::Bool => Form::Bool,
-            Storage::Int2 => Form::Int2,
-            Storage::Int4 => Form::Int4,
-            Storage::Int8 => Form::Int8,
-            Storage::Float4 => Form::Float4,
-            Storage::Float8 => Form::Float8,
-            Storage::Date => Form::Date,
-            Storage::Time => Form::Time,
-            Storage::Timestamp => Form::Timestamp,
-            Storage::Label => Form::Enum,
-            Storage::Uuid => Form::Uuid,
-            Storage::Varlena | Storage::Opaque if attribute.length == -1 => Form::Varlena,
-            Storage::Varlena | Storage::Opaque => Form::Bytes,
-        }
-    }
-
-    /// The value in `bytes`, which has the attribute's length; `None` where that is not the length of the
-    /// type.
-    #[inline(always)]
-    fn read(self, bytes: &[u8]) -> Option<Stored<'_>> {
-        Some(Stored::Cell(match self {
-            Form::Bool => Cell::Bool(*bytes.first()? != 0),
-            Form::Int2 => Cell::Int2(i16::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Int4 => Cell::Int4(i32::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Int8 => Cell::Int8(i64::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Float4 => Cell::Float4(f32::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Float8 => Cell::Float8(f64::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Date => Cell::Date(i32::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Time => Cell::Time(i64::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Timestamp => Cell::Timestamp(i64::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Enum => Cell::Enum(u32::from_ne_bytes(bytes.try_into().ok()?)),
-            Form::Uuid => Cell::Uuid(bytes.try_into().ok()?),
-            Form::Bytes => Cell::Varlena(bytes),
-            Form::Varlena => match header(*bytes.first()?) {
-                Header::Short => Cell::Varlena(bytes.get(1..)?),
-                Header::Plain => Cell::Varlena(bytes.get(4..)?),
-                Header::Compressed | Header::OutOfLine => return Some(Stored::Toasted(bytes)),
-            },
-        }))
-    }
+/// The value in the bytes of an attribute; `None` where their number is not that of the type.
+#[inline(always)]
+fn stored(bytes: &[u8], storage: Storage, length: i16) -> Option<Stored<'_>> {
+    Some(Stored::Cell(match storage {
+        Storage::Bool => Cell::Bool(*bytes.first()? != 0),
+        Storage::Int2 => Cell::Int2(i16::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Int4 => Cell::Int4(i32::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Int8 => Cell::Int8(i64::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Float4 => Cell::Float4(f32::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Float8 => Cell::Float8(f64::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Date => Cell::Date(i32::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Time => Cell::Time(i64::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Timestamp => Cell::Timestamp(i64::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Label => Cell::Enum(u32::from_ne_bytes(bytes.try_into().ok()?)),
+        Storage::Uuid => Cell::Uuid(bytes.try_into().ok()?),
+        Storage::Opaque if length != -1 => Cell::Varlena(bytes),
+        Storage::Varlena(_) | Storage::Opaque => match header(*bytes.first()?) {
+            Header::Short => Cell::Varlena(bytes.get(1..)?),
+            Header::Plain => Cell::Varlena(bytes.get(4..)?),
+            Header::Compressed | Header::OutOfLine => return Some(Stored::Toasted(bytes)),
+        },
+    }))
 }
 
 /// The kinds of varlena headers (postgres.h, "struct varattrib").

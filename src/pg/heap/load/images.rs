@@ -32,7 +32,7 @@ unsafe extern "C-unwind" {
 
 impl Heap {
     pub(super) fn takes_images(&mut self, plan: &TablePlan) -> bool {
-        let needs_input = plan.columns.iter().any(|c| matches!(c.pg_type, PgType::Other { .. }));
+        let needs_input = plan.columns.iter().any(|c| c.pg_type.needs_input());
         guc::tuple_images() && !needs_input && self.images_are_right(plan)
     }
 
@@ -248,7 +248,7 @@ fn sample(pg_type: &PgType, column: usize) -> Cell<'static> {
         Storage::Uuid => Cell::Uuid([7; 16]),
         Storage::Label => Cell::Enum(1),
         // 126 bytes is the longest payload with a one-byte header.
-        Storage::Varlena | Storage::Opaque => {
+        Storage::Varlena(_) | Storage::Opaque => {
             Cell::Varlena(&[b'x'; 127][..if column.is_multiple_of(3) { 127 } else { column % 127 }])
         }
     }
