@@ -161,6 +161,8 @@ fn family(decl: &DeclType) -> Option<Family> {
         | "DATETIMEOFFSET" => Family::Fixed(PgType::TimestampTz(None)),
         "TIMESTAMP WITHOUT TIME ZONE" => Family::Fixed(PgType::Timestamp(None)),
         "JSON" | "JSONB" => Family::Fixed(PgType::Jsonb),
+        "INET" => Family::Fixed(PgType::Inet),
+        "CIDR" => Family::Fixed(PgType::Cidr),
         "UUID" | "GUID" | "UNIQUEIDENTIFIER" => Family::Fixed(PgType::Uuid),
         "BLOB" | "TINYBLOB" | "MEDIUMBLOB" | "LONGBLOB" | "BINARY" | "VARBINARY" | "BYTEA" | "IMAGE" => {
             Family::Fixed(PgType::Bytea)
@@ -399,6 +401,8 @@ mod tests {
             ("boolean", "TINYINT(1);BOOL;BOOLEAN"),
             ("double precision", "REAL;FLOAT;DOUBLE;DOUBLE PRECISION;FLOAT(10,2)"),
             ("numeric", "NUMERIC;DECIMAL;NUMERIC(0);DECIMAL(1001,2);NUMERIC(-5,2);NUMERIC(5,99999)"),
+            ("inet", "INET;inet"),
+            ("cidr", "CIDR"),
             ("numeric(15,2)", "NUMERIC(15,2);decimal( 15, 2 )"),
             ("numeric(18,0)", "DECIMAL(18)"),
             ("character varying(20)", "VARCHAR(20);CHAR(20);NVARCHAR(20);NCHAR(20);CHARACTER VARYING(20)"),

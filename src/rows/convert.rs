@@ -21,6 +21,7 @@ mod element;
 mod enumeration;
 mod epoch;
 mod error;
+mod inet;
 mod integer;
 mod interval;
 pub mod json;
@@ -97,6 +98,7 @@ enum Kind {
     Time(time::Target),
     Timestamp(timestamp::Target),
     Uuid(UuidBytes),
+    Inet(inet::Target),
     Json,
     Jsonb,
     Enum(enumeration::Target),
@@ -204,6 +206,8 @@ impl Converter {
             PgType::Json => Kind::Json,
             PgType::Jsonb => Kind::Jsonb,
             PgType::Uuid => Kind::Uuid(rules.uuid),
+            PgType::Inet => Kind::Inet(inet::Target::Inet),
+            PgType::Cidr => Kind::Inet(inet::Target::Cidr),
             PgType::Enum { name, labels } => Kind::Enum(enumeration::Target::new(name, labels)),
             PgType::Other { name, shape } => Kind::of_other(name, shape, rules),
         };
@@ -251,6 +255,7 @@ impl Converter {
             Kind::Time(target) => time::convert(target, value),
             Kind::Timestamp(target) => timestamp::convert(target, value),
             Kind::Uuid(order) => uuid::convert(*order, value),
+            Kind::Inet(target) => inet::convert(*target, value, scratch),
             Kind::Json => json::convert(value, scratch),
             Kind::Jsonb => jsonb::convert(value, scratch),
             Kind::Enum(target) => enumeration::convert(target, value),

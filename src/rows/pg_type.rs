@@ -126,6 +126,10 @@ types! {
     Jsonb: "jsonb", Storage::Varlena(Payload::Own), 3802;
     /// `uuid`
     Uuid: "uuid", Storage::Uuid, 2950;
+    /// `inet`
+    Inet: "inet", Storage::Varlena(Payload::Own), 869;
+    /// `cidr`
+    Cidr: "cidr", Storage::Varlena(Payload::Own), 650;
 }
 
 /// What the values of a type that has its own input function are made of. The parts of a value are converted

@@ -170,6 +170,25 @@ fn uuid() -> impl Strategy<Value = String> {
     ]
 }
 
+fn address() -> impl Strategy<Value = String> {
+    prop_oneof![
+        like("[0-9]{1,3}(\\.[0-9]{1,3}){0,4}\\.?(/[0-9]{0,3})?"),
+        like("(10|172|192|224|239|240|255)(\\.(0|1|16|255)){0,3}(/([0-9]|[12][0-9]|3[0-3]))?"),
+        like("0[xX][0-9a-fA-F]{0,9}(/[0-9]{1,2})?"),
+        like("[0-9]{1,2}/429496[0-9]{4}"),
+        like(":{0,2}([0-9a-fA-F]{0,4}:){0,8}[0-9a-fA-F]{0,5}(/[0-9]{0,3})?"),
+        like("([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}:?(/(0|64|127|128))?"),
+        like("([0-9a-f]{0,4}:){2,6}[0-9]{0,3}(\\.[0-9]{0,3}){0,4}(/[0-9]{1,3})?"),
+        any::<[u8; 4]>().prop_map(|octets| std::net::Ipv4Addr::from(octets).to_string()),
+        any::<[u16; 8]>().prop_map(|words| std::net::Ipv6Addr::from(words.map(|w| if w % 3 == 0 {
+            w
+        } else {
+            0
+        }))
+        .to_string()),
+    ]
+}
+
 #[pgrx::pg_schema]
 mod tests {
     use super::*;
@@ -197,7 +216,15 @@ mod tests {
             assert_eq!((attributes[0].length, i32::from(attributes[0].align)), (length, align), "{name}");
             known += 1;
         }
-        assert_eq!(known, 17);
+        assert_eq!(known, 19);
+    }
+
+    #[pg_test]
+    fn oracle_inet() {
+        for pg_type in [PgType::Inet, PgType::Cidr] {
+            agree(pg_type.clone(), 8000, address(), nowhere);
+            agree(pg_type, 4000, spoiled(address(), "0123456789abfxX.:/ %"), nowhere);
+        }
     }
 
     #[pg_test]

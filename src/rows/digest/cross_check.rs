@@ -13,7 +13,10 @@
 //! | text, varchar, char (but for trailing blanks), citext, json, enums | TEXT |
 //! | bytea | BLOB |
 //! | uuid | BLOB, and TEXT of 32 or 36 characters |
+//! | inet, cidr | TEXT of a whole address, with a netmask or without |
 //! | date, time, timestamps | TEXT in the usual ISO form, without offset or with `Z`, where no time zone comes in between |
+
+use core::net::IpAddr;
 
 use super::Labels;
 use crate::convert::{EXACT_POWERS, Zone, swapped};
@@ -41,6 +44,7 @@ enum Kind {
     Time,
     Timestamp { has_zone: bool },
     Uuid,
+    Inet,
     Enum(Labels),
     Other,
 }
@@ -110,6 +114,7 @@ impl CrossCheck {
             // In one of the two orders that there are; which one, only the options say.
             (Kind::Uuid, Value::Blob(blob), Cell::Uuid(stored)) => blob == stored || blob == swapped(stored),
             (Kind::Uuid, Value::Text(text), Cell::Uuid(stored)) => is_uuid_of(&stored, text),
+            (Kind::Inet, Value::Text(text), Cell::Varlena(stored)) => is_address_of(stored, text),
             (Kind::Enum(labels), Value::Text(text), Cell::Enum(oid)) => labels.label_of(oid) == Some(text),
             _ => true,
         }
@@ -130,6 +135,7 @@ impl Kind {
             PgType::Timestamp(_) => Kind::Timestamp { has_zone: false },
             PgType::TimestampTz(_) => Kind::Timestamp { has_zone: true },
             PgType::Uuid => Kind::Uuid,
+            PgType::Inet | PgType::Cidr => Kind::Inet,
             PgType::Enum { labels, .. } => Kind::Enum(Labels::new(labels)),
             PgType::Jsonb | PgType::Other { .. } => Kind::Other,
         }
@@ -163,6 +169,23 @@ fn is_uuid_of(stored: &[u8; 16], text: &[u8]) -> bool {
     pairs
         .zip(stored)
         .all(|([high, low], byte)| high | 0x20 == digit(byte >> 4) && low | 0x20 == digit(byte & 15))
+}
+
+/// Whether an address with a netmask, or with none for all of it, is the one that is stored; true for a text
+/// that Rust does not read as one.
+fn is_address_of(stored: &[u8], text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return true };
+    let (address, mask) = text.split_once('/').map_or((text, None), |(address, mask)| (address, Some(mask)));
+    let is = |family: u8, octets: &[u8]| {
+        let whole = u8::try_from(octets.len() * 8).ok();
+        let Some(bits) = mask.map_or(whole, |mask| mask.parse().ok()) else { return true };
+        stored.strip_prefix(&[family, bits]) == Some(octets)
+    };
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => is(2, &address.octets()),
+        Ok(IpAddr::V6(address)) => is(3, &address.octets()),
+        Err(_) => true,
+    }
 }
 
 /// Whether a numeric that is stored without loss is the decimal of a double.

@@ -35,7 +35,9 @@ fn types() -> Vec<PgType> {
         PgType::Jsonb,
         PgType::Uuid,
         PgType::Enum { name: "status".to_owned(), labels },
-        PgType::other("inet"),
+        PgType::Inet,
+        PgType::Cidr,
+        PgType::other("macaddr"),
     ]
 }
 
@@ -76,6 +78,8 @@ fn values() -> impl Strategy<Value = Owned> {
             .prop_map(|(d, t, n, z)| format!("{d}{t}{n}{z}")),
         "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "[0-9a-fA-F]{32}",
+        "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}(/[0-9]{1,2})?",
+        "[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(/[0-9]{1,3})?",
         Just("infinity".to_owned()),
         Just("{\"b\": [1, 2.50], \"a\": null}".to_owned()),
     ];

@@ -37,7 +37,7 @@ CREATE SCHEMA inspected;
 CREATE TYPE inspected.quality AS ENUM ('abc', 'abd');
 CREATE DOMAIN inspected.positive AS integer CHECK (VALUE > 0);
 CREATE TABLE inspected.reading (
-    id integer PRIMARY KEY, is_ok integer NOT NULL, day text, at text, code inspected.quality, level text, price inet, amount inspected.positive,
+    id integer PRIMARY KEY, is_ok integer NOT NULL, day text, at text, code inspected.quality, level text, price macaddr, amount inspected.positive,
     body bytea, extra text, token text, tenant integer NOT NULL, added timestamptz NOT NULL DEFAULT now()
 );
 CREATE TABLE inspected.parent (id bigint PRIMARY KEY, region text, number smallint UNIQUE, code text);
