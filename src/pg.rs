@@ -6,6 +6,7 @@
 
 pub mod api;
 
+mod foreign;
 mod import;
 mod inspect;
 mod report;

@@ -162,7 +162,7 @@ const STOREYS: &[&[&str]] = &[
     &["heap"],
     &["table"],
     &["planning"],
-    &["import", "inspect", "validate", "report"],
+    &["foreign", "import", "inspect", "validate", "report"],
     &["api"],
     &["tests"],
 ];

@@ -1,0 +1,4 @@
+//! SQLite tables as foreign tables: the foreign data wrapper `aliaport_fdw`.
+
+#[allow(dead_code)] // what reads it is on its way
+pub mod column;
