@@ -2,3 +2,5 @@
 
 #[allow(dead_code)] // what reads it is on its way
 pub mod column;
+#[allow(dead_code)] // so is what asks it
+pub mod push;

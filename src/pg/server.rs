@@ -2,6 +2,7 @@
 //! what an import is.
 
 pub mod access;
+pub mod collation;
 pub mod compat;
 pub mod encoding;
 pub mod error;
