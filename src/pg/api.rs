@@ -15,7 +15,7 @@ use crate::pg::record::progress;
 use crate::pg::server::encoding::{self, Argument};
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::settings;
-use crate::pg::table::target;
+use crate::pg::table::schema;
 use crate::pg::{inspect, report, validate};
 use aliaport_rows::row::OnError;
 
@@ -109,7 +109,7 @@ fn aliaport_plan(
 > {
     let plan = || -> Result<_> {
         let path = required_path(path.read()?)?;
-        let schema = target::schema(schema_argument(target_schema.read()?)?)?;
+        let schema = schema::schema_of_argument(schema_argument(target_schema.read()?)?)?;
         let options = options.read()?.map_or_else(empty_object, |o| o.0);
         let mode = planning::mode(mode.read()?.unwrap_or("create"))?;
         let planned = settings::fixed(&options, || planning::plan(path, &schema, mode, &options))?;
@@ -202,7 +202,7 @@ fn inspected(
         let path = required_path(path.read()?)?;
         let word = mode.map(|mode| mode.read()).transpose()?.flatten();
         let mode = planning::mode(word.unwrap_or("create"))?;
-        let schema = target::schema(schema_argument(target_schema.read()?)?)?;
+        let schema = schema::schema_of_argument(schema_argument(target_schema.read()?)?)?;
         let options = options.read()?.map_or_else(empty_object, |o| o.0);
         settings::fixed(&options, || inspect::inspect(path, &schema, mode, &options))?
     } else {
@@ -250,7 +250,7 @@ fn aliaport_validate(
 > {
     let validate = || -> Result<_> {
         let path = required_path(path.read()?)?;
-        let schema = target::schema(schema_argument(target_schema.read()?)?)?;
+        let schema = schema::schema_of_argument(schema_argument(target_schema.read()?)?)?;
         let options = options.read()?.map_or_else(empty_object, |o| o.0);
         Ok(settings::fixed(&options, || validate::validate(path, &schema, &options))?
             .into_iter()

@@ -36,7 +36,7 @@ use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{access, compat, locks, memory, spi, subxact};
 use crate::pg::table::foreign_key::TargetForeignKey;
 use crate::pg::table::sequence::Behind;
-use crate::pg::table::{missing, orphan, past, target};
+use crate::pg::table::{foreign_key, missing, orphan, past, schema, target};
 use aliaport_rows::row::OnError;
 
 /// What the caller asked for, words checked.
@@ -63,7 +63,7 @@ pub fn import(request: &Request<'_>) -> Result<Vec<TableRow>> {
     // The role comes first: without the right to read files, nothing else is answered and no run begins.
     access::require_read_server_files()?;
     pipeline::refuse_nested()?;
-    let schema = target::schema(request.target_schema)?;
+    let schema = schema::schema_of_argument(request.target_schema)?;
     let run = history::Run::begin(&history::RunFacts {
         path: request.path,
         target_schema: &schema,
@@ -126,7 +126,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
     run.note_source(signed(source.size_bytes()), &source.fingerprint());
     locks::require(&plan)?;
     for table in plan.tables.iter_mut().filter(|t| !t.is_created) {
-        target::add_foreign_keys(table)?;
+        foreign_key::add_foreign_keys(table)?;
     }
     let estimates = estimates(&source, &catalogue, &plan);
     progress::plan(&plan, &estimates, source.size_bytes());

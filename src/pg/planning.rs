@@ -17,7 +17,7 @@ use crate::pg::heap::pipeline;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::held::Held;
 use crate::pg::server::{access, guc, interrupt, locks, spi, subxact};
-use crate::pg::table::{missing, past, target};
+use crate::pg::table::{column_type, missing, past, schema, target};
 
 /// A source that is open, in its one snapshot, with the plan for it.
 pub struct Planned {
@@ -49,12 +49,12 @@ pub fn open(path: &str, options: &serde_json::Value) -> Result<Opened> {
     let location = access::source_path(path)?;
     let mut options = Options::parse(options)?;
     for (name, shape) in options.other_types() {
-        if let Some(known) = target::type_of_caller(name)? {
+        if let Some(known) = column_type::type_of_caller(name)? {
             (*name, *shape) = known;
         } else if !is_serial(name) {
             return Err(Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))
                 .detail("A column's type in options.tables names it.")
-                .hint(match target::extension_of(name)? {
+                .hint(match column_type::extension_of(name)? {
                     Some(extension) => format!("Run CREATE EXTENSION {extension}; first."),
                     None => "Name a type that SELECT to_regtype('...') finds, with its schema where the search_path does not show it."
                         .to_owned(),
@@ -141,7 +141,7 @@ pub fn target(
     let made = filled.iter().filter(|f| sources.contains(&f.source.to_lowercase()));
     wanted.extend(made.map(|f| f.target.name.to_lowercase()));
     let mut schemas = options.target_schemas();
-    schemas.iter().try_for_each(|schema| target::require_schema(schema))?;
+    schemas.iter().try_for_each(|schema| schema::require_schema(schema))?;
     schemas.push(schema.to_owned());
     let mut target = target::read(
         schema,

@@ -2,8 +2,8 @@
 //!
 //! SQLite compares and sorts what it stores, PostgreSQL what the converters make of it. A column is proven
 //! where the two are the same thing: where each cell, written back in the column's form, is the stored value
-//! byte for byte. So a time zone, a rounded fraction, a text among numbers or a second spelling of one instant
-//! need no rules of their own.
+//! byte for byte. So a time zone, a rounded fraction, a text among numbers or a second spelling of one
+//! instant need no rules of their own.
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,7 +3,7 @@
 //! `table_multi_insert` checks nothing, so this file does: NOT NULL and types are the converter's work, CHECK
 //! constraints are PostgreSQL's own (`ExecConstraints`), and tables with anything else that an INSERT would
 //! do (triggers, partitions, row security, domains) are filled from a temporary table instead
-//! ([`crate::pg::table::stage`]); see `target::path_of`.
+//! ([`crate::pg::table::stage`]); see `table::load_path`.
 //!
 //! Threads scan, convert, form heap tuples and inspect them ([`super::pipeline`]); this side only writes them
 //! ([`images`]). Tables with a column whose type only its own input function can read are converted here,
@@ -76,7 +76,7 @@ pub struct Loaded {
     pub converter: RowConverter,
 }
 
-/// Loads every row that `reader` gives into the table `oid`, which must have nothing that `target::path_of`
+/// Loads every row that `reader` gives into the table `oid`, which must have nothing that `table::load_path`
 /// names.
 ///
 /// `is_new` says that the table was made or truncated by this run: its rows are then written frozen and its

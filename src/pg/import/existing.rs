@@ -26,6 +26,7 @@ use crate::pg::server::{compat, spi, subxact};
 use crate::pg::table::as_replica::{self, Touch};
 use crate::pg::table::stage::Stage;
 use crate::pg::table::sync::{self, Difference};
+use crate::pg::table::trigger;
 use crate::pg::table::unique::{self, UniqueIndex};
 use crate::pg::table::unwanted::Unwanted;
 use crate::pg::table::{code, foreign_key, target};
@@ -152,7 +153,7 @@ impl Import<'_> {
                 continue;
             }
             let ImportedTable { plan, relation, .. } = self.subject(index)?;
-            let names = target::firing_triggers(relation, kinds)?;
+            let names = trigger::firing_triggers(relation, kinds)?;
             if names.is_empty() {
                 continue;
             }
@@ -201,7 +202,7 @@ impl Import<'_> {
         let silenced = if has_none {
             Vec::new()
         } else {
-            target::enabled_triggers(relation, target::OF_ROWS, is_quiet)?
+            trigger::enabled_triggers(relation, trigger::OF_ROWS, is_quiet)?
         };
         silenced.iter().try_for_each(|trigger| spi::run(&trigger.disable()))?;
         let result = if is_quiet { as_replica::quietly(f)? } else { f()? };
@@ -274,7 +275,7 @@ impl Import<'_> {
         }
         let mut silenced = Vec::new();
         for relation in relations {
-            silenced.extend(target::enabled_triggers(relation, target::OF_TRUNCATE, is_quiet)?);
+            silenced.extend(trigger::enabled_triggers(relation, trigger::OF_TRUNCATE, is_quiet)?);
         }
         silenced.iter().try_for_each(|trigger| spi::run(&trigger.disable()))?;
         if is_quiet {

@@ -16,7 +16,7 @@ use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{Result, unexpected};
 use crate::pg::table::as_replica::{self, Touch};
 use crate::pg::table::cascade::Cascade;
-use crate::pg::table::foreign_key::TargetForeignKey;
+use crate::pg::table::foreign_key::{self, TargetForeignKey};
 use crate::pg::table::unwanted::Unwanted;
 use crate::pg::table::{orphan, source_row, sync, target};
 use aliaport_rows::row::SetAside;
@@ -207,7 +207,7 @@ impl<'a> Import<'a> {
                 // Without constraints an orphan harms nothing; it is only counted.
                 let is_fatal = match (policy, table.is_created) {
                     (Orphans::Keep, true) => false,
-                    (Orphans::Keep, false) => match target::enforced_foreign_key(&table.target, key)? {
+                    (Orphans::Keep, false) => match foreign_key::enforced_foreign_key(&table.target, key)? {
                         None => false,
                         Some(constraint) => {
                             message = "rows point at a missing parent; their foreign key is NOT VALID";

@@ -22,8 +22,8 @@ use crate::pg::record::outcome::TableRow;
 use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, memory, spi};
+use crate::pg::table::load_path::{self, LoadPath};
 use crate::pg::table::stage::Stage;
-use crate::pg::table::target::{self, LoadPath};
 use crate::pg::table::{broken_rules, retype, source_row, wide};
 use aliaport_rows::row::{OnError, SetAside};
 
@@ -31,13 +31,13 @@ impl Import<'_> {
     pub(super) fn load(&mut self, index: usize) -> Result<()> {
         let ImportedTable { plan, table, columns, relation } = self.subject(index)?;
         let verify = self.options.verify;
-        let way = target::PathNeeds {
+        let way = load_path::PathNeeds {
             triggers: self.options.triggers,
             keeps_keys: self.request.on_error != OnError::Abort && !plan.is_created,
             sets_aside: self.request.on_error != OnError::Abort,
             spares_readers: self.request.mode != Mode::Create,
         };
-        let path = target::path_of(relation, plan, way)?;
+        let path = load_path::path_of(relation, plan, way)?;
         let stage = match path {
             LoadPath::Bulk { .. } => {
                 // Nothing but plain tables goes this way.

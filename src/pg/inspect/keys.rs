@@ -17,6 +17,7 @@ use super::{InspectedTable, Observation, counted, references};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use crate::pg::table::as_replica::{self, Touch};
+use crate::pg::table::foreign_key;
 use crate::pg::table::target;
 
 /// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of
@@ -281,7 +282,7 @@ pub fn refuses_all(subject: &InspectedTable<'_>, key: &ForeignKeyPlan) -> Result
         return Ok(None);
     }
     let (Some(relation), Some(constraint)) =
-        (target::relation_oid(&goal.schema, &goal.name)?, target::enforced_foreign_key(goal, key)?)
+        (target::relation_oid(&goal.schema, &goal.name)?, foreign_key::enforced_foreign_key(goal, key)?)
     else {
         return Ok(None);
     };

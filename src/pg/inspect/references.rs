@@ -23,6 +23,7 @@ use crate::pg::heap::standing;
 use crate::pg::server::error::Result;
 use crate::pg::server::subxact::{self, AtEnd};
 use crate::pg::server::{interrupt, spi};
+use crate::pg::table::foreign_key;
 use crate::pg::table::target;
 
 /// Rows whose parents are looked for together.
@@ -37,7 +38,7 @@ pub fn is_to_imported(subject: &InspectedTable<'_>, key: &ForeignKeyPlan) -> boo
 pub fn refused(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
     let mut plan = subject.plan.clone();
     if !plan.is_created {
-        target::add_foreign_keys(&mut plan)?;
+        foreign_key::add_foreign_keys(&mut plan)?;
     }
     let mut out = Vec::new();
     for (number, key) in plan.foreign_keys.iter().enumerate() {

@@ -9,7 +9,7 @@ use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::sqlstate::SqlState;
 use pgrx::pg_sys;
 
-use super::target;
+use super::trigger;
 use super::unwanted::{Kind, Unwanted};
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
@@ -162,7 +162,7 @@ pub fn unwanted(
 ) -> Result<Option<Unwanted>> {
     let is_stored = *rows == plan.target;
     let mut rules = domains(relation, plan)?;
-    if is_stored || !(may_fire && target::has_before_triggers(relation)?) {
+    if is_stored || !(may_fire && trigger::has_before_triggers(relation)?) {
         rules.extend(partitions(relation, plan)?);
         rules.extend(constraints(relation, plan, is_stored)?);
     }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use aliaport_plan::plan::ForeignKeyPlan;
-use aliaport_rows::identifier::quote;
+use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
+use aliaport_rows::identifier::{QualifiedName, quote};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -277,4 +277,96 @@ impl TargetForeignKey {
             self.child_name
         )))
     }
+}
+
+/// A constraint that demands what a foreign key says.
+pub struct Enforced {
+    /// Its name.
+    pub name: String,
+    /// Every row is known to have its parent. One that is NOT VALID refuses new rows all the same.
+    pub is_valid: bool,
+}
+
+/// The constraint of the table `child` that demands what `key` says, if it has one: of several one that is
+/// valid.
+pub fn enforced_foreign_key(child: &QualifiedName, key: &ForeignKeyPlan) -> Result<Option<Enforced>> {
+    let pairs: Vec<String> =
+        key.columns.iter().zip(&key.parent_columns).map(|(c, p)| format!("{c}\u{1}{p}")).collect();
+    let found = spi::rows(
+        "SELECT k.conname::text, k.convalidated FROM pg_catalog.pg_constraint k \
+         WHERE k.contype = 'f' AND COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true) \
+           AND k.conrelid = pg_catalog.to_regclass($1) AND k.confrelid = pg_catalog.to_regclass($2) \
+           AND (SELECT pg_catalog.array_agg(c.attname::text || E'\\x01' || p.attname::text ORDER BY 1) \
+                FROM ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey)) AS u(child, parent) \
+                JOIN pg_catalog.pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.child \
+                JOIN pg_catalog.pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.parent) \
+             @> $3 AND pg_catalog.cardinality($3) = pg_catalog.cardinality(k.conkey) ORDER BY k.convalidated DESC, k.oid LIMIT 1",
+        &[child.to_string().into(), key.parent.to_string().into(), pairs.into()],
+        |row| {
+            let name = row.get::<String>(1)?.unwrap_or_default();
+            Ok(Enforced { name, is_valid: row.get::<bool>(2)?.unwrap_or(true) })
+        },
+    )?;
+    Ok(found.into_iter().next())
+}
+
+/// Adds the foreign keys that the table `plan` stands for has in the target and that the source does not
+/// declare, so that they are checked after the load like the others.
+pub fn add_foreign_keys(plan: &mut TablePlan) -> Result<()> {
+    let keys = spi::rows(
+        concat!(
+            "SELECT k.conname::text, pn.nspname::text, pc.relname::text, \
+                ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
+                      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
+                ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS u(attnum, n) \
+                      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.n) \
+         FROM pg_catalog.pg_constraint k \
+         JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_class pc ON pc.oid = k.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace \
+         WHERE k.contype = 'f' AND n.nspname = $1 AND c.relname = $2 \
+           AND COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true) AND NOT (",
+            is_partition_copy!(),
+            ") ORDER BY k.oid"
+        ),
+        &[plan.target.schema.clone().into(), plan.target.name.clone().into()],
+        |row| {
+            Ok((
+                row.get::<String>(1)?.unwrap_or_default(),
+                QualifiedName {
+                    schema: row.get::<String>(2)?.unwrap_or_default(),
+                    name: row.get::<String>(3)?.unwrap_or_default(),
+                },
+                row.get::<Vec<String>>(4)?.unwrap_or_default(),
+                row.get::<Vec<String>>(5)?.unwrap_or_default(),
+            ))
+        },
+    )?;
+    for (name, parent, columns, parent_columns) in keys {
+        if plan
+            .foreign_keys
+            .iter()
+            .any(|k| k.columns == columns && k.parent == parent && k.parent_columns == parent_columns)
+        {
+            continue;
+        }
+        let source_columns: Vec<String> = columns
+            .iter()
+            .map(|c| {
+                plan.columns.iter().find(|p| &p.target == c).map_or_else(|| c.clone(), |p| p.source.clone())
+            })
+            .collect();
+        plan.foreign_keys.push(ForeignKeyPlan {
+            name,
+            label: format!("{}.{}", plan.source, source_columns.join(", ")),
+            parent_source: parent.name.clone(),
+            parent_source_columns: parent_columns.clone(),
+            parent,
+            columns,
+            parent_columns,
+            source_columns,
+            orphans: None,
+            is_created: false,
+        });
+    }
+    Ok(())
 }

@@ -6,8 +6,8 @@ use aliaport_plan::policy::Orphans;
 use aliaport_rows::identifier::{QualifiedName, quote as quoted};
 use pgrx::prelude::*;
 
-use super::target::Enforced;
-use super::{operator, target};
+use super::foreign_key::Enforced;
+use super::{foreign_key, operator};
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
 
@@ -78,7 +78,7 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
                     None => is_declared = true,
                 }
                 if !view.table.is_created
-                    && let Some(constraint) = target::enforced_foreign_key(&view.table.target, key)?
+                    && let Some(constraint) = foreign_key::enforced_foreign_key(&view.table.target, key)?
                 {
                     enforced.push((view.table, key, constraint));
                 }

@@ -12,6 +12,7 @@ use aliaport_sqlite::Source;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::schema;
 use super::target;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
@@ -224,7 +225,7 @@ impl Sequence {
         .hint(format!(
             "As the sequence's owner, run GRANT UPDATE, SELECT ON SEQUENCE {} TO {};",
             self.name,
-            target::caller()?
+            schema::caller()?
         )))
     }
 

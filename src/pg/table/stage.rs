@@ -11,7 +11,7 @@ use aliaport_rows::identifier::{QualifiedName, quote};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::target;
+use super::schema;
 use crate::pg::server::error::{Error, Result, unexpected};
 use crate::pg::server::spi;
 
@@ -123,6 +123,6 @@ fn require_temporary() -> Result<()> {
     .hint(format!(
         "As the database's owner, run GRANT TEMPORARY ON DATABASE {} TO {};",
         quote(&database),
-        target::caller()?
+        schema::caller()?
     )))
 }
