@@ -3,7 +3,9 @@
 //!
 //! Here is the order of things; each kind of step is in a file of its own below.
 
+mod duplicates;
 mod existing;
+mod hold;
 mod keys;
 mod lock;
 mod orphans;

@@ -1,23 +1,21 @@
-//! Tables that had something before the run, or that need what only an INSERT does: how they are taken hold
-//! of, emptied, and given the rows that wait in their stages.
+//! Tables that had something before the run, or that need what only an INSERT does: how they are emptied, and
+//! given the rows that wait in their stages.
 //!
-//! Within one run: keys that are there twice are found, then missing parents ([`super::orphans`]), both in
-//! the stages; then vanished rows go, children first; then rows are updated and inserted, parents first; then
-//! every foreign key that the target has is checked, and every table is read back.
+//! Within one run: they are taken hold of ([`super::hold`]); keys that are there twice are found
+//! ([`super::duplicates`]), then missing parents ([`super::orphans`]), both in the stages; then vanished rows
+//! go, children first; then rows are updated and inserted, parents first; then every foreign key that the
+//! target has is checked, and every table is read back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use aliaport_plan::finding::{Code, Finding};
 use aliaport_plan::plan::{Action, Step, TablePlan};
-use aliaport_plan::planner::OTHER_MODES;
 use aliaport_plan::policy::{Mode, Verify};
 use aliaport_rows::digest::TableDigest;
 use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::orphans::staying;
 use super::table::rows_seen;
 use super::{Import, ImportedTable, signed};
 use crate::pg::heap::{readback, standing};
@@ -27,10 +25,7 @@ use crate::pg::table::as_replica::{self, Touch};
 use crate::pg::table::stage::Stage;
 use crate::pg::table::sync::{self, Difference};
 use crate::pg::table::trigger;
-use crate::pg::table::unique::{self, UniqueIndex};
-use crate::pg::table::unwanted::Unwanted;
-use crate::pg::table::{code, foreign_key, target};
-use aliaport_rows::row::OnError;
+use crate::pg::table::{code, target};
 
 /// A table whose rows wait.
 pub(super) struct Staged {
@@ -46,133 +41,7 @@ impl Staged {
 }
 
 impl Import<'_> {
-    /// Makes sure of the tables that are there: nobody else writes to them, and what their foreign keys were
-    /// like is known.
-    pub(super) fn take_hold(&mut self) -> Result<()> {
-        let mode = self.request.mode;
-        let mut existing = Vec::new();
-        for index in 0..self.plan.tables.len() {
-            if self.plan.tables.get(index).is_some_and(|t| t.is_created) {
-                continue;
-            }
-            let ImportedTable { plan, relation, .. } = self.subject(index)?;
-            existing.push(relation);
-            require_privileges(plan, relation, mode)?;
-            // Rows that come or go between the comparison and the writing would be lost, or would not be what
-            // was checked. Readers do not wait for this lock.
-            compat::lock_against_writers(relation);
-        }
-        self.require_as_planned()?;
-        self.references = foreign_key::find_foreign_keys(&existing)?;
-        for reference in self.references.iter().filter(|r| !(r.is_of(&existing) && r.is_to(&existing))) {
-            if compat::has_old_snapshot() {
-                return Err(reference.refuse_old_snapshot());
-            }
-            // A parent outside of the import must stay until our rows that point at it can be seen. A child
-            // outside needs no lock: whoever inserts one locks its parent's row.
-            if !reference.is_to(&existing) {
-                compat::lock_against_changes(reference.parent());
-            }
-        }
-        if matches!(mode, Mode::Replace | Mode::Sync) && !self.truncates() {
-            for reference in self.references.iter().filter(|r| r.is_to(&existing)) {
-                reference.refuse_hidden()?;
-            }
-        }
-        for index in 0..self.plan.tables.len() {
-            if mode == Mode::Replace || self.plan.tables.get(index).is_some_and(|t| t.is_created) {
-                continue;
-            }
-            let ImportedTable { plan, relation, .. } = self.subject(index)?;
-            let Some(row) = self.rows.get_mut(index) else { continue };
-            for reference in self.references.iter().filter(|r| r.is_of(&[relation])) {
-                let Some(count) = reference.broken_before() else { continue };
-                // Then they are the source's rows by the end, and are counted as such.
-                let is_written = |column: &String| plan.columns.iter().any(|c| c.target == *column);
-                if mode == Mode::Sync
-                    && self.options.sync_delete
-                    && reference.columns().iter().all(is_written)
-                {
-                    continue;
-                }
-                let message = format!(
-                    "rows that were there before the run break foreign key \"{}\", which is NOT VALID; they were left as they are",
-                    reference.name()
-                );
-                row.warn(Code::OrphanRows, &message, count);
-            }
-        }
-        Ok(())
-    }
-
-    /// The plan was made without a lock on any table. What another session has changed until the tables were
-    /// locked ends the import.
-    fn require_as_planned(&self) -> Result<()> {
-        let there = || self.plan.tables.iter().filter(|t| !t.is_created);
-        let schemas: BTreeSet<&String> = there().map(|t| &t.target.schema).collect();
-        if schemas.is_empty() {
-            return Ok(());
-        }
-        let now = target::shapes(&schemas.into_iter().cloned().collect::<Vec<_>>())?;
-        for table in there() {
-            let name = (table.target.schema.clone(), table.target.name.clone());
-            if now.get(&name) != self.shapes.get(&name) {
-                return Err(Error::new(
-                    PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-                    format!("table {} was changed while the import began", table.target),
-                )
-                .detail("Another session has altered the table or its indexes since the import was planned.")
-                .hint("Run the import again."));
-            }
-            if self.request.mode == Mode::Create && !target::is_empty(&table.target)? {
-                return Err(Error::new(
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("target table {} has rows already", table.target),
-                )
-                .detail("Another session has written them since the import was planned. Mode create fills new and empty tables only.")
-                .hint(OTHER_MODES));
-            }
-        }
-        Ok(())
-    }
-
-    /// Says which user triggers do not fire although a statement like this one would fire them.
-    pub(super) fn tell_silent_triggers(&mut self) -> Result<()> {
-        if self.options.triggers {
-            return Ok(());
-        }
-        // pg_trigger.h: INSERT is 4, DELETE 8, UPDATE 16, TRUNCATE 32.
-        let kinds = match self.request.mode {
-            Mode::Create | Mode::Append => 4,
-            Mode::Replace if self.truncates() => 4 + 32,
-            Mode::Replace => 4 + 8,
-            Mode::Sync => 4 + 8 + 16,
-        };
-        for index in 0..self.plan.tables.len() {
-            if self.plan.tables.get(index).is_none_or(|t| t.is_created) {
-                continue;
-            }
-            let ImportedTable { plan, relation, .. } = self.subject(index)?;
-            let names = trigger::firing_triggers(relation, kinds)?;
-            if names.is_empty() {
-                continue;
-            }
-            let count = u64::try_from(names.len()).ok();
-            let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
-            let message = format!(
-                "triggers of {} do not fire for the rows of this import (options.triggers is \"off\"): {}",
-                plan.target,
-                names.join(", ")
-            );
-            if let Some(row) = self.rows.get_mut(index) {
-                let finding = Finding::warning(Code::TriggersOff, &plan.source, message);
-                row.warnings.push(Finding { count, ..finding });
-            }
-        }
-        Ok(())
-    }
-
-    fn truncates(&self) -> bool {
+    pub(super) fn truncates(&self) -> bool {
         self.plan.steps.iter().any(|s| s.action == Action::Truncate && s.table.is_none())
     }
 
@@ -301,92 +170,6 @@ impl Import<'_> {
             self.shrunk.push(relation);
         }
         Ok(())
-    }
-
-    /// Sets aside rows in stages whose key is there already, where the policy says so; in mode sync a key
-    /// that is there twice in the source ends the import in any case, because the table can be equal to one
-    /// of the two only.
-    pub(super) fn settle_duplicates(&mut self) -> Result<()> {
-        let indexes: Vec<usize> = self.staged.keys().copied().collect();
-        indexes.iter().try_for_each(|&i| self.tried(Some(i), |import| import.settle_duplicates_of(&[i])))
-    }
-
-    fn settle_duplicates_of(&mut self, indexes: &[usize]) -> Result<()> {
-        for &index in indexes {
-            let ImportedTable { plan, relation, .. } = self.subject(index)?;
-            for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
-                let is_sync_key = self.request.mode == Mode::Sync && is_key(&demand, plan);
-                if self.request.on_error == OnError::Abort {
-                    if is_sync_key && let Some(unwanted) = self.in_the_way(index, plan, &demand)? {
-                        unwanted.drop()?;
-                        return Err(self.duplicate_error(index, None)?);
-                    }
-                    continue;
-                }
-                let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
-                let rejected = self.set_aside(index, unwanted)?;
-                if let Some(row) = self.rows.get_mut(index) {
-                    row.warn(
-                        Code::DuplicateKey,
-                        "rows with a key that is there already were set aside",
-                        rejected,
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Staged rows whose key an earlier row of the stage, or a row that stays in the table, has already; none
-    /// where none has.
-    fn in_the_way(&self, index: usize, plan: &TablePlan, demand: &UniqueIndex) -> Result<Option<Unwanted>> {
-        let Some(staged) = self.staged.get(&index) else { return Ok(None) };
-        let (table, relation) = (&staged.stage.table, staged.stage.target);
-        let rows = table.to_string();
-        let unwanted = demand.repeated(index, &rows)?;
-        let others = match self.request.mode {
-            Mode::Append => Some(standing::from(relation, &plan.target)?),
-            Mode::Sync if !self.options.sync_delete && !is_key(demand, plan) => {
-                Some(staying(plan, &standing::from(relation, &plan.target)?, table)?)
-            }
-            Mode::Create | Mode::Replace | Mode::Sync => None,
-        };
-        let place = || {
-            format!("SQLite table \"{}\", while its keys were looked for in {}.", plan.source, plan.target)
-        };
-        match others {
-            Some(others) => error::located(place, || demand.taken(unwanted, index, &rows, &others)),
-            None => Ok(unwanted),
-        }
-    }
-
-    /// The error of keys that are there already, naming rows; `cause` is PostgreSQL's own, which names the
-    /// first key.
-    fn duplicate_error(&mut self, index: usize, cause: Option<Error>) -> Result<Error> {
-        let ImportedTable { plan, relation, .. } = self.subject(index)?;
-        for demand in unique::indexes(relation)?.into_iter().filter(|u| u.is_over(plan)) {
-            let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
-            let count = unwanted.count()?;
-            let mut keys = Vec::new();
-            self.originals(index, &unwanted, Some(3), |entry| {
-                keys.push(entry.source_key.to_string());
-                Ok(())
-            })?;
-            let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
-            return Ok(Error::new(
-                PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
-                format!("duplicate key value violates unique constraint {}", demand.name),
-            )
-            .detail(format!(
-                "SQLite table \"{}\": {rows} a key ({}) that is in {} already or twice in the source, for instance {}.",
-                plan.source,
-                demand.unique.terms.join(", "),
-                plan.target,
-                keys.join("; ")
-            ))
-            .hint("Repair the source, look at what the target holds already, or import with on_error => 'reject' to set such rows aside."));
-        }
-        Ok(cause.unwrap_or_else(|| unexpected("absence of duplicate keys")))
     }
 
     /// Moves the rows that wait in stages into their tables, and checks what came of it.
@@ -574,60 +357,4 @@ impl Import<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a unique index is the key by which mode sync tells rows apart.
-fn is_key(demand: &UniqueIndex, plan: &TablePlan) -> bool {
-    demand.unique.predicate.is_none()
-        && demand.columns.len() == plan.sync_key.len()
-        && demand.columns.iter().all(|c| plan.sync_key.contains(c))
-        && demand.unique.terms.iter().all(|t| plan.sync_key.iter().any(|k| quote(k) == *t))
-}
-
-/// What the mode does to a table, the caller must be allowed to do, before anybody waits for it.
-fn require_privileges(plan: &TablePlan, relation: pg_sys::Oid, mode: Mode) -> Result<()> {
-    let needed = match mode {
-        Mode::Create | Mode::Append => "pg_catalog.has_any_column_privilege(oid, 'INSERT')",
-        Mode::Replace => {
-            "pg_catalog.has_any_column_privilege(oid, 'INSERT') AND pg_catalog.has_table_privilege(oid, 'DELETE, TRUNCATE')"
-        }
-        Mode::Sync => {
-            "pg_catalog.has_table_privilege(oid, 'SELECT') AND pg_catalog.has_any_column_privilege(oid, 'INSERT') \
-             AND pg_catalog.has_any_column_privilege(oid, 'UPDATE') AND pg_catalog.has_table_privilege(oid, 'DELETE')"
-        }
-    };
-    let words = match mode {
-        Mode::Create | Mode::Append => "INSERT",
-        Mode::Replace => "INSERT, and DELETE or TRUNCATE",
-        Mode::Sync => "SELECT, INSERT, UPDATE and DELETE",
-    };
-    let (allowed, is_hidden) = spi::rows(
-        &format!(
-            "SELECT {needed}, pg_catalog.row_security_active(oid) FROM pg_catalog.pg_class WHERE oid = $1"
-        ),
-        &[relation.into()],
-        |row| Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(true))),
-    )?
-    .first()
-    .copied()
-    .unwrap_or((false, true));
-    if !allowed {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("permission denied for table {}", plan.target.name),
-        )
-        .detail(format!("Mode {} needs {words} on {}.", mode.as_str(), plan.target))
-        .hint("Ask the owner of the table to grant the caller what is missing."));
-    }
-    if mode == Mode::Sync && is_hidden {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("table {} cannot be compared by this role", plan.target),
-        )
-        .detail(
-            "Row-level security hides rows of it from the caller, so what they should become is not known.",
-        )
-        .hint("Import as the owner of the table or as a role with BYPASSRLS."));
-    }
-    Ok(())
 }
