@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/foreign/push.rs",
     "src/pg/foreign/push/binding.rs",
+    "src/pg/foreign/push/grouping.rs",
     "src/pg/foreign/push/operator.rs",
+    "src/pg/foreign/push/order.rs",
     "src/pg/heap/datum.rs",
     "src/pg/heap/input.rs",
     "src/pg/heap/load.rs",

@@ -19,7 +19,9 @@ use crate::pg::server::collation::is_order_of_bytes;
 use crate::pg::server::error::Result;
 
 pub mod binding;
+pub mod grouping;
 mod operator;
+pub mod order;
 mod sql;
 
 use binding::Binding;
@@ -71,7 +73,12 @@ pub enum Local {
     Generated,
     /// A bad value counts as NULL.
     BadIsNull,
+    /// There are more parameters than SQLite is asked to take.
+    Many,
 }
+
+/// Of a statement. SQLite's parser goes no deeper than 1000 either.
+const MOST_PARAMETERS: usize = 900;
 
 impl fmt::Display for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,6 +91,7 @@ impl fmt::Display for Local {
             Local::Unproven => "the column may hold values of other forms; ANALYZE finds out",
             Local::Affinity => "SQLite would convert the values before it compares them",
             Local::Generated => "the column is generated",
+            Local::Many => "the statement has many parameters already",
             Local::BadIsNull => "a value that the column cannot hold counts as NULL",
         })
     }
@@ -370,6 +378,9 @@ impl<'a> Walk<'a> {
         let Some(operand) = Operand::new(&column.name, column.affinity, kind) else {
             return Ok(Err(Local::Affinity));
         };
+        if self.next > MOST_PARAMETERS {
+            return Ok(Err(Local::Many));
+        }
         let grade = if is_exact { Grade::Exact } else { Grade::Narrow };
         Ok(match sql(&operand, kind, is_exact, self.next) {
             Some(piece) => Ok((piece, grade)),
@@ -424,15 +435,19 @@ impl<'a> Walk<'a> {
         if column.is_generated {
             return Ok(Err(Local::Generated));
         }
-        let is_known = self.remote.on_error != OnError::Null || column.proven.is_some();
+        let is_known = column.proven.is_some();
         let name = quote(&column.name);
-        Ok(match (is_null, is_known) {
-            (true, false) => Err(Local::BadIsNull),
-            (true, true) => Ok(Pushed {
-                needs_census: self.remote.on_error == OnError::Null && column.is_by_census,
+        Ok(match (is_null, is_known, self.remote.on_error) {
+            (true, false, OnError::Null) => Err(Local::BadIsNull),
+            // A bad value is an error, and one of a row that does not match, or its row is none.
+            (true, false, _) => Ok(Pushed {
+                needs_census: false,
                 ..Pushed::without_parameters(format!("{name} IS NULL"), Grade::Exact, column)
             }),
-            (false, is_known) => {
+            (true, true, _) => {
+                Ok(Pushed::without_parameters(format!("{name} IS NULL"), Grade::Exact, column))
+            }
+            (false, is_known, _) => {
                 let grade = if is_known { Grade::Exact } else { Grade::Narrow };
                 Ok(Pushed::without_parameters(format!("{name} IS NOT NULL"), grade, column))
             }

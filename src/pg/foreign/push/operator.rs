@@ -24,16 +24,17 @@ pub(super) enum Family {
 pub(super) const LIKE: pg_sys::Oid = pg_sys::Oid::from_u32(pg_sys::OID_TEXT_LIKE_OP);
 
 /// The b-tree operator families, by their fixed OIDs (src/include/catalog/pg_opfamily.dat).
-const FAMILIES: [(u32, Family); 8] = [
-    (424, Family::Boolean),
-    (1976, Family::Integer),
-    (1970, Family::Real),
-    (1988, Family::Numeric),
-    (1994, Family::Text),
-    (428, Family::Bytes),
-    (434, Family::Clock),
-    (434, Family::Zoned),
-];
+pub(super) fn opfamily(family: Family) -> pg_sys::Oid {
+    pg_sys::Oid::from_u32(match family {
+        Family::Boolean => 424,
+        Family::Integer => 1976,
+        Family::Real => 1970,
+        Family::Numeric => 1988,
+        Family::Text => 1994,
+        Family::Bytes => 428,
+        Family::Clock | Family::Zoned => 434,
+    })
+}
 
 /// OIDs below come with PostgreSQL.
 const FIRST_NORMAL_OID: u32 = 16_384;
@@ -79,10 +80,9 @@ pub(super) fn ordering(opno: pg_sys::Oid) -> Option<(Family, Comparison)> {
     if left != right {
         return None;
     }
-    let (oid, family) = FAMILIES.into_iter().find(|(_, family)| *family == left)?;
     // SAFETY: as above.
-    let strategy = unsafe { pg_sys::get_op_opfamily_strategy(opno, oid.into()) };
-    Some((family, Comparison::of_strategy(strategy)?))
+    let strategy = unsafe { pg_sys::get_op_opfamily_strategy(opno, opfamily(left)) };
+    Some((left, Comparison::of_strategy(strategy)?))
 }
 
 fn is_built_in(opno: pg_sys::Oid) -> bool {
