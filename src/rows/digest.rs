@@ -83,7 +83,12 @@ fn attribute(pg_type: &PgType) -> Attribute {
         Storage::Int4 | Storage::Float4 | Storage::Date => (4, 4),
         Storage::Int8 | Storage::Float8 | Storage::Time | Storage::Timestamp => (8, 8),
         Storage::Uuid => (16, 1),
-        Storage::Varlena(_) | Storage::Label | Storage::Opaque => (-1, 4),
+        Storage::Text
+        | Storage::Bytes
+        | Storage::Numeric
+        | Storage::Own
+        | Storage::Label
+        | Storage::Opaque => (-1, 4),
     };
     Attribute { length, align, is_packable: length == -1 }
 }

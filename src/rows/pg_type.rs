@@ -69,8 +69,8 @@ macro_rules! types {
             pub fn storage(&self) -> Storage {
                 match self {
                     $(PgType::$plain => $storage,)*
-                    PgType::Numeric { .. } => Storage::Varlena(Payload::Number),
-                    PgType::Varchar(_) | PgType::Char(_) => Storage::Varlena(Payload::Text),
+                    PgType::Numeric { .. } => Storage::Numeric,
+                    PgType::Varchar(_) | PgType::Char(_) => Storage::Text,
                     PgType::Time(_) => Storage::Time,
                     PgType::Timestamp(_) | PgType::TimestampTz(_) => Storage::Timestamp,
                     PgType::Enum { .. } => Storage::Label,
@@ -113,23 +113,23 @@ types! {
     /// `double precision`
     DoublePrecision: "double precision" | "float8", Storage::Float8, 701;
     /// `text`
-    Text: "text", Storage::Varlena(Payload::Text), 25;
+    Text: "text", Storage::Text, 25;
     /// `citext`
-    Citext: "citext", Storage::Varlena(Payload::Text);
+    Citext: "citext", Storage::Text;
     /// `bytea`
-    Bytea: "bytea", Storage::Varlena(Payload::Bytes), 17;
+    Bytea: "bytea", Storage::Bytes, 17;
     /// `date`
     Date: "date", Storage::Date, 1082;
     /// `json`
-    Json: "json", Storage::Varlena(Payload::Text), 114;
+    Json: "json", Storage::Text, 114;
     /// `jsonb`
-    Jsonb: "jsonb", Storage::Varlena(Payload::Own), 3802;
+    Jsonb: "jsonb", Storage::Own, 3802;
     /// `uuid`
     Uuid: "uuid", Storage::Uuid, 2950;
     /// `inet`
-    Inet: "inet", Storage::Varlena(Payload::Own), 869;
+    Inet: "inet", Storage::Own, 869;
     /// `cidr`
-    Cidr: "cidr", Storage::Varlena(Payload::Own), 650;
+    Cidr: "cidr", Storage::Own, 650;
 }
 
 /// What the values of a type that has its own input function are made of. The parts of a value are converted
@@ -181,23 +181,16 @@ pub enum Storage {
     Label,
     /// Sixteen bytes.
     Uuid,
-    /// A varlena of these bytes.
-    Varlena(Payload),
+    /// A varlena of the text that the output function writes.
+    Text,
+    /// A varlena of the bytes themselves.
+    Bytes,
+    /// A varlena of the digits of a `numeric`.
+    Numeric,
+    /// A varlena in a form of the type's own.
+    Own,
     /// Nothing that is known here: its own functions read and write it.
     Opaque,
-}
-
-/// What the bytes of a varlena are, its header aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// The text that the output function writes.
-    Text,
-    /// The bytes themselves.
-    Bytes,
-    /// The digits of a `numeric`.
-    Number,
-    /// A form of the type's own.
-    Own,
 }
 
 impl PgType {
@@ -217,7 +210,13 @@ impl PgType {
             PgType::Varchar(Some(n)) | PgType::Char(n) => {
                 usize::try_from(*n).ok()?.checked_mul(4)?.checked_add(11)
             }
-            _ if matches!(self.storage(), Storage::Varlena(_) | Storage::Opaque) => None,
+            _ if matches!(
+                self.storage(),
+                Storage::Text | Storage::Bytes | Storage::Numeric | Storage::Own | Storage::Opaque
+            ) =>
+            {
+                None
+            }
             _ => Some(24),
         }
     }

@@ -98,7 +98,7 @@ pub unsafe fn to_cell<'a>(datum: pg_sys::Datum, storage: Storage) -> Cell<'a> {
             unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(datum.cast_mut_ptr::<u8>(), 16) };
             Cell::Uuid(bytes)
         }
-        Storage::Varlena(_) => {
+        Storage::Text | Storage::Bytes | Storage::Numeric | Storage::Own => {
             // SAFETY: the type is a varlena; detoasting returns a plain varlena, in place where it is one
             // already.
             unsafe {

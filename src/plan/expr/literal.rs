@@ -6,7 +6,7 @@
 use super::term::{Literal, blob_literal, quoted};
 use super::{NotCarried, instant};
 use aliaport_rows::convert::{Converter, Rules, Scratch};
-use aliaport_rows::pg_type::{Payload, PgType, Storage};
+use aliaport_rows::pg_type::{PgType, Storage};
 use aliaport_rows::value::{Cell, Value};
 
 /// Nothing to carry: the column's default is NULL with or without it.
@@ -31,7 +31,7 @@ fn boolean(value: Value<'_>) -> Option<String> {
 pub(super) fn integer(value: i64, pg_type: &PgType) -> Result<Default, NotCarried> {
     let shown = value.to_string();
     let sql = match pg_type.storage() {
-        Storage::Varlena(Payload::Text | Payload::Own) | Storage::Label => {
+        Storage::Text | Storage::Own | Storage::Label => {
             return text(&shown, pg_type).map_err(|_| unfit(&shown, pg_type));
         }
         _ if !is_taken(Value::Integer(value), pg_type) => None,
@@ -41,9 +41,9 @@ pub(super) fn integer(value: i64, pg_type: &PgType) -> Result<Default, NotCarrie
         | Storage::Int8
         | Storage::Float4
         | Storage::Float8
-        | Storage::Varlena(Payload::Number) => Some(shown.clone()),
+        | Storage::Numeric => Some(shown.clone()),
         // A number is no value of these, though it may be read as one.
-        Storage::Varlena(Payload::Bytes)
+        Storage::Bytes
         | Storage::Date
         | Storage::Time
         | Storage::Timestamp

@@ -3,7 +3,7 @@
 
 use super::{Converted, Converter, Lossy, Rules, Scratch, ValueError, calendar, numeric, real, text};
 use crate::convert::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
-use crate::pg_type::{Payload, PgType, Storage};
+use crate::pg_type::{PgType, Storage};
 use crate::value::{Cell, Value};
 use std::io::Write as _;
 
@@ -42,9 +42,9 @@ impl Element {
     pub(super) fn new(pg_type: &PgType, rules: &Rules) -> Self {
         let form = match pg_type.storage() {
             Storage::Timestamp if matches!(pg_type, PgType::TimestampTz(_)) => Form::Instant,
-            Storage::Varlena(Payload::Number) => Form::Numeric,
-            Storage::Varlena(Payload::Own) | Storage::Label => Form::AsIs,
-            Storage::Varlena(Payload::Bytes) => Form::Unread,
+            Storage::Numeric => Form::Numeric,
+            Storage::Own | Storage::Label => Form::AsIs,
+            Storage::Bytes => Form::Unread,
             Storage::Bool
             | Storage::Int2
             | Storage::Int4
@@ -55,7 +55,7 @@ impl Element {
             | Storage::Time
             | Storage::Timestamp
             | Storage::Uuid
-            | Storage::Varlena(Payload::Text)
+            | Storage::Text
             | Storage::Opaque => Form::Cell,
         };
         Element { converter: Converter::new(pg_type, rules), form }
@@ -76,7 +76,10 @@ impl Element {
             | Storage::Float8
             | Storage::Label
             | Storage::Uuid
-            | Storage::Varlena(_)
+            | Storage::Text
+            | Storage::Bytes
+            | Storage::Numeric
+            | Storage::Own
             | Storage::Opaque => Numbers::Text,
         }
     }

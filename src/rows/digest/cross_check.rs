@@ -173,6 +173,7 @@ fn is_uuid_of(stored: &[u8; 16], text: &[u8]) -> bool {
 
 /// Whether an address with a netmask, or with none for all of it, is the one that is stored; true for a text
 /// that Rust does not read as one.
+#[inline(never)] // into what most values go through
 fn is_address_of(stored: &[u8], text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return true };
     let (address, mask) = text.split_once('/').map_or((text, None), |(address, mask)| (address, Some(mask)));

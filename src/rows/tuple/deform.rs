@@ -133,13 +133,25 @@ fn stored(bytes: &[u8], storage: Storage, length: i16) -> Option<Stored<'_>> {
         Storage::Timestamp => Cell::Timestamp(i64::from_ne_bytes(bytes.try_into().ok()?)),
         Storage::Label => Cell::Enum(u32::from_ne_bytes(bytes.try_into().ok()?)),
         Storage::Uuid => Cell::Uuid(bytes.try_into().ok()?),
-        Storage::Opaque if length != -1 => Cell::Varlena(bytes),
-        Storage::Varlena(_) | Storage::Opaque => match header(*bytes.first()?) {
-            Header::Short => Cell::Varlena(bytes.get(1..)?),
-            Header::Plain => Cell::Varlena(bytes.get(4..)?),
-            Header::Compressed | Header::OutOfLine => return Some(Stored::Toasted(bytes)),
-        },
+        Storage::Text | Storage::Bytes | Storage::Numeric | Storage::Own => return varlena(bytes),
+        Storage::Opaque => return opaque(bytes, length),
     }))
+}
+
+#[inline(always)]
+fn varlena(bytes: &[u8]) -> Option<Stored<'_>> {
+    Some(match header(*bytes.first()?) {
+        Header::Short => Stored::Cell(Cell::Varlena(bytes.get(1..)?)),
+        Header::Plain => Stored::Cell(Cell::Varlena(bytes.get(4..)?)),
+        Header::Compressed | Header::OutOfLine => Stored::Toasted(bytes),
+    })
+}
+
+/// A value of a type of which nothing is known.
+#[cold]
+#[inline(never)] // most tables have none
+fn opaque(bytes: &[u8], length: i16) -> Option<Stored<'_>> {
+    if length == -1 { varlena(bytes) } else { Some(Stored::Cell(Cell::Varlena(bytes))) }
 }
 
 /// The kinds of varlena headers (postgres.h, "struct varattrib").

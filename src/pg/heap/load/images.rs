@@ -248,7 +248,7 @@ fn sample(pg_type: &PgType, column: usize) -> Cell<'static> {
         Storage::Uuid => Cell::Uuid([7; 16]),
         Storage::Label => Cell::Enum(1),
         // 126 bytes is the longest payload with a one-byte header.
-        Storage::Varlena(_) | Storage::Opaque => {
+        Storage::Text | Storage::Bytes | Storage::Numeric | Storage::Own | Storage::Opaque => {
             Cell::Varlena(&[b'x'; 127][..if column.is_multiple_of(3) { 127 } else { column % 127 }])
         }
     }
