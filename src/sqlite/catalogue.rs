@@ -27,64 +27,71 @@ struct Object {
     root_page: u32,
 }
 
-pub(crate) fn read(source: &Source) -> Result<Catalogue, SourceError> {
-    let objects = objects(source)?;
-    let shadows = shadow_tables(&objects);
-    let index_sql: HashMap<String, &str> = objects
-        .iter()
-        .filter(|object| object.kind == "index" && !object.sql.is_empty())
-        .map(|object| (folded(&object.lossy_name()), object.sql.as_str()))
-        .collect();
-    let sequences = sequences(source, &objects)?;
-    let mut catalogue = Catalogue { encoding: encoding(source)?, ..Catalogue::default() };
-    for object in &objects {
-        let other = |kind, table: &str| OtherObject {
-            kind,
-            name: object.lossy_name(),
-            table: table.to_owned(),
-            sql: object.sql.clone(),
-        };
-        let name = object.lossy_name();
-        match object.kind.as_str() {
-            "table" if is_internal(&name) => {}
-            "table" if object.root_page == 0 => {
-                // Only a virtual table's rows are elsewhere. SQLite finds the database malformed when it
-                // reads another one.
-                if !tokenizer::tokens(&object.sql).nth(1).is_some_and(|token| token.is_word("virtual")) {
-                    return Err(SourceError::new(SourceErrorKind::Damaged, source.path())
-                        .with_detail(format!("Table \"{name}\" has no page of its own in the file.")));
+impl Source {
+    /// Reads what the file declares.
+    ///
+    /// # Errors
+    /// `InvalidName` for a table, column or index whose name is no text; else what reading can meet.
+    pub fn catalogue(&self) -> Result<Catalogue, SourceError> {
+        let objects = objects(self)?;
+        let shadows = shadow_tables(&objects);
+        let index_sql: HashMap<String, &str> = objects
+            .iter()
+            .filter(|object| object.kind == "index" && !object.sql.is_empty())
+            .map(|object| (folded(&object.lossy_name()), object.sql.as_str()))
+            .collect();
+        let sequences = sequences(self, &objects)?;
+        let mut catalogue = Catalogue { encoding: encoding(self)?, ..Catalogue::default() };
+        for object in &objects {
+            let other = |kind, table: &str| OtherObject {
+                kind,
+                name: object.lossy_name(),
+                table: table.to_owned(),
+                sql: object.sql.clone(),
+            };
+            let name = object.lossy_name();
+            match object.kind.as_str() {
+                "table" if is_internal(&name) => {}
+                "table" if object.root_page == 0 => {
+                    // Only a virtual table's rows are elsewhere. SQLite finds the database malformed when it
+                    // reads another one.
+                    if !tokenizer::tokens(&object.sql).nth(1).is_some_and(|token| token.is_word("virtual")) {
+                        return Err(SourceError::new(SourceErrorKind::Damaged, self.path())
+                            .with_detail(format!("Table \"{name}\" has no page of its own in the file.")));
+                    }
+                    catalogue.others.push(other(OtherKind::VirtualTable, &name));
                 }
-                catalogue.others.push(other(OtherKind::VirtualTable, &name));
+                "table" => match shadows.get(&folded(&name)) {
+                    Some(owner) => catalogue.others.push(other(OtherKind::ShadowTable, owner)),
+                    None => {
+                        // The rest of the file must not suffer from one name.
+                        let Ok(name) = &object.name else {
+                            catalogue.others.push(other(OtherKind::Unnameable, &name));
+                            continue;
+                        };
+                        let Some((mut table, unnameable)) = table(self, name, &object.sql, &index_sql)?
+                        else {
+                            catalogue.others.push(other(OtherKind::Unnameable, name));
+                            continue;
+                        };
+                        table.sequence = sequences.get(name).copied();
+                        table.root_page = object.root_page;
+                        catalogue.others.extend(unnameable.into_iter().map(|index| OtherObject {
+                            kind: OtherKind::Unnameable,
+                            name: index,
+                            table: name.clone(),
+                            sql: String::new(),
+                        }));
+                        catalogue.tables.push(table);
+                    }
+                },
+                "view" => catalogue.others.push(other(OtherKind::View, &name)),
+                "trigger" => catalogue.others.push(other(OtherKind::Trigger, &object.table)),
+                _ => {}
             }
-            "table" => match shadows.get(&folded(&name)) {
-                Some(owner) => catalogue.others.push(other(OtherKind::ShadowTable, owner)),
-                None => {
-                    // The rest of the file must not suffer from one name.
-                    let Ok(name) = &object.name else {
-                        catalogue.others.push(other(OtherKind::Unnameable, &name));
-                        continue;
-                    };
-                    let Some((mut table, unnameable)) = table(source, name, &object.sql, &index_sql)? else {
-                        catalogue.others.push(other(OtherKind::Unnameable, name));
-                        continue;
-                    };
-                    table.sequence = sequences.get(name).copied();
-                    table.root_page = object.root_page;
-                    catalogue.others.extend(unnameable.into_iter().map(|index| OtherObject {
-                        kind: OtherKind::Unnameable,
-                        name: index,
-                        table: name.clone(),
-                        sql: String::new(),
-                    }));
-                    catalogue.tables.push(table);
-                }
-            },
-            "view" => catalogue.others.push(other(OtherKind::View, &name)),
-            "trigger" => catalogue.others.push(other(OtherKind::Trigger, &object.table)),
-            _ => {}
         }
+        Ok(catalogue)
     }
-    Ok(catalogue)
 }
 
 impl Object {

@@ -19,6 +19,7 @@ mod estimate;
 #[cfg(feature = "fixture")]
 pub mod fixture;
 mod harden;
+mod integrity;
 mod interrupt;
 mod keep;
 mod key_range;

@@ -7,20 +7,27 @@ use aliaport_rows::value::Value;
 use crate::error::{SourceError, SourceErrorKind};
 use crate::source::Source;
 
-pub(crate) fn profile(source: &Source, table: &Table) -> Result<TableProfile, SourceError> {
-    let all: Vec<usize> = (0..table.columns.len()).collect();
-    profile_columns(source, table, &all).or_else(|error| {
-        // A virtual column may call a function that only the application has: then nobody can read it, and it
-        // counts as empty. The others are there.
-        let is_stored =
-            |i: &usize| table.columns.get(*i).is_some_and(|column| column.generated != Generated::Virtual);
-        let stored: Vec<usize> = all.iter().copied().filter(is_stored).collect();
-        if *error.kind() == SourceErrorKind::NotAvailable && stored.len() < all.len() {
-            profile_columns(source, table, &stored)
-        } else {
-            Err(error)
-        }
-    })
+impl Source {
+    /// Counts what the columns really hold, in one pass over the table.
+    ///
+    /// # Errors
+    /// What reading can meet.
+    pub fn profile(&self, table: &Table) -> Result<TableProfile, SourceError> {
+        let all: Vec<usize> = (0..table.columns.len()).collect();
+        profile_columns(self, table, &all).or_else(|error| {
+            // A virtual column may call a function that only the application has: then nobody can read it,
+            // and it counts as empty. The others are there.
+            let is_stored = |i: &usize| {
+                table.columns.get(*i).is_some_and(|column| column.generated != Generated::Virtual)
+            };
+            let stored: Vec<usize> = all.iter().copied().filter(is_stored).collect();
+            if *error.kind() == SourceErrorKind::NotAvailable && stored.len() < all.len() {
+                profile_columns(self, table, &stored)
+            } else {
+                Err(error)
+            }
+        })
+    }
 }
 
 fn profile_columns(source: &Source, table: &Table, columns: &[usize]) -> Result<TableProfile, SourceError> {

@@ -7,19 +7,17 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aliaport_plan::catalogue::{Catalogue, Table};
-use aliaport_plan::profile::TableProfile;
+use aliaport_plan::catalogue::Table;
 use rusqlite::{Connection, ffi};
 
-use crate::careful::may_come_from_expression;
 use crate::error::{SourceError, SourceErrorKind};
 use crate::harden::harden;
 use crate::interrupt::Interrupt;
 use crate::location::Location;
-use crate::rows::{RowReader, Statement, quoted};
-use crate::stand_in::{Collations, Leniency, Stub};
+use crate::rows::{RowReader, Statement};
+use crate::stand_in::{Collations, Leniency};
 use crate::state::FileState;
-use crate::{catalogue, profile, vfs};
+use crate::vfs;
 
 /// How to open a source.
 #[derive(Clone, Copy, Debug)]
@@ -188,22 +186,6 @@ impl Source {
         Ok(mode.text(0).is_some_and(|mode| mode.eq_ignore_ascii_case("wal")))
     }
 
-    /// Reads what the file declares.
-    ///
-    /// # Errors
-    /// `InvalidName` for a table, column or index whose name is no text; else what reading can meet.
-    pub fn catalogue(&self) -> Result<Catalogue, SourceError> {
-        catalogue::read(self)
-    }
-
-    /// Counts what the columns really hold, in one pass over the table.
-    ///
-    /// # Errors
-    /// What reading can meet.
-    pub fn profile(&self, table: &Table) -> Result<TableProfile, SourceError> {
-        profile::profile(self, table)
-    }
-
     /// Reads these columns (indexes into `table.columns`) of all rows, in the order of the rowid or primary
     /// key.
     ///
@@ -291,121 +273,6 @@ impl Source {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended.is_some()
-    }
-
-    /// SQLite's own check of the whole file: up to `max` messages, none where all is well.
-    ///
-    /// # Errors
-    /// What reading can meet; damage is a message, not an error, as far as SQLite can go on.
-    pub fn integrity_check(&self, max: usize) -> Result<Vec<String>, SourceError> {
-        // Compiling it asks for every collation that the file names.
-        Statement::prepare(self, "PRAGMA main.integrity_check(1)")?;
-        // It would call an index out of order that the application has in an order of its own.
-        let pragma = if self.has_stand_in_collation()? { "quick_check" } else { "integrity_check" };
-        match self.check(pragma, None, max) {
-            Err(error) => self.check_otherwise(pragma, max, error),
-            checked => checked,
-        }
-    }
-
-    /// A check that computes generated columns has failed.
-    fn check_otherwise(
-        &self,
-        pragma: &str,
-        max: usize,
-        error: SourceError,
-    ) -> Result<Vec<String>, SourceError> {
-        match error.kind() {
-            SourceErrorKind::NotAvailable => self.check_the_rest(max),
-            _ if may_come_from_expression(&error) => {
-                let mut messages = Vec::new();
-                for table in self.catalogue()?.tables {
-                    messages.extend(self.check(pragma, Some(&table.name), max)?);
-                }
-                messages.truncate(max);
-                Ok(messages)
-            }
-            _ => Err(error),
-        }
-    }
-
-    /// What can be checked where a generated column or an index calls what is not there: the whole file
-    /// without its indexes, and with them the tables that do not call it. (In a file that cannot be written
-    /// to, SQLite does not even keep CHECKs in mind.)
-    fn check_the_rest(&self, max: usize) -> Result<Vec<String>, SourceError> {
-        let mut messages = self.leniently(Stub::Null, || self.check("quick_check", None, max))?;
-        // What is only said of what a function gives is nothing to say.
-        let others = self.leniently(Stub::EmptyText, || self.check("quick_check", None, max))?;
-        messages.retain(|message| others.contains(message));
-        for table in self.catalogue()?.tables {
-            match self.check("integrity_check", Some(&table.name), max) {
-                Ok(more) => {
-                    for message in more {
-                        if messages.len() < max && !messages.contains(&message) {
-                            messages.push(message);
-                        }
-                    }
-                }
-                Err(error) if *error.kind() == SourceErrorKind::NotAvailable => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(messages)
-    }
-
-    /// The same without comparing indexes with their tables, which takes by far the longest; no index is read
-    /// by an import.
-    ///
-    /// # Errors
-    /// What reading can meet.
-    pub fn quick_check(&self, max: usize) -> Result<Vec<String>, SourceError> {
-        match self.check("quick_check", None, max) {
-            Err(error) => self.check_otherwise("quick_check", max, error),
-            checked => checked,
-        }
-    }
-
-    /// Of the whole file, or of one table.
-    fn check(&self, pragma: &str, table: Option<&str>, max: usize) -> Result<Vec<String>, SourceError> {
-        let what = match table {
-            Some(table) => quoted(self, table)?,
-            None => max.clamp(1, 10_000).to_string(),
-        };
-        let mut statement = Statement::prepare(self, &format!("PRAGMA main.{pragma}({what})"))?;
-        let mut messages = Vec::new();
-        loop {
-            match statement.step() {
-                Ok(true) => {}
-                Ok(false) => break,
-                // A generated column of a row fails, which the look at the rows tells; what was found so far
-                // of the table holds.
-                Err(error)
-                    if table.is_some()
-                        && *error.kind() != SourceErrorKind::NotAvailable
-                        && may_come_from_expression(&error) =>
-                {
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-            if let Some(message) = statement.text(0)
-                && message != "ok"
-            {
-                messages.push(message);
-            }
-        }
-        Ok(messages)
-    }
-
-    /// Whether a statement so far needed a collation that only the application has.
-    fn has_stand_in_collation(&self) -> Result<bool, SourceError> {
-        let mut list = Statement::prepare(self, "PRAGMA collation_list")?;
-        while list.step()? {
-            if !matches!(list.text(1).as_deref(), Some("BINARY" | "NOCASE" | "RTRIM")) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// A short text that tells two states of the file apart, for the history of runs: equal texts, equal
