@@ -184,8 +184,9 @@ fn is_deviation(text: &str, case: &Case) -> bool {
     let text = text.trim_ascii();
     // ISO 8601 years with a sign, which SQLite writes for years BC.
     let is_signed = text.starts_with(['+', '-']);
-    // What Go's time.String() writes.
-    let is_of_go = text.to_ascii_uppercase().ends_with("UTC");
+    // Go's Time.String() writes the offset's zone behind it.
+    let is_offset = |word: &str| word.len() == 5 && word.starts_with(['+', '-']);
+    let is_of_go = text.split(' ').skip(2).any(is_offset) || text.to_ascii_uppercase().ends_with("UTC");
     (is_signed || is_of_go) && case.theirs.is_err()
 }
 

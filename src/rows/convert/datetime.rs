@@ -8,6 +8,7 @@
 //! | time | `HH:MM`, `HH:MM:SS`, `HH:MM:SS.F...`; `24:00:00` and second 60 as PostgreSQL has them |
 //! | between | a `T` or blanks |
 //! | offset | `Z`, `UTC`, `GMT`, `+HH`, `+HHMM`, `+HH:MM`, `+HH:MM:SS`, also after blanks |
+//! | after it | what Go's `Time.String()` writes: ` +0200 CEST`, ` +0330 +0330`, ` -0700 PDT m=+6.69` |
 //! | else | `infinity`, `-infinity` where the type has them |
 //!
 //! A year 0000 is refused, as PostgreSQL does (MySQL's 0000-00-00 is the usual reason). `now` and Julian day
@@ -347,12 +348,36 @@ impl Cursor<'_> {
             return Err(Fault::Offset);
         }
         let total = i64::from((hours * 60 + minutes) * 60 + seconds);
-        // Go writes "+0000 UTC".
-        if total == 0 {
-            self.blanks();
-            self.skip(b"UTC");
-        }
+        self.zone_of_go(total == 0, digits == 4);
         Ok(Some(sign * total))
+    }
+
+    /// Skips the zone that Go names after the offset, which alone counts: an abbreviation, or the offset again
+    /// where the zone has none, and then the reading of the process's own clock.
+    fn zone_of_go(&mut self, is_utc: bool, has_four_digits: bool) {
+        let Some((b' ', mut rest)) = self.rest.split_first() else { return };
+        let (word, after) = rest.split_at(rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len()));
+        let is_zone = match word {
+            _ if word.eq_ignore_ascii_case(b"UTC") => is_utc,
+            b"GMT" => is_utc,
+            // PostgreSQL would add an hour.
+            b"DST" => false,
+            _ if !has_four_digits => false,
+            [b'+' | b'-', digits @ ..] => {
+                matches!(digits.len(), 2 | 4) && digits.iter().all(u8::is_ascii_digit)
+            }
+            _ => matches!(word.len(), 3..=5) && word.iter().all(u8::is_ascii_uppercase),
+        };
+        if !is_zone {
+            return;
+        }
+        rest = after;
+        if let Some([b'+' | b'-', clock @ ..]) = after.strip_prefix(b" m=")
+            && clock.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        {
+            rest = &[];
+        }
+        self.rest = rest;
     }
 }
 
@@ -430,6 +455,9 @@ mod tests {
             ("2023-01-01 12:00 z", Some(NOON), Some(0)),
             ("2023-01-01 12:00:00 UTC", Some(NOON), Some(0)),
             ("2023-01-01 12:00:00 +0000 UTC", Some(NOON), Some(0)),
+            ("2023-01-01 12:00:00 +0200 CEST", Some(NOON), Some(7_200)),
+            ("2023-01-01 12:00:00.5 +0330 +0330 m=+6.690000001", Some(NOON + 500_000), Some(12_600)),
+            ("2023-01-01 12:00:00 -0300 -03 m=-0.5", Some(NOON), Some(-10_800)),
             ("2023-01-01 12:00:00+03", Some(NOON), Some(10_800)),
             ("2023-01-01 12:00:00 -0330", Some(NOON), Some(-12_600)),
             ("2023-01-01 12:00:00+05:30", Some(NOON), Some(19_800)),
@@ -460,6 +488,12 @@ mod tests {
             "2023-01-01 12:00:00.",
             "2023-01-01 12:00:00+",
             "2023-01-01 12:00:00 +0300 UTC",
+            "2023-01-01 12:00:00 +0300 DST",
+            "2023-01-01 12:00:00 +0300 cest",
+            "2023-01-01 12:00:00 +0300 +3",
+            "2023-01-01 12:00:00 +03 CEST",
+            "2023-01-01 12:00:00 +0200 CEST m=now",
+            "2023-01-01 12:00:00 CEST",
             "2023-01-01 12:00:00 PM",
             "2023-01-01 12:00:00x",
             "12:00:00 BC",
