@@ -174,7 +174,7 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
         match import.rows.get_mut(index) {
             Some(row) => row.warnings.push(finding.clone()),
             // Nothing is loaded, so the result has no row to say it in.
-            None => pgrx::warning!("{}", finding.message),
+            None => pgrx::warning!("{finding}"),
         }
     }
     let sets_aside = request.on_error != OnError::Abort;
@@ -420,7 +420,7 @@ impl<'a> Import<'a> {
             };
             let statement = missing::statement(self.plan, missing, refers)?;
             if let Some(warning) = row.warnings.iter_mut().find(|w| **w == missing.finding) {
-                warning.statement = statement;
+                warning.instead = statement;
             }
         }
         Ok(())

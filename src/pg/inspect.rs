@@ -199,31 +199,27 @@ impl<'a> InspectedTable<'a> {
 }
 
 fn obstacle(obstacle: &Obstacle) -> Observation {
-    let Finding { severity, code, table, column, message, count, about: _, statement: _ } =
-        obstacle.finding.clone();
-    Observation {
-        severity,
-        code,
-        table,
-        column,
-        count,
-        sample: None,
-        message,
-        suggestion: obstacle.hint.clone(),
-    }
+    Observation { suggestion: obstacle.hint.clone(), ..shown(&obstacle.finding) }
 }
 
 fn finding(finding: &Finding, catalogue: &Catalogue) -> Observation {
+    let statement = finding.remedy().map(|s| format!("-- postgresql\n{s};"));
     Observation {
-        severity: finding.severity,
-        code: finding.code.of_inspect(),
+        suggestion: statement.or_else(|| inspect::of_finding(finding, catalogue)),
+        ..shown(finding)
+    }
+}
+
+fn shown(finding: &Finding) -> Observation {
+    Observation {
+        severity: finding.severity(),
+        code: finding.code().of_inspect(),
         table: finding.table.clone(),
         column: finding.column.clone(),
         count: finding.count,
         sample: None,
-        message: finding.message.clone(),
-        suggestion: (finding.statement.as_ref().map(|s| format!("-- postgresql\n{s};")))
-            .or_else(|| inspect::of_finding(finding, catalogue)),
+        message: finding.to_string(),
+        suggestion: None,
     }
 }
 

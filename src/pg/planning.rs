@@ -176,7 +176,7 @@ pub fn plan(path: &str, schema: &str, mode: Mode, options: &serde_json::Value) -
         && let Some(first) = plan.steps.iter_mut().find(|step| step.action == Action::CreateTable)
     {
         let before = if first.note.is_empty() { "" } else { "; " };
-        first.note = format!("{}{before}{}: {remedy}", first.note, finding.message);
+        first.note = format!("{}{before}{}: {remedy}", first.note, finding);
     }
     Ok(Planned { source, catalogue, plan, options, shapes })
 }

@@ -37,7 +37,7 @@ pub struct OtherObject {
 }
 
 /// The kinds of [`OtherObject`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OtherKind {
     /// A view.
     View,

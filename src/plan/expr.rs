@@ -47,7 +47,7 @@ pub trait Scope {
 }
 
 /// Why an expression has no PostgreSQL form. `Display` is one lower-case sentence without a full stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NotCarried {
     /// The reason, for instance `function "strftime" has no PostgreSQL form here`.
     pub reason: String,

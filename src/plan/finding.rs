@@ -1,11 +1,31 @@
 //! A finding: one thing that a DBA should know before or after a run, with an address.
+//!
+//! It is facts: what it is about ([`Subject`]), and why it is told ([`Why`]), by topic. Code and severity
+//! follow from these, and so does the sentence: `Display` of a finding, in the topic's file, is the one place
+//! that writes it, and nothing reads it to decide.
 
+mod blocker;
 mod code;
+mod drift;
+mod existing;
+mod naming;
+mod subject;
+mod typing;
+mod uncarried;
 
+use std::fmt::{self, Display};
+
+pub use blocker::{Blocker, MAX_COLUMNS, PlanErrorKind};
 pub use code::Code;
+pub use drift::{Drift, Wanted};
+pub use existing::{Existing, SKIPPED};
+pub use naming::Naming;
+pub use subject::Subject;
+pub use typing::Typing;
+pub use uncarried::{Cause, MAX_KEY_COLUMNS, Uncarried};
 
 /// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Worth knowing; nothing to decide.
     Info,
@@ -27,72 +47,116 @@ impl Severity {
     }
 }
 
-/// What a finding is about, in a form that programs decide by: nothing reads a message to learn it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum About {
-    /// What table and column say already.
-    #[default]
-    Table,
-    /// A CHECK constraint, by its place among [`crate::grammar::TableSql::checks`].
-    Check(usize),
-    /// An index, by its name in the source.
-    Index(String),
-    /// A foreign key, by its place among [`crate::catalogue::Table::foreign_keys`], and why it is not made.
-    ForeignKey(usize, NotReferring),
-    /// An object of the schema that is not carried over, with its statement as the message ends in it.
-    Statement(String),
+/// The facts of one topic.
+trait Topic {
+    fn code(&self, of: &Finding) -> Code;
+
+    fn severity(&self, _of: &Finding) -> Severity {
+        Severity::Warning
+    }
+
+    /// Writes the sentence, without a full stop, like a PostgreSQL primary message.
+    fn tell(&self, of: &Finding, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
-/// Why a foreign key of the source is not made as it is declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotReferring {
-    /// An equal one is made already.
-    DeclaredTwice,
-    /// The source has no such parent.
-    ParentMissing,
-    /// The import leaves the parent out, and the target does not have it.
-    ParentLeftOut,
-    /// No key of the parent covers the referenced columns.
-    NoUniqueKey,
-    /// PostgreSQL has no such foreign key: types, limits, or columns that are left out.
-    Unsupported,
+macro_rules! topics {
+    ($($(#[$doc:meta])* $topic:ident;)*) => {
+        /// Why a finding is told, by topic.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Why {
+            $($(#[$doc])* $topic($topic),)*
+        }
+
+        impl Why {
+            fn topic(&self) -> &dyn Topic {
+                match self {
+                    $(Why::$topic(why) => why,)*
+                }
+            }
+        }
+
+        $(impl From<$topic> for Why {
+            fn from(why: $topic) -> Self {
+                Why::$topic(why)
+            }
+        })*
+    };
+}
+
+topics! {
+    /// What would keep a plan from being made.
+    Blocker;
+    /// Tables that are there differ from what the import would make.
+    Drift;
+    /// What the target has already.
+    Existing;
+    /// A name is not the wanted one.
+    Naming;
+    /// A column's type, or how its values compare.
+    Typing;
+    /// Something of the source has no counterpart.
+    Uncarried;
+    /// Words that were made where it was found.
+    Said;
+}
+
+/// Words that were made where it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Said(pub Code, pub Severity, pub String);
+
+impl Topic for Said {
+    fn code(&self, _of: &Finding) -> Code {
+        self.0
+    }
+
+    fn severity(&self, _of: &Finding) -> Severity {
+        self.1
+    }
+
+    fn tell(&self, _of: &Finding, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.2)
+    }
 }
 
 /// One thing found while planning or loading.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How much it matters.
-    pub severity: Severity,
-    /// What kind of finding it is.
-    pub code: Code,
-    /// What exactly it is about.
-    pub about: About,
     /// The SQLite table it is about, where there is one.
     pub table: Option<String>,
     /// The SQLite column it is about, where there is one.
     pub column: Option<String>,
-    /// One sentence without a full stop, like a PostgreSQL primary message.
-    pub message: String,
+    /// What of them.
+    pub subject: Subject,
+    /// Why.
+    pub why: Why,
     /// How many rows or objects, where it was counted.
     pub count: Option<u64>,
-    /// The statement for PostgreSQL that settles it, where one does, without a semicolon.
+    /// The statement for PostgreSQL that settles it, where one does, without a semicolon; the sentence ends
+    /// in it.
     pub statement: Option<String>,
+    /// What can be run, or is said, in place of the statement.
+    pub instead: Option<String>,
 }
 
 impl Finding {
-    /// A warning about a table.
+    /// A finding about nothing but itself.
     #[must_use]
-    pub fn warning(code: Code, table: &str, message: String) -> Self {
+    pub fn new(why: impl Into<Why>) -> Self {
         Finding {
-            severity: Severity::Warning,
-            code,
-            about: About::Table,
-            table: Some(table.to_owned()),
+            table: None,
             column: None,
-            message,
+            subject: Subject::Table,
+            why: why.into(),
             count: None,
             statement: None,
+            instead: None,
         }
+    }
+
+    /// A finding about a table.
+    #[must_use]
+    pub fn of(table: &str, why: impl Into<Why>) -> Self {
+        Finding { table: Some(table.to_owned()), ..Finding::new(why) }
     }
 
     /// The same finding, about one column.
@@ -104,16 +168,69 @@ impl Finding {
 
     /// The same finding, about one object.
     #[must_use]
-    pub fn about(mut self, about: About) -> Self {
-        self.about = about;
-        self
+    pub fn about(self, subject: Subject) -> Self {
+        Finding { subject, ..self }
     }
 
-    /// The same finding with the statement that settles it, which is also part of the message.
+    /// The same finding with the statement that settles it.
     #[must_use]
-    pub fn with_statement(mut self, statement: String) -> Self {
-        self.message = format!("{}: {statement}", self.message);
-        self.statement = Some(statement);
-        self
+    pub fn with_statement(self, statement: String) -> Self {
+        Finding { statement: Some(statement), ..self }
+    }
+
+    /// The same finding, with what helps.
+    #[must_use]
+    pub fn helped_by(self, remedy: String) -> Self {
+        Finding { instead: Some(remedy), ..self }
+    }
+
+    /// What kind of finding it is.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.why.topic().code(self)
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.why.topic().severity(self)
+    }
+
+    /// What to run.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&String> {
+        self.instead.as_ref().or(self.statement.as_ref())
+    }
+
+    /// The statement of an object of the schema that is not carried over, in which the sentence ends.
+    #[must_use]
+    pub fn sql(&self) -> Option<&str> {
+        match (&self.subject, &self.why) {
+            (Subject::Object(..), Why::Uncarried(of)) => Some(of.sql.as_str()).filter(|sql| !sql.is_empty()),
+            _ => None,
+        }
+    }
+
+    fn table_name(&self) -> &str {
+        self.table.as_deref().unwrap_or_default()
+    }
+
+    fn column_name(&self) -> &str {
+        self.column.as_deref().unwrap_or_default()
+    }
+
+    /// What it is about, as the sentence begins.
+    fn noun(&self) -> impl Display {
+        fmt::from_fn(|f| self.subject.tell(self, f))
+    }
+}
+
+impl Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.topic().tell(self, f)?;
+        match &self.statement {
+            Some(statement) => write!(f, ": {statement}"),
+            None => Ok(()),
+        }
     }
 }

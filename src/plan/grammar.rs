@@ -39,7 +39,7 @@ pub struct TableSql {
 /// An ON CONFLICT clause: what SQLite does with a row that breaks the constraint, other than to refuse its
 /// statement. That of a CHECK is read by SQLite and ignored, and is not among them
 /// (<https://sqlite.org/lang_conflict.html>).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConflictSql {
     /// `PRIMARY KEY`, `UNIQUE` or `NOT NULL`.
     pub constraint: &'static str,
@@ -47,6 +47,12 @@ pub struct ConflictSql {
     pub columns: Vec<String>,
     /// The word after ON CONFLICT.
     pub resolution: &'static str,
+}
+
+impl fmt::Display for ConflictSql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ON CONFLICT {} of {} ({})", self.resolution, self.constraint, self.columns.join(", "))
+    }
 }
 
 /// A PRIMARY KEY or UNIQUE constraint.
@@ -134,7 +140,7 @@ pub struct TermSql {
 }
 
 /// Why a statement could not be read. `Display` is one lower-case sentence without a full stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GrammarError {
     message: String,
     position: Option<(usize, usize)>,

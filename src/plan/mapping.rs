@@ -4,6 +4,7 @@
 
 use crate::catalogue::Table;
 use crate::decl::{Affinity, DeclType};
+use crate::finding::Typing;
 use crate::option::Options;
 use crate::policy::IntegerWidth;
 use crate::profile::ColumnProfile;
@@ -43,10 +44,8 @@ pub struct Mapped {
     pub pg_type: PgType,
     /// Why.
     pub reason: Reason,
-    /// A remark for a finding, one sentence without a full stop; empty mostly.
-    pub remark: String,
-    /// True where the remark needs a decision (a mixed column), false where it is only worth knowing.
-    pub is_warning: bool,
+    /// What is to be told of it.
+    pub remark: Option<Typing>,
 }
 
 /// What is known of a column apart from its declared type.
@@ -65,7 +64,7 @@ pub struct ColumnFacts<'a> {
 /// Decides a column's type.
 #[must_use]
 pub fn map(decl: &DeclType, facts: &ColumnFacts<'_>, options: &Options) -> Mapped {
-    let plain = |pg_type, reason| Mapped { pg_type, reason, remark: String::new(), is_warning: false };
+    let plain = |pg_type, reason| Mapped { pg_type, reason, remark: None };
     if facts.is_rowid_alias {
         return plain(PgType::BigInt, Reason::RowidAlias);
     }
@@ -174,52 +173,41 @@ fn family(decl: &DeclType) -> Option<Family> {
 fn numeric(decl: &DeclType, server_version: u32) -> Mapped {
     // NUMERIC(p) is NUMERIC(p,0) in SQL.
     let (precision_scale, remark) = match *decl.arguments.as_slice() {
-        [] => (None, String::new()),
+        [] => (None, None),
         [precision] => limit(precision, 0, server_version),
         [precision, scale, ..] => limit(precision, scale, server_version),
     };
-    Mapped {
-        pg_type: PgType::Numeric { precision_scale },
-        reason: Reason::Declared,
-        remark,
-        is_warning: false,
-    }
+    Mapped { pg_type: PgType::Numeric { precision_scale }, reason: Reason::Declared, remark }
 }
 
 /// The type modifier, or none and why not.
 /// <https://www.postgresql.org/docs/current/datatype-numeric.html#DATATYPE-NUMERIC-DECIMAL>
-fn limit(precision: i64, scale: i64, server_version: u32) -> (Option<(u16, i16)>, String) {
+fn limit(precision: i64, scale: i64, server_version: u32) -> (Option<(u16, i16)>, Option<Typing>) {
     let scales = if server_version >= WIDE_SCALE_SINCE { -1000..=1000 } else { 0..=precision };
     match (u16::try_from(precision), i16::try_from(scale)) {
-        (Ok(p), Ok(s)) if (1..=1000).contains(&p) && scales.contains(&scale) => (Some((p, s)), String::new()),
-        _ => (
-            None,
-            format!(
-                "precision {precision} and scale {scale} are beyond what PostgreSQL allows: the column becomes numeric without a limit"
-            ),
-        ),
+        (Ok(p), Ok(s)) if (1..=1000).contains(&p) && scales.contains(&scale) => (Some((p, s)), None),
+        _ => (None, Some(Typing::Unlimited(precision, scale))),
     }
 }
 
 fn varchar(decl: &DeclType) -> Mapped {
-    let mut remark = String::new();
+    let mut remark = None;
     let pg_type = match decl.arguments.first() {
         None => PgType::Varchar(None),
         Some(&n) => match u32::try_from(n) {
             Ok(length) if (1..=MAX_VARCHAR).contains(&n) => PgType::Varchar(Some(length)),
             _ => {
-                remark = format!("a length of {n} is beyond what PostgreSQL allows: the column becomes text");
+                remark = Some(Typing::Unbounded(n));
                 PgType::Text
             }
         },
     };
-    Mapped { pg_type, reason: Reason::Declared, remark, is_warning: false }
+    Mapped { pg_type, reason: Reason::Declared, remark }
 }
 
 fn by_content(decl: &DeclType, profile: Option<&ColumnProfile>) -> Mapped {
     let held = profile.map(|p| (p.integers > 0, p.reals > 0, p.texts > 0, p.blobs > 0));
-    let content =
-        |pg_type| Mapped { pg_type, reason: Reason::Content, remark: String::new(), is_warning: false };
+    let content = |pg_type| Mapped { pg_type, reason: Reason::Content, remark: None };
     let (Some(profile), Some(held)) = (profile, held) else { return by_affinity(decl) };
     match held {
         (false, false, false, false) => by_affinity(decl),
@@ -238,24 +226,8 @@ fn by_content(decl: &DeclType, profile: Option<&ColumnProfile>) -> Mapped {
         (false, false, true, false) => content(PgType::Text),
         (false, false, false, true) => content(PgType::Bytea),
         _ => {
-            let counts = [
-                (profile.integers, "integers"),
-                (profile.reals, "reals"),
-                (profile.texts, "texts"),
-                (profile.blobs, "blobs"),
-            ];
-            let parts: Vec<String> =
-                counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-            let declared = if decl.name.is_empty() {
-                "no declared type".to_owned()
-            } else {
-                format!("type {}", decl.name)
-            };
-            Mapped {
-                remark: format!("column with {declared} holds {}: it becomes text", parts.join(", ")),
-                is_warning: true,
-                ..content(PgType::Text)
-            }
+            let counts = [profile.integers, profile.reals, profile.texts, profile.blobs];
+            Mapped { remark: Some(Typing::Mixed(decl.name.clone(), counts)), ..content(PgType::Text) }
         }
     }
 }
@@ -268,7 +240,7 @@ fn by_affinity(decl: &DeclType) -> Mapped {
         // A column of no type is most often text.
         Affinity::Text | Affinity::Blob => PgType::Text,
     };
-    Mapped { pg_type, reason: Reason::Empty, remark: String::new(), is_warning: false }
+    Mapped { pg_type, reason: Reason::Empty, remark: None }
 }
 
 /// The type that a caller names, by PostgreSQL's own names and aliases; any other name is taken as it is.
@@ -462,7 +434,7 @@ mod tests {
                 &ColumnFacts { profile: Some(&profile), ..ColumnFacts::default() },
                 &Options::default(),
             );
-            (mapped.pg_type.to_string(), mapped.is_warning)
+            (mapped.pg_type.to_string(), matches!(mapped.remark, Some(Typing::Mixed(..))))
         };
         let is = |text: &str| (text.to_owned(), false);
         assert_eq!(held(3, 0, 0, 0, Some((1, 3))), is("bigint"));

@@ -112,7 +112,7 @@ fn snake_case(name: &str) -> String {
 }
 
 /// Why a name is not the wanted one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// It is the wanted one.
     None,

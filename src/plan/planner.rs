@@ -23,7 +23,8 @@ mod table;
 use std::collections::HashMap;
 
 use crate::catalogue::{Catalogue, OtherKind, Table};
-use crate::finding::{About, Code, Finding};
+pub use crate::finding::PlanErrorKind;
+use crate::finding::{Blocker, Cause, Existing, Finding, SKIPPED, Subject, Uncarried};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::order::load_order;
@@ -36,7 +37,7 @@ use aliaport_rows::identifier::{comment, quote_literal};
 
 use draft::{Draft, Drafting, Relations, Role, one_line};
 pub use effect::check_mode as check_options;
-pub use error::{PlanError, PlanErrorKind};
+pub use error::PlanError;
 use foreign::Foreign;
 use request::same;
 
@@ -191,10 +192,8 @@ fn select<'a>(
             && relations.of_table(table)?.is_some_and(|r| draft::is_table(r) && !r.is_empty);
         if is_kept {
             effect::check_skipped(table, options)?;
-            let reason = "migration bookkeeping that the target has already".to_owned();
-            let message = format!("table \"{}\" is skipped: {reason}", table.name);
-            plan.findings.push(Finding::warning(Code::Bookkeeping, &table.name, message));
-            plan.skipped.push((table.name.clone(), reason));
+            plan.findings.push(Finding::of(&table.name, Existing::Bookkeeping));
+            plan.skipped.push((table.name.clone(), SKIPPED.to_owned()));
             continue;
         }
         selected.push(table);
@@ -208,50 +207,37 @@ pub const OTHER_MODES: &str = "Use mode append to add rows, replace to put the s
 /// Whether existing tables can take part in the mode.
 fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
     let existing = drafts.iter().filter_map(|d| Some((d, d.relation?)));
-    let error = match mode {
-        Mode::Append | Mode::Replace => None,
+    match mode {
+        Mode::Append | Mode::Replace => Ok(()),
         Mode::Create => {
-            let items: Vec<_> = existing
-                .filter(|(_, r)| !r.is_empty)
-                .map(|(d, _)| {
-                    (d.table.name.clone(), None, format!("target table {} has rows already", d.target))
+            let full = existing.filter(|(_, r)| !r.is_empty).map(|(d, _)| d);
+            let findings: Vec<Finding> = full
+                .map(|d| {
+                    let name = d.table.name.as_str();
+                    let remedy = match is_like_bookkeeping(name) {
+                        true => comment(&format!("{} {OTHER_MODES}", leave_out(&[name]))),
+                        false => OTHER_MODES.to_owned(),
+                    };
+                    d.finding(Blocker::HasRows(d.target.clone())).helped_by(remedy)
                 })
                 .collect();
-            let summary = format!("{} target tables have rows already", items.len());
-            let likely: Vec<&str> =
-                items.iter().map(|(name, _, _)| name.as_str()).filter(|n| is_like_bookkeeping(n)).collect();
+            let names = findings.iter().filter_map(|f| f.table.as_deref());
+            let likely: Vec<&str> = names.filter(|n| is_like_bookkeeping(n)).collect();
             let hint = match likely.is_empty() {
                 true => OTHER_MODES.to_owned(),
                 false => format!("{} {OTHER_MODES}", leave_out(&likely)),
             };
-            let remedies = items.iter().map(|(name, _, _)| match is_like_bookkeeping(name) {
-                true => comment(&format!("{} {OTHER_MODES}", leave_out(&[name]))),
-                false => OTHER_MODES.to_owned(),
-            });
-            let remedies = remedies.collect();
-            PlanError::of_items(PlanErrorKind::TargetNotEmpty, items, summary, &hint)
-                .map(|error| error.with_remedies(remedies))
+            PlanError::raise(PlanErrorKind::TargetNotEmpty, findings, &hint)
         }
         Mode::Sync => {
-            let items: Vec<_> = existing
-                .filter(|(d, _)| sync_key(d).is_none())
-                .map(|(d, _)| {
-                    let message =
-                        format!("target table {} has no primary or unique key for mode sync", d.target);
-                    (d.table.name.clone(), None, message)
-                })
-                .collect();
-            let summary =
-                format!("{} target tables have no primary or unique key for mode sync", items.len());
-            PlanError::of_items(
+            let lacking = existing.filter(|(d, _)| sync_key(d).is_none()).map(|(d, _)| d);
+            PlanError::raise(
                 PlanErrorKind::NoKey,
-                items,
-                summary,
+                lacking.map(|d| d.finding(Blocker::NoKey(d.target.clone()))).collect(),
                 "Use mode replace, or add a primary key (or a unique key whose columns are NOT NULL) over columns that the source has.",
             )
         }
-    };
-    error.map_or(Ok(()), Err)
+    }
 }
 
 /// How tables that may be a migration tool's own are kept as they are.
@@ -358,33 +344,18 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for other in &catalogue.others {
-        let (what, more) = match other.kind {
-            OtherKind::View => ("view", String::new()),
-            OtherKind::Trigger => ("trigger", format!(" on \"{}\"", other.table)),
-            OtherKind::VirtualTable => {
-                let more = match shadows.remove(&other.name.to_ascii_lowercase()) {
-                    Some(1) => " with its shadow table".to_owned(),
-                    Some(n) => format!(" with its {n} shadow tables"),
-                    None => String::new(),
-                };
-                ("virtual table", more)
-            }
-            OtherKind::Unnameable if same(&other.name, &other.table) => {
-                ("table", ", which has a name that is not valid UTF-8,".to_owned())
-            }
-            OtherKind::Unnameable => ("index", ", whose name is not valid UTF-8,".to_owned()),
+        let count = match other.kind {
+            OtherKind::VirtualTable => shadows.remove(&other.name.to_ascii_lowercase()).unwrap_or(0),
             OtherKind::ShadowTable => continue,
+            OtherKind::View | OtherKind::Trigger | OtherKind::Unnameable => 0,
         };
         // What is left out on purpose is no news.
         if !options.exclude.is_empty() && !options.includes(&other.table) {
             continue;
         }
-        let said = format!("{what} \"{}\"{more} is not carried over", other.name);
-        let finding = |message| Finding::warning(Code::NotCarried, &other.table, message);
-        findings.push(match one_line(&other.sql) {
-            sql if sql.is_empty() => finding(said),
-            sql => finding(format!("{said}: {sql}")).about(About::Statement(sql)),
-        });
+        let why = Uncarried { cause: Cause::Kind, sql: one_line(&other.sql) };
+        let subject = Subject::Object(other.kind, other.name.clone(), count);
+        findings.push(Finding::of(&other.table, why).about(subject));
     }
     // What is left belongs to a virtual table that is not declared any more.
     let mut orphans: Vec<(String, u64)> = shadows.into_iter().collect();
@@ -392,9 +363,9 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
     for (table, count) in orphans {
         let is_declared = of_kind(OtherKind::VirtualTable).any(|o| same(&o.name, &table));
         if !is_declared {
-            let message = format!("shadow tables of \"{table}\" are not carried over");
-            findings
-                .push(Finding { count: Some(count), ..Finding::warning(Code::NotCarried, &table, message) });
+            let subject = Subject::Object(OtherKind::ShadowTable, table.clone(), count);
+            let finding = Finding::of(&table, Uncarried::new(Cause::Kind)).about(subject);
+            findings.push(Finding { count: Some(count), ..finding });
         }
     }
     findings

@@ -7,7 +7,7 @@ use std::fmt;
 macro_rules! types {
     ($($(#[$doc:meta])* $plain:ident: $name:literal $(| $alias:literal)*, $storage:expr $(, $oid:literal)?;)*) => {
         /// A column's PostgreSQL type with its type modifier.
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum PgType {
             $($(#[$doc])* $plain,)*
             /// `numeric` or `numeric(precision, scale)`.
@@ -134,7 +134,7 @@ types! {
 
 /// What the values of a type that has its own input function are made of. The parts of a value are converted
 /// by the rules of their own types before the input function sees them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// Nothing that is known here.
     #[default]

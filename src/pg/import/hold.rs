@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aliaport_plan::finding::{Code, Finding};
+use aliaport_plan::finding::{Code, Finding, Said, Severity};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::planner::OTHER_MODES;
 use aliaport_plan::policy::Mode;
@@ -137,7 +137,7 @@ impl Import<'_> {
                 names.join(", ")
             );
             if let Some(row) = self.rows.get_mut(index) {
-                let finding = Finding::warning(Code::TriggersOff, &plan.source, message);
+                let finding = Finding::of(&plan.source, Said(Code::TriggersOff, Severity::Warning, message));
                 row.warnings.push(Finding { count, ..finding });
             }
         }

@@ -1,6 +1,6 @@
 //! Keys and sequences, added after the rows are there.
 
-use aliaport_plan::finding::{Code, Finding};
+use aliaport_plan::finding::{Code, Finding, Said, Severity};
 use aliaport_plan::plan::{SequencePlan, Step, TablePlan};
 use aliaport_plan::policy::Orphans;
 use aliaport_plan::sequence::Used;
@@ -74,7 +74,7 @@ impl Import<'_> {
             error.message()
         );
         if let Some(row) = self.rows.get_mut(index) {
-            row.warnings.push(Finding::warning(Code::NotCarried, &table.source, message));
+            row.warnings.push(Finding::of(&table.source, Said(Code::NotCarried, Severity::Warning, message)));
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Import<'_> {
         for (_, of, behind) in self.fed.iter().filter(|(table, _, _)| *table == index) {
             let source = plan.columns.iter().find(|c| c.target == of.column).map(|c| c.source.clone());
             let warn = |code, message| {
-                let mut finding = Finding::warning(code, &plan.source, message);
+                let mut finding = Finding::of(&plan.source, Said(code, Severity::Warning, message));
                 finding.column.clone_from(&source);
                 finding
             };

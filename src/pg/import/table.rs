@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use aliaport_plan::finding::{About, Code, Finding, Severity};
+use aliaport_plan::finding::{Code, Finding, Said, Severity};
 use aliaport_plan::inspect::{self, Retype};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::policy::{Mode, Verify};
@@ -254,16 +254,8 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
     row.rejected_rows = signed(loaded.rejected_rows);
     for (column, lossy, count) in loaded.converter.lossy() {
         row.lossy += count;
-        row.warnings.push(Finding {
-            severity: Severity::Warning,
-            code: Code::Lossy(lossy),
-            about: About::Table,
-            table: None,
-            column: Some(column.source.clone()),
-            message: lossy.message().to_owned(),
-            count: Some(count),
-            statement: None,
-        });
+        let why = Said(Code::Lossy(lossy), Severity::Warning, lossy.message().to_owned());
+        row.warnings.push(Finding { count: Some(count), ..Finding::new(why).in_column(&column.source) });
     }
     let nulled = set_aside.saturating_sub(loaded.rejected_rows);
     row.warn(Code::Rejected, "rows were set aside in aliaport.rejected_row", signed(loaded.rejected_rows));

@@ -25,7 +25,12 @@ pub fn observe(inspected: &Inspected, contents: &[Content]) -> Result<Vec<Observ
     out.push(connections()?);
     if let Some((finding, remedy)) = locks::warning(&inspected.plan)? {
         let suggestion = format!("-- postgresql\n{remedy} -- takes effect when the server is started again");
-        out.push(Observation::of_all(finding.severity, finding.code, finding.message, Some(suggestion)));
+        out.push(Observation::of_all(
+            finding.severity(),
+            finding.code(),
+            finding.to_string(),
+            Some(suggestion),
+        ));
     }
     Ok(out)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aliaport_plan::finding::{About, Code, Finding, Severity};
+use aliaport_plan::finding::{Code, Finding, Said, Severity};
 use aliaport_plan::plan::{Action, TablePlan};
 use aliaport_rows::convert::Lossy;
 use aliaport_rows::digest::TableDigest;
@@ -21,10 +21,12 @@ pub(in crate::pg) struct Earlier {
 
 impl Earlier {
     /// What it said of drift.
-    pub(in crate::pg) fn drift(&self) -> BTreeSet<(Code, &str)> {
+    pub(in crate::pg) fn drift(&self) -> BTreeSet<(Code, String)> {
         let warnings = self.warnings.as_array().into_iter().flatten();
         warnings
-            .filter_map(|w| Some((Code::parse(w.get("code")?.as_str()?)?, w.get("message")?.as_str()?)))
+            .filter_map(|w| {
+                Some((Code::parse(w.get("code")?.as_str()?)?, w.get("message")?.as_str()?.to_owned()))
+            })
             .filter(|(code, _)| code.is_drift())
             .collect()
     }
@@ -126,16 +128,8 @@ impl TableRow {
             if code == Code::Nulled {
                 self.lossy += count.unsigned_abs();
             }
-            self.warnings.push(Finding {
-                severity: Severity::Warning,
-                code,
-                about: About::Table,
-                table: None,
-                column: None,
-                message: message.to_owned(),
-                count: u64::try_from(count).ok(),
-                statement: None,
-            });
+            let why = Said(code, Severity::Warning, message.to_owned());
+            self.warnings.push(Finding { count: u64::try_from(count).ok(), ..Finding::new(why) });
         }
     }
 
@@ -143,17 +137,17 @@ impl TableRow {
     pub(in crate::pg) fn forget_lossy(&mut self, column: &str, lossy: Lossy, count: u64) {
         self.lossy = self.lossy.saturating_sub(count);
         for warning in &mut self.warnings {
-            if warning.code == Code::Lossy(lossy) && warning.column.as_deref() == Some(column) {
+            if warning.code() == Code::Lossy(lossy) && warning.column.as_deref() == Some(column) {
                 warning.count = warning.count.map(|counted| counted.saturating_sub(count));
             }
         }
-        self.warnings.retain(|w| w.code != Code::Lossy(lossy) || w.count != Some(0));
+        self.warnings.retain(|w| w.code() != Code::Lossy(lossy) || w.count != Some(0));
     }
 
     /// What is said of drift, by code and message.
-    pub(in crate::pg) fn drift(&self) -> BTreeSet<(Code, &str)> {
-        let warnings = self.warnings.iter().map(|w| (w.code, w.message.as_str()));
-        warnings.filter(|(code, _)| code.is_drift()).collect()
+    pub(in crate::pg) fn drift(&self) -> BTreeSet<(Code, String)> {
+        let drift = self.warnings.iter().filter(|w| w.code().is_drift());
+        drift.map(|w| (w.code(), w.to_string())).collect()
     }
 
     /// Says to the client that the table is loaded, how fast, and nothing where client_min_messages is above
@@ -179,7 +173,7 @@ impl TableRow {
             "failed"
         } else if let Some(earlier) = &self.earlier {
             earlier.status
-        } else if self.warnings.iter().any(|w| w.severity >= Severity::Warning) {
+        } else if self.warnings.iter().any(|w| w.severity() >= Severity::Warning) {
             "warning"
         } else {
             "ok"
@@ -221,16 +215,16 @@ impl TableRow {
 
 fn finding_json(finding: &Finding) -> serde_json::Value {
     let mut json = json!({
-        "code": finding.code.as_str(),
-        "severity": finding.severity.as_str(),
-        "message": finding.message,
+        "code": finding.code().as_str(),
+        "severity": finding.severity().as_str(),
+        "message": finding.to_string(),
         "column": finding.column,
         "count": finding.count,
     });
-    if let (About::Statement(sql), Some(json)) = (&finding.about, json.as_object_mut()) {
+    if let (Some(sql), Some(json)) = (finding.sql(), json.as_object_mut()) {
         json.insert("sql".to_owned(), json!(sql));
     }
-    if let (Some(json), Some(statement)) = (json.as_object_mut(), &finding.statement) {
+    if let (Some(json), Some(statement)) = (json.as_object_mut(), finding.remedy()) {
         json.insert("statement".to_owned(), json!(statement));
     }
     json

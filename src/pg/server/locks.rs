@@ -6,7 +6,7 @@
 //! is counted before the first table is made.
 #![allow(unsafe_code)] // reads one of the server's numbers
 
-use aliaport_plan::finding::{Code, Finding, Severity};
+use aliaport_plan::finding::{Code, Finding, Said, Severity};
 use aliaport_plan::plan::{Action, Plan, TablePlan};
 use aliaport_rows::pg_type::PgType;
 use pgrx::prelude::*;
@@ -130,10 +130,7 @@ pub fn warning(plan: &Plan) -> Result<Option<(Finding, String)>> {
     if !room.is_tight() {
         return Ok(None);
     }
-    let mut finding = Finding::warning(Code::ConnectionCapacity, "", room.facts());
-    finding.table = None;
-    if room.is_too_small() {
-        finding.severity = Severity::Error;
-    }
-    Ok(Some((finding, room.remedy())))
+    let severity = if room.is_too_small() { Severity::Error } else { Severity::Warning };
+    let why = Said(Code::ConnectionCapacity, severity, room.facts());
+    Ok(Some((Finding::new(why), room.remedy())))
 }

@@ -1,7 +1,7 @@
 //! What of the drift that a plan suspects is so, and do the statements that are told of it run as they stand?
 
 use aliaport_plan::ddl;
-use aliaport_plan::finding::Code;
+use aliaport_plan::finding::{Drift, Why};
 use aliaport_plan::plan::{Missing, Plan, Refers};
 use aliaport_rows::identifier::{QualifiedName, comment};
 use pgrx::pg_sys;
@@ -28,12 +28,9 @@ pub fn settle(plan: &mut Plan) -> Result<()> {
             plan.missing.push(missing);
         }
     }
-    for finding in plan.findings.iter_mut().filter(|f| f.code == Code::TableVanished) {
-        let table = plan.vanished.iter().find(|t| finding.statement.as_ref() == Some(&ddl::drop_table(t)));
-        if let Some(table) = table
-            && let Some(statement) = held(table)?
-        {
-            finding.statement = Some(statement);
+    for finding in &mut plan.findings {
+        if let Why::Drift(Drift::TableVanished(table, _)) = &finding.why {
+            finding.instead = held(table)?;
         }
     }
     Ok(())
@@ -49,7 +46,7 @@ pub fn as_before(plan: &mut Plan) -> Result<()> {
         };
         let findings = plan.tables.get_mut(missing.table).map(|t| &mut t.findings);
         if let Some(finding) = findings.and_then(|f| f.iter_mut().find(|f| **f == missing.finding)) {
-            finding.statement = statement;
+            finding.instead = statement;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 
 use aliaport_plan::catalogue::Table;
-use aliaport_plan::finding::{About, Code, Finding};
+use aliaport_plan::finding::{Finding, Subject, Why};
 use aliaport_plan::option::{Options, TableOption};
 use aliaport_plan::plan::Plan;
 use aliaport_plan::planner::{self, PlanErrorKind, Request};
@@ -105,9 +105,9 @@ impl Matching<'_> {
     }
 
     /// The same for columns; those that have been tried are left out. False where no column is named.
-    fn has_renamed_columns(&mut self, findings: Vec<Finding>) -> bool {
+    fn has_renamed_columns(&mut self, findings: &[Finding]) -> bool {
         let mut is_any = false;
-        for (table, column) in findings.into_iter().filter_map(|f| Some((f.table?, f.column?))) {
+        for (table, column) in findings.iter().filter_map(|f| f.table.clone().zip(f.column.clone())) {
             is_any = true;
             let made = self.fresh.tables.iter().find(|t| t.source == table);
             let made =
@@ -141,10 +141,15 @@ impl Against {
     }
 
     /// Why an index of a source table is not carried over, if it is not.
-    pub fn refusal(&self, table: &str, index: &str) -> Option<&str> {
+    pub fn refusal(&self, table: &str, index: &str) -> Option<String> {
         let plan = self.fresh.tables.iter().find(|t| t.source == table)?;
-        let is_it = |f: &&Finding| matches!(&f.about, About::Index(name) if name == index);
-        plan.findings.iter().filter(|f| f.code == Code::NotCarried).find(is_it).map(|f| f.message.as_str())
+        let is_it = |f: &&Finding| match &f.subject {
+            Subject::Index(name) | Subject::Unique(name, _) => {
+                name == index && matches!(f.why, Why::Uncarried(_))
+            }
+            _ => false,
+        };
+        plan.findings.iter().find(is_it).map(ToString::to_string)
     }
 
     /// The target's table of this name, quoted; else one whose name differs in case only.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aliaport_plan::catalogue::{ForeignKey, Index, IndexOrigin};
-use aliaport_plan::finding::{About, Finding, NotReferring};
+use aliaport_plan::finding::{Cause, Finding, Subject, Uncarried, Why};
 use aliaport_plan::name::{clip, spell};
 use aliaport_plan::option::Options;
 use aliaport_plan::plan::{ForeignKeyPlan, SequencePlan};
@@ -79,7 +79,7 @@ fn unique_check(
         (Some(_), _) => None,
         (None, None) => {
             let refusal = against.refusal(&subject.table.name, &key.name);
-            Some(refusal.unwrap_or("the target has no unique index of this name").to_owned())
+            Some(refusal.unwrap_or_else(|| "the target has no unique index of this name".to_owned()))
         }
         (None, Some(columns)) => {
             let again = duplicates(subject, columns)?;
@@ -330,17 +330,16 @@ fn not_carried(
         return None;
     }
     let label = format!("{}.{}", subject.table.name, names.join(","));
-    let why = |f: &Finding| match f.about {
-        About::ForeignKey(of, why) if of == place => Some(why),
-        _ => None,
-    };
-    let finding = subject.plan.findings.iter().find(|f| why(f).is_some());
+    let is_it = |f: &&Finding| matches!(f.subject, Subject::ForeignKey(of, _) if of == place);
+    let finding = subject.plan.findings.iter().find(is_it);
+    let is_declared_twice =
+        |f: &Finding| matches!(&f.why, Why::Uncarried(Uncarried { cause: Cause::DeclaredTwice, .. }));
     Some(CheckResult {
         source: source.map(|n| n.to_string()),
         target: None,
-        ok: finding.and_then(why) == Some(NotReferring::DeclaredTwice),
+        ok: finding.is_some_and(is_declared_twice),
         detail: Some(
-            finding.map_or_else(|| format!("foreign key {label} is not carried over"), |f| f.message.clone()),
+            finding.map_or_else(|| format!("foreign key {label} is not carried over"), ToString::to_string),
         ),
         ..subject.check("foreign_key")
     })

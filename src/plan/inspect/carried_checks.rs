@@ -6,7 +6,7 @@
 
 use crate::catalogue::Table;
 use crate::expr::{is_boolean_check, is_json_check};
-use crate::finding::About;
+use crate::finding::Subject;
 use crate::grammar;
 use crate::plan::TablePlan;
 
@@ -26,7 +26,9 @@ pub fn carried_checks(table: &Table, plan: &TablePlan) -> Vec<CarriedCheck> {
     if !plan.is_created {
         return Vec::new();
     }
-    let is_refused = |place: usize| plan.findings.iter().any(|f| f.about == About::Check(place));
+    let is_refused = |place: usize| {
+        plan.findings.iter().any(|f| matches!(f.subject, Subject::Check(of, _) if of == place))
+    };
     sql.checks
         .into_iter()
         .enumerate()

@@ -6,16 +6,13 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::catalogue::{Catalogue, Table};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, MAX_COLUMNS};
 use crate::option::{Options, TableOption, entry};
 use crate::plan::Plan;
 use crate::planner::{PlanError, PlanErrorKind, Request, plan};
 use crate::policy::Mode;
 use crate::profile::Profiles;
 use crate::target::{Target, TargetRelation};
-
-/// Columns that a table can have.
-const MAX_COLUMNS: usize = 1600;
 
 /// One thing that an import with these options would fail on before it reads a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +51,7 @@ pub fn plan_despite(
 ) -> Result<Inspected, PlanError> {
     let mut attempt = Attempt { catalogue, target: target.clone(), options: options.clone(), mode };
     let mut obstacles: Vec<Obstacle> = Vec::new();
-    let mut seen: HashSet<String> = HashSet::new();
+    let mut seen = HashSet::new();
     loop {
         let request = Request { mode: attempt.mode, options: &attempt.options };
         let error = match plan(catalogue, profiles, &attempt.target, &request) {
@@ -62,25 +59,26 @@ pub fn plan_despite(
                 // What was left out to go on is an obstacle, and no decision of the caller's.
                 let is_decided = |f: &Finding| {
                     let is_it = |o: &Obstacle| o.finding.table == f.table && o.finding.column == f.column;
-                    f.code != Code::ColumnVanished || !obstacles.iter().any(is_it)
+                    f.code() != Code::ColumnVanished || !obstacles.iter().any(is_it)
                 };
                 plan.tables.iter_mut().for_each(|t| t.findings.retain(is_decided));
                 return Ok(Inspected { plan, obstacles, options: attempt.options });
             }
             Err(error) => error,
         };
-        let findings = error.findings();
+        let findings = error.findings().to_vec();
         let before = seen.len();
-        seen.extend(findings.iter().map(|f| f.message.clone()));
+        seen.extend(findings.iter().map(|f| (f.table.clone(), f.column.clone(), f.why.clone())));
         // An error that comes back was not overcome.
         if seen.len() == before || !attempt.give_way(error.kind(), &findings) {
             return Err(error);
         }
         let hint = error.hint();
-        obstacles.extend(findings.into_iter().map(|finding| Obstacle {
-            hint: finding.statement.clone().or_else(|| hint.clone()),
-            finding: Finding { code: finding.code.of_inspect(), ..finding },
-        }));
+        obstacles.extend(
+            findings
+                .into_iter()
+                .map(|finding| Obstacle { hint: finding.remedy().or(hint.as_ref()).cloned(), finding }),
+        );
     }
 }
 
@@ -237,7 +235,7 @@ mod tests {
         inspected
             .obstacles
             .iter()
-            .map(|o| (o.finding.code, o.finding.table.as_deref(), o.finding.column.as_deref()))
+            .map(|o| (o.finding.code(), o.finding.table.as_deref(), o.finding.column.as_deref()))
             .collect()
     }
 

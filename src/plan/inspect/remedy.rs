@@ -5,7 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::catalogue::{Catalogue, Table};
-use crate::finding::{About, Code, Finding, NotReferring, Severity};
+use crate::finding::{Cause, Code, Finding, Severity, Subject, Uncarried, Why};
 use aliaport_rows::convert::{Lossy, retyping};
 use aliaport_rows::identifier::{QualifiedName, comment, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
@@ -260,9 +260,9 @@ pub fn of_repeated(table: &Table, columns: &[&str], rowids: &[i64]) -> String {
 pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
     let table = finding.table.as_deref()?;
     let column = finding.column.as_deref();
-    match finding.code {
+    match finding.code() {
         // Less than a warning is the name of an index or a constraint, for which there is no option.
-        Code::IdentifierTooLong | Code::CaseCollision | Code::Renamed if finding.severity >= Severity::Warning => Some(match column {
+        Code::IdentifierTooLong | Code::CaseCollision | Code::Renamed if finding.severity() >= Severity::Warning => Some(match column {
             Some(column) => {
                 format!("options => {}", column_option(table, column, "target", &json!("another_name")))
             }
@@ -270,7 +270,7 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
                 format!("options => {}", quote_literal(&json!({"tables": {table: {"target": "another_name"}}}).to_string()))
             }
         }),
-        Code::TypeMismatch if finding.severity == Severity::Warning => {
+        Code::TypeMismatch if finding.severity() == Severity::Warning => {
             let (table_name, name) = (sqlite_name(table), sqlite_name(column?));
             let then = format!(
                 "then repair the odd ones, or name the type with options => {}",
@@ -286,7 +286,7 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
                 .to_owned(),
         ),
         Code::UnindexedParent => {
-            let About::ForeignKey(place, _) = finding.about else { return None };
+            let Subject::ForeignKey(place, _) = finding.subject else { return None };
             let key = catalogue.table_named(table)?.foreign_keys.get(place)?;
             let parent = catalogue.table_named(&key.parent)?;
             let is_known = |n: &String| parent.columns.iter().any(|c| c.name.eq_ignore_ascii_case(n));
@@ -302,8 +302,8 @@ pub fn of_finding(finding: &Finding, catalogue: &Catalogue) -> Option<String> {
                 columns.join(", ")
             ))
         }
-        Code::MissingParentTable => Some(match finding.about {
-            About::ForeignKey(_, NotReferring::ParentLeftOut) => {
+        Code::MissingParentTable => Some(match finding.why {
+            Why::Uncarried(Uncarried { cause: Cause::ParentLeftOut(_), .. }) => {
                 "include the parent in this import, or import it first".to_owned()
             }
             _ => "restore the parent table in SQLite, or drop the foreign key there".to_owned(),

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::catalogue::{Catalogue, Column, Generated, Table};
 use crate::decl::DeclType;
 use crate::expr::{self, Scope};
-use crate::finding::{About, Code, Finding, Severity};
+use crate::finding::{Blocker, Cause, Finding, MAX_COLUMNS, Naming, PlanErrorKind, Subject, Uncarried, Why};
 use crate::grammar::{self, TableSql};
 use crate::mapping::{self, ColumnFacts, Reason};
 use crate::name::{Change, Names, spell};
@@ -19,13 +19,9 @@ use aliaport_rows::convert::{NumberUnit, UuidBytes};
 use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 
-use super::error::{PlanError, PlanErrorKind};
+use super::error::PlanError;
 use super::home::{self, Home, Wish};
 use super::request::same;
-
-/// Columns that a table can have (`MaxHeapAttributeNumber`).
-/// <https://www.postgresql.org/docs/current/limits.html>
-pub(super) const MAX_COLUMNS: usize = 1600;
 
 /// Characters of a statement that a finding shows.
 const SHOWN: usize = 200;
@@ -89,30 +85,22 @@ impl<'a> Draft<'a> {
         self.table.columns.iter().position(|c| same(&c.name, name))
     }
 
-    pub fn warn(&mut self, code: Code, message: String) {
-        self.findings.push(Finding::warning(code, &self.table.name, message));
+    /// A finding about the table.
+    pub fn finding(&self, why: impl Into<Why>) -> Finding {
+        Finding::of(&self.table.name, why)
     }
 
-    pub fn warn_column(&mut self, code: Code, column: &str, message: String) {
-        self.findings.push(Finding::warning(code, &self.table.name, message).in_column(column));
+    /// Tells something of the table, of one of its columns or of an object that belongs to it.
+    pub fn tell(&mut self, why: impl Into<Why>, subject: Subject, column: Option<&str>) {
+        let finding = self.finding(why).about(subject);
+        self.findings.push(Finding { column: column.map(str::to_owned), ..finding });
     }
 
-    /// Warns of an object of the table, which belongs to one column or to none.
-    pub fn warn_about(&mut self, code: Code, about: About, column: Option<&str>, message: String) {
-        let mut finding = Finding::warning(code, &self.table.name, message).about(about);
-        finding.column = column.map(str::to_owned);
-        self.findings.push(finding);
-    }
-
-    pub fn note(&mut self, code: Code, message: String) {
-        self.note_about(code, About::Table, message);
-    }
-
-    /// Says of an object of the table what is only worth knowing.
-    pub fn note_about(&mut self, code: Code, about: About, message: String) {
-        let mut finding = Finding::warning(code, &self.table.name, message).about(about);
-        finding.severity = Severity::Info;
-        self.findings.push(finding);
+    /// Tells a name that is not the wanted one.
+    fn tell_name(&mut self, change: Change, column: Option<&str>, name: &str) {
+        if change != Change::None {
+            self.tell(Naming(change, name.to_owned()), Subject::Table, column);
+        }
     }
 }
 
@@ -221,9 +209,8 @@ impl<'a> Relations<'a> {
 
 fn both_go_to(one: &str, other: &str, target: &QualifiedName) -> PlanError {
     PlanError::new(
-        PlanErrorKind::DuplicateTable,
         other,
-        format!("SQLite tables \"{one}\" and \"{other}\" both go to {target}"),
+        Blocker::SharedTable(one.to_owned(), target.clone()),
         "Name another target in options.tables, or exclude one of them.",
     )
 }
@@ -271,26 +258,19 @@ impl<'a> Drafting<'a> {
         if self.target.citext_schema.is_some() {
             return Ok(());
         }
-        let mut items = Vec::new();
+        let mut findings = Vec::new();
         for draft in drafts {
             let is_there =
                 |name: &String| draft.relation.is_some_and(|r| r.columns.iter().any(|c| c.name == *name));
             let made = draft.columns.iter().filter(|c| c.role != Role::Skipped && !is_there(&c.target));
-            items.extend(made.filter(|c| c.pg_type == PgType::Citext).map(|c| {
-                let name = &c.column.name;
-                let message = format!(
-                    "column \"{name}\" of SQLite table \"{}\" is to become citext, a type that does not exist",
-                    draft.table.name
-                );
-                (draft.table.name.clone(), Some(name.clone()), message)
+            findings.extend(made.filter(|c| c.pg_type == PgType::Citext).map(|c| {
+                let finding = draft.finding(Blocker::MissingType).in_column(&c.column.name);
+                finding.helped_by("-- postgresql\nCREATE EXTENSION citext;".to_owned())
             }));
         }
-        let summary = format!("{} columns are to become citext, a type that does not exist", items.len());
-        let remedies = vec!["-- postgresql\nCREATE EXTENSION citext;".to_owned(); items.len()];
         let hint =
             "Run CREATE EXTENSION citext; and import again, or leave out the option that asks for the type.";
-        let error = PlanError::of_items(PlanErrorKind::MissingType, items, summary, hint);
-        error.map_or(Ok(()), |error| Err(error.with_remedies(remedies)))
+        PlanError::raise(PlanErrorKind::MissingType, findings, hint)
     }
 
     fn goals(
@@ -319,11 +299,9 @@ impl<'a> Drafting<'a> {
             if let Some(relation) = relation
                 && !is_table(relation)
             {
-                let kind = kind_name(relation.kind);
                 return Err(PlanError::new(
-                    PlanErrorKind::WrongObject,
                     &table.name,
-                    format!("target {target} of SQLite table \"{}\" is {kind}, not a table", table.name),
+                    Blocker::WrongObject(target, relation.kind),
                     "Name another target in options.tables, or exclude the table.",
                 ));
             }
@@ -354,20 +332,14 @@ impl<'a> Drafting<'a> {
             note: String::new(),
             findings: Vec::new(),
         };
-        if let Some(finding) = renamed(change, &table.name, None, &draft.target.name) {
-            draft.findings.push(finding);
-        }
+        draft.tell_name(change, None, &draft.target.name.clone());
         match grammar::table(&table.sql) {
             Ok(sql) => draft.sql = sql,
             Err(_) if table.sql.is_empty() => {}
-            Err(error) => draft.warn(
-                Code::NotCarried,
-                format!(
-                    "checks, collations and constraint names of table \"{}\" are not carried over: {error}: {}",
-                    table.name,
-                    one_line(&table.sql)
-                ),
-            ),
+            Err(error) => {
+                let why = Uncarried { cause: Cause::Grammar(error), sql: one_line(&table.sql) };
+                draft.tell(why, Subject::Declarations, None);
+            }
         }
         let profile = self.profiles.get(&table.name);
         let booleans = expr::boolean_columns(&draft.sql);
@@ -414,16 +386,8 @@ impl<'a> Drafting<'a> {
         {
             pg_type = PgType::Citext;
         }
-        let mut finding = (!mapped.remark.is_empty() && draft.is_created()).then(|| {
-            let message =
-                format!("column \"{}\" of table \"{}\": {}", column.name, table.name, mapped.remark);
-            let mut finding =
-                Finding::warning(Code::TypeMismatch, &table.name, message).in_column(&column.name);
-            if !mapped.is_warning {
-                finding.severity = Severity::Info;
-            }
-            finding
-        });
+        let remark = mapped.remark.filter(|_| draft.is_created());
+        let mut finding = remark.map(|remark| draft.finding(remark).in_column(&column.name));
         if let Some(asked) = asked.and_then(|a| a.pg_type.clone()) {
             (pg_type, reason, finding) = (asked, Reason::Option, None);
         }
@@ -452,12 +416,8 @@ impl<'a> Drafting<'a> {
                 Some(name) => {
                     if names.has(&name) {
                         return Err(PlanError::new(
-                            PlanErrorKind::DuplicateColumn,
                             &table.name,
-                            format!(
-                                "target \"{name}\" of column \"{source}\" of SQLite table \"{}\" is the name of another column or a system column",
-                                table.name
-                            ),
+                            Blocker::TakenName(source.clone(), name),
                             "Name another target in options.tables.",
                         ));
                     }
@@ -469,7 +429,7 @@ impl<'a> Drafting<'a> {
         }
         let entries: Vec<(&str, String)> = wanted.iter().map(|(_, e)| e.clone()).collect();
         for ((i, (source, _)), (name, change)) in wanted.iter().zip(names.assign_all(&entries)) {
-            draft.findings.extend(renamed(change, &table.name, Some(source), &name));
+            draft.tell_name(change, Some(source), &name);
             if let Some(column) = draft.columns.get_mut(*i) {
                 column.target = name;
             }
@@ -483,33 +443,8 @@ impl<'a> Drafting<'a> {
 }
 
 pub(super) fn too_many_columns(table: &Table, count: usize) -> PlanError {
-    PlanError::new(
-        PlanErrorKind::TooManyColumns,
-        &table.name,
-        format!(
-            "SQLite table \"{}\" would have {count} columns, PostgreSQL allows {MAX_COLUMNS}",
-            table.name
-        ),
-        "Skip columns in options.tables, or exclude the table.",
-    )
-}
-
-/// The finding for a name that is not the wanted one.
-pub(super) fn renamed(change: Change, table: &str, column: Option<&str>, name: &str) -> Option<Finding> {
-    let (code, why) = match change {
-        Change::None => return None,
-        Change::TooLong => (Code::IdentifierTooLong, "is longer than the 63 bytes of a PostgreSQL name"),
-        Change::Taken => (Code::CaseCollision, "would be the name of another"),
-        Change::Unusable => (Code::Renamed, "is no name in PostgreSQL"),
-        Change::Reserved => (Code::Renamed, "is a system column of every PostgreSQL table"),
-    };
-    let message = match column {
-        Some(column) => format!("column \"{column}\" of table \"{table}\" {why}: it becomes {}", quote(name)),
-        None => format!("table \"{table}\" {why}: it becomes {}", quote(name)),
-    };
-    let mut finding = Finding::warning(code, table, message);
-    finding.column = column.map(str::to_owned);
-    Some(finding)
+    let hint = "Skip columns in options.tables, or exclude the table.";
+    PlanError::new(&table.name, Blocker::TooManyColumns(count), hint)
 }
 
 /// A statement for a message: in one line and not too long.
@@ -522,16 +457,4 @@ pub(super) fn one_line(sql: &str) -> String {
 /// Types that NOCASE means something for.
 pub(super) fn is_text(pg_type: &PgType) -> bool {
     matches!(pg_type, PgType::Text | PgType::Varchar(_) | PgType::Char(_))
-}
-
-fn kind_name(kind: char) -> &'static str {
-    match kind {
-        'v' => "a view",
-        'm' => "a materialized view",
-        'f' => "a foreign table",
-        'S' => "a sequence",
-        'i' | 'I' => "an index",
-        'c' => "a composite type",
-        _ => "another kind of object",
-    }
 }

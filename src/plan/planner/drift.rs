@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::catalogue::{Catalogue, Generated};
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
-use crate::finding::{Code, Finding};
+use crate::finding::{Blocker, Drift, Finding, PlanErrorKind, Subject};
 use crate::name::{Names, spell};
 use crate::option::{Options, is_glob};
 use crate::plan::{KeptColumn, Plan};
@@ -19,7 +19,7 @@ use aliaport_rows::identifier::{QualifiedName, comment, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, Role};
-use super::error::{PlanError, PlanErrorKind};
+use super::error::PlanError;
 use super::request::same;
 use super::{Mode, table};
 
@@ -31,9 +31,8 @@ pub(super) fn missing_columns(
     drafts: &mut [Draft<'_>],
     target: &Target,
     options: &Options,
-) -> Option<PlanError> {
-    let mut items = Vec::new();
-    let mut remedies = Vec::new();
+) -> Result<(), PlanError> {
+    let mut findings: Vec<Finding> = Vec::new();
     let mut statements = Vec::new();
     let mut skipped = Map::new();
     let mut renamed = Vec::new();
@@ -63,14 +62,13 @@ pub(super) fn missing_columns(
                 continue;
             };
             let name = &column.column.name;
-            let message = format!(
-                "column \"{name}\" of SQLite table \"{table}\" has no column {} in {}",
-                quote(&column.target),
-                draft.target
-            );
-            items.push((table.clone(), Some(name.clone()), message));
             let statement = ddl::add_columns(&draft.target, std::slice::from_ref(&definition));
-            remedies.push(format!("-- postgresql\n{statement};"));
+            let why = Blocker::MissingColumn(column.target.clone(), draft.target.clone());
+            let finding = draft.finding(why).in_column(name);
+            findings.push(finding.helped_by(format!(
+                "-- postgresql
+{statement};"
+            )));
             definitions.push(definition);
             skip(&mut skipped, &table, name);
         }
@@ -79,7 +77,7 @@ pub(super) fn missing_columns(
         if let ([column], [old]) = (definitions.as_slice(), gone.as_slice()) {
             let rename = ddl::rename_column(&draft.target, &old.target, &column.name);
             renamed.push(format!(" If \"{}\" was renamed in SQLite, run {rename}; instead.", old.source));
-            if let Some(remedy) = remedies.last_mut() {
+            if let Some(remedy) = findings.last_mut().and_then(|f| f.instead.as_mut()) {
                 remedy.push('\n');
                 remedy.push_str(&comment(&format!(
                     "If \"{}\" was renamed in SQLite, run this instead:\n{rename};",
@@ -88,11 +86,10 @@ pub(super) fn missing_columns(
             }
         }
     }
-    let what = if items.len() == 1 { "the column" } else { "the columns" };
+    let what = if findings.len() == 1 { "the column" } else { "the columns" };
     let or = format!("Or leave {what} out with options => {}.{}", skip_option(skipped), renamed.concat());
     let hint = format!("{} {}", statements.join(" "), comment(&or));
-    let summary = format!("{} columns of the source have no column in the target", items.len());
-    Some(PlanError::of_items(PlanErrorKind::MissingColumn, items, summary, &hint)?.with_remedies(remedies))
+    PlanError::raise(PlanErrorKind::MissingColumn, findings, &hint)
 }
 
 /// Adds a column to the options that skip what the error names.
@@ -215,8 +212,7 @@ pub(super) fn check_lost(
     if !target.past.is_told {
         return Ok(());
     }
-    let mut items = Vec::new();
-    let mut remedies = Vec::new();
+    let mut findings = Vec::new();
     let mut drops = Vec::new();
     let mut relaxes = Vec::new();
     let mut can_stay = true;
@@ -225,17 +221,9 @@ pub(super) fn check_lost(
         let table = draft.table.name.clone();
         for lost in lost(draft, target, options) {
             if lost.is_filled && lost.is_accepted {
-                let fate = match mode {
-                    Mode::Replace => "its old values go with the rows that are replaced",
-                    Mode::Create | Mode::Append | Mode::Sync => "it keeps the values that it has",
-                };
-                let message = format!(
-                    "column {} of {}, which earlier runs filled from \"{}\", is not written: {fate}",
-                    quote(&lost.target),
-                    draft.target,
-                    lost.source
-                );
-                draft.warn_column(Code::ColumnVanished, &lost.source, message);
+                let is_emptied = mode == Mode::Replace;
+                let why = Drift::Unwritten(lost.target.clone(), draft.target.clone(), is_emptied);
+                draft.tell(why, Subject::Table, Some(&lost.source));
             }
             if lost.is_accepted || !lost.is_filled {
                 plan.kept.push(KeptColumn {
@@ -246,13 +234,6 @@ pub(super) fn check_lost(
                 });
                 continue;
             }
-            let message = format!(
-                "column {} of {} was filled from column \"{}\" of SQLite table \"{table}\", which the source does not have any more",
-                quote(&lost.target),
-                draft.target,
-                lost.source
-            );
-            items.push((table.clone(), Some(lost.source.clone()), message));
             let drop = format!("{};", ddl::drop_column(&draft.target, &lost.target));
             let mut keep = Map::new();
             skip(&mut keep, &table, &lost.source);
@@ -272,15 +253,18 @@ pub(super) fn check_lost(
                         .to_owned()
                 }
             };
-            remedies.push(format!(
-                "-- postgresql\n{drop}\n{}",
+            let why = Blocker::VanishedColumn(lost.target.clone(), draft.target.clone());
+            findings.push(draft.finding(why).in_column(&lost.source).helped_by(format!(
+                "-- postgresql
+{drop}
+{}",
                 comment(&format!("This gives its values up. {stay}"))
-            ));
+            )));
             drops.push(drop);
             skip(&mut skipped, &table, &lost.source);
         }
     }
-    let what = if items.len() == 1 { "the column" } else { "the columns" };
+    let what = if findings.len() == 1 { "the column" } else { "the columns" };
     let stay = if mode == Mode::Replace { "but loses the old values" } else { "and keeps the values" };
     let drops = drops.join(" ");
     let first = match relaxes.as_slice() {
@@ -296,10 +280,7 @@ pub(super) fn check_lost(
     } else {
         format!("{drops} -- This gives the values up: without a value in {what} no row could be written.")
     };
-    let summary = format!("{} columns that earlier runs filled are not in the source any more", items.len());
-    if let Some(error) = PlanError::of_items(PlanErrorKind::VanishedColumn, items, summary, &hint) {
-        return Err(error.with_remedies(remedies));
-    }
+    PlanError::raise(PlanErrorKind::VanishedColumn, findings, &hint)?;
     vanished_tables(drafts, catalogue, target, options, plan);
     Ok(())
 }
@@ -327,11 +308,8 @@ fn vanished_tables(
     let is_of_file = |t: &FilledTable| !t.path.is_empty() && t.path == target.past.path && is_here(t);
     let is_ours = |t: &FilledTable| together.contains(&t.last_seen) || is_of_file(t);
     for table in past.iter().filter(|t| !is_drafted(t) && is_ours(t) && !is_given_up(t)) {
-        let message = format!(
-            "table {} was filled from SQLite table \"{}\" by run {}, and the source does not have it any more; its rows stay as they are",
-            table.target, table.source, table.run_id
-        );
-        let finding = Finding::warning(Code::TableVanished, &table.source, message);
+        let why = Drift::TableVanished(table.target.clone(), table.run_id);
+        let finding = Finding::of(&table.source, why);
         plan.findings.push(finding.with_statement(ddl::drop_table(&table.target)));
         plan.vanished.push(table.target.clone());
     }

@@ -5,14 +5,14 @@
 //! its options.
 
 use crate::catalogue::{Catalogue, Table};
-use crate::finding::{About, Finding};
+use crate::finding::{Finding, Subject};
 use crate::option::{ColumnOption, Options, TableOption};
 use crate::target::{Past, Target, TargetColumn};
 use aliaport_rows::convert::{NumberUnit, UuidBytes};
 use aliaport_rows::pg_type::{PgType, Shape};
 
 use super::draft::{Draft, DraftColumn, Role};
-use super::error::{PlanError, PlanErrorKind};
+use super::error::PlanError;
 use super::foreign::Foreign;
 use super::request::same;
 use super::{Mode, refers};
@@ -133,8 +133,8 @@ pub(super) fn check_actions(
             .foreign_keys
             .iter()
             .position(|k| same(&super::request::label(draft.table, k), &wanted));
-        let is_it = |f: &&Finding| matches!(f.about, About::ForeignKey(at, _) if Some(at) == place);
-        let why = draft.findings.iter().find(is_it).map(|f| f.message.clone()).unwrap_or_default();
+        let is_it = |f: &&Finding| matches!(f.subject, Subject::ForeignKey(at, _) if Some(at) == place);
+        let why = draft.findings.iter().find(is_it).map(ToString::to_string).unwrap_or_default();
         return Err(error(
             &draft.table.name,
             format!("option \"foreign_keys.{key}\" has no effect, because {why}"),
@@ -290,5 +290,5 @@ fn left_out(option: &str, table: &str) -> PlanError {
 }
 
 fn error(table: &str, message: String, hint: String) -> PlanError {
-    PlanError::new(PlanErrorKind::Option, table, message, &hint)
+    PlanError::option(table, message, &hint)
 }

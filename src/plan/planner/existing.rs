@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use crate::catalogue::{Column, Generated, Table};
-use crate::finding::{Code, Finding};
+use crate::finding::{Blocker, Existing, Finding, PlanErrorKind};
 use crate::name::spell;
 use crate::option::Options;
 use crate::target::{FilledTable, Past, TargetColumn, TargetRelation};
-use aliaport_rows::identifier::{QualifiedName, quote};
+use aliaport_rows::identifier::QualifiedName;
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Draft, Drafting, Role};
 use super::drift;
-use super::error::{PlanError, PlanErrorKind};
+use super::error::PlanError;
 use super::home::{self, Home, Wish};
 
 /// Which of the columns that are there each column of a table goes to.
@@ -59,13 +59,11 @@ pub(super) fn columns<'a>(
                 let target = QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() };
                 let other = wishes.get(other).map_or("", |w| w.source);
                 return Err(PlanError::new(
-                    PlanErrorKind::DuplicateColumn,
                     &table.name,
-                    format!(
-                        "columns \"{other}\" and \"{}\" of SQLite table \"{}\" both go to column {} of {target}",
-                        wish.source,
-                        table.name,
-                        quote(name)
+                    Blocker::SharedColumn(
+                        [other.to_owned(), wish.source.to_owned()],
+                        name.to_owned(),
+                        target,
                     ),
                     "Name another target in options.tables, or skip one of them.",
                 ));
@@ -99,23 +97,14 @@ impl<'a> Drafting<'a> {
                 table.rowid_alias.is_some_and(|i| table.columns.get(i).is_some_and(|c| c.name == source));
             let is_integer = matches!(found.pg_type, PgType::BigInt | PgType::Integer | PgType::SmallInt);
             if is_rowid && is_integer && !(found.has_default || found.has_sequence || found.is_generated) {
-                let message = format!(
-                    "key column {} of {} has neither a sequence nor a default, where SQLite gives a new row its next key",
-                    quote(&found.name),
-                    draft.target
-                );
-                findings
-                    .push(Finding::warning(Code::SequenceMissing, &table.name, message).in_column(source));
+                let why = Existing::NoNextKey(found.name.clone(), draft.target.clone());
+                findings.push(Finding::of(&table.name, why).in_column(source));
             }
             if found.is_generated {
                 column.role = Role::Generated(None);
                 if column.column.generated == Generated::No {
-                    let message = format!(
-                        "column {} of {} is generated: the values of SQLite column \"{source}\" are not written",
-                        quote(&found.name),
-                        draft.target
-                    );
-                    findings.push(Finding::warning(Code::NotCarried, &table.name, message).in_column(source));
+                    let why = Existing::Generated(found.name.clone(), draft.target.clone());
+                    findings.push(Finding::of(&table.name, why).in_column(source));
                 }
             }
         }
@@ -125,14 +114,12 @@ impl<'a> Drafting<'a> {
 
     /// What existing tables lack, over all of them: an error names everything that has to be decided.
     pub(super) fn check_existing(&self, drafts: &mut [Draft<'a>]) -> Result<(), PlanError> {
-        if let Some(error) = drift::missing_columns(drafts, self.target, self.options) {
-            return Err(error);
-        }
-        let mut required = Vec::new();
-        let mut statements = Vec::new();
+        drift::missing_columns(drafts, self.target, self.options)?;
+        let or = "give the column a default, or name its source in options.tables.<table>.columns.<column>.target.";
+        let mut findings = Vec::new();
+        let mut run = Vec::new();
         for draft in drafts.iter() {
             let Some(relation) = draft.relation else { continue };
-            let table = &draft.table.name;
             // What earlier runs filled and the source has lost is a question of its own.
             let undecided = drift::undecided(draft, self.target, self.options);
             for column in &relation.columns {
@@ -141,32 +128,19 @@ impl<'a> Drafting<'a> {
                     continue;
                 }
                 let Some(relax) = drift::relaxed(draft, self.target, &column.name) else { continue };
-                statements.push(relax);
-                required.push((
-                    table.clone(),
-                    Some(column.name.clone()),
-                    format!(
-                        "column {} of {} is NOT NULL and has neither a default nor a column in SQLite table \"{table}\"",
-                        quote(&column.name),
-                        draft.target
-                    ),
-                ));
+                let remedy = match &relax {
+                    Some(statement) => format!("-- postgresql\n{statement};\n-- Or {or}"),
+                    None => format!("-- {or}"),
+                };
+                run.extend(relax.map(|statement| format!("{statement};")));
+                let why = Blocker::RequiredColumn(column.name.clone(), draft.target.clone());
+                findings.push(draft.finding(why).in_column(&column.name).helped_by(remedy));
             }
         }
-        let summary =
-            format!("{} NOT NULL columns of the target have neither a source nor a default", required.len());
-        let or = "give the column a default, or name its source in options.tables.<table>.columns.<column>.target.";
-        let run: Vec<String> = statements.iter().flatten().map(|s| format!("{s};")).collect();
         let hint = match run.as_slice() {
             [] => format!("The column cannot be left without values: {or}"),
             run => format!("{} -- Or {or}", run.join(" ")),
         };
-        let remedies = statements.iter().map(|statement| match statement {
-            Some(statement) => format!("-- postgresql\n{statement};\n-- Or {or}"),
-            None => format!("-- {or}"),
-        });
-        let remedies = remedies.collect();
-        let error = PlanError::of_items(PlanErrorKind::RequiredColumn, required, summary, &hint);
-        error.map_or(Ok(()), |error| Err(error.with_remedies(remedies)))
+        PlanError::raise(PlanErrorKind::RequiredColumn, findings, &hint)
     }
 }

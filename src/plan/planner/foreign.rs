@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::catalogue::{Catalogue, ForeignKey, Table};
 use crate::ddl::{self, ForeignKeyDefinition};
-use crate::finding::{About, Code, NotReferring};
+use crate::finding::{Cause, MAX_KEY_COLUMNS, Subject, Uncarried};
 use crate::grammar::{Deferrable, ForeignKeySql};
 use crate::mapping::Reason;
 use crate::option::Options;
@@ -17,10 +17,6 @@ use super::draft::{Draft, Relations, Role, is_table, is_text};
 use super::error::PlanError;
 use super::existing;
 use super::request::{label, same};
-
-/// Columns that an index, and so a key, can have (`INDEX_MAX_KEYS`).
-/// <https://www.postgresql.org/docs/current/limits.html>
-pub(super) const MAX_KEY_COLUMNS: usize = 32;
 
 /// A foreign key that can be made.
 pub(super) struct ForeignDraft {
@@ -129,25 +125,16 @@ pub(super) fn find_parents<'a>(
                         let columns = existing::columns(parent, relation, &target.past, options)?;
                         Ok((Parent::Existing(relation, columns), parent))
                     }
-                    _ => {
-                        Err((NotReferring::ParentLeftOut, "is left out of this import and not in the target"))
-                    }
+                    _ => Err(Cause::ParentLeftOut(key.parent.clone())),
                 },
-                (None, None) => Err((NotReferring::ParentMissing, "does not exist in the source")),
+                (None, None) => Err(Cause::ParentMissing(key.parent.clone())),
             };
-            match parent {
-                Ok((parent, parent_table)) => match parent_columns(key, parent_table) {
-                    Ok(parent_columns) => {
-                        found.push(Found { child, place, key, parent, parent_table, parent_columns });
-                    }
-                    Err(words) => {
-                        refuse(&mut drafts[child], place, Refusal { why: NotReferring::NoUniqueKey, words });
-                    }
-                },
-                Err((why, words)) => {
-                    let words = format!("its parent \"{}\" {words}", key.parent);
-                    refuse(&mut drafts[child], place, Refusal { why, words });
+            let columns = parent.and_then(|(parent, table)| Ok((parent, table, parent_columns(key, table)?)));
+            match columns {
+                Ok((parent, parent_table, parent_columns)) => {
+                    found.push(Found { child, place, key, parent, parent_table, parent_columns });
                 }
+                Err(cause) => refuse(&mut drafts[child], place, cause),
             }
         }
     }
@@ -168,9 +155,8 @@ pub(super) fn decide(search: Search<'_>, options: &Options, drafts: &mut [Draft<
             found.parent_columns.clone(),
         );
         if !seen.insert(identity) {
-            let message = format!("foreign key {} is declared twice and made once", labelled(drafts, found));
-            let about = About::ForeignKey(found.place, NotReferring::DeclaredTwice);
-            drafts[found.child].note_about(Code::NotCarried, about, message);
+            let subject = Subject::ForeignKey(found.place, labelled(drafts, found));
+            drafts[found.child].tell(Uncarried::new(Cause::DeclaredTwice), subject, None);
             continue;
         }
         match key(drafts, found, options) {
@@ -182,7 +168,7 @@ pub(super) fn decide(search: Search<'_>, options: &Options, drafts: &mut [Draft<
                 }
                 foreign.keys.push(draft);
             }
-            Err(refusal) => refuse(&mut drafts[found.child], found.place, refusal),
+            Err(cause) => refuse(&mut drafts[found.child], found.place, cause),
         }
     }
     foreign
@@ -192,56 +178,32 @@ fn labelled(drafts: &[Draft<'_>], found: &Found<'_>) -> String {
     drafts.get(found.child).map(|d| label(d.table, found.key)).unwrap_or_default()
 }
 
-/// Why a foreign key cannot be made.
-struct Refusal {
-    why: NotReferring,
-    /// The same as the end of a sentence.
-    words: String,
-}
-
-impl Refusal {
-    fn unsupported(words: impl Into<String>) -> Self {
-        Refusal { why: NotReferring::Unsupported, words: words.into() }
-    }
-}
-
-fn refuse(draft: &mut Draft<'_>, place: usize, Refusal { why, words }: Refusal) {
+fn refuse(draft: &mut Draft<'_>, place: usize, cause: Cause) {
     let table = draft.table;
     let Some(key) = table.foreign_keys.get(place) else { return };
-    let code = match why {
-        NotReferring::ParentMissing | NotReferring::ParentLeftOut => Code::MissingParentTable,
-        NotReferring::NoUniqueKey => Code::UnindexedParent,
-        NotReferring::DeclaredTwice | NotReferring::Unsupported => Code::NotCarried,
-    };
     let column = match key.columns.as_slice() {
         &[column] => table.columns.get(column).map(|c| c.name.as_str()),
         _ => None,
     };
-    let message = format!("foreign key {} is not carried over: {words}", label(table, key));
-    draft.warn_about(code, About::ForeignKey(place, why), column, message);
+    draft.tell(Uncarried::new(cause), Subject::ForeignKey(place, label(table, key)), column);
 }
 
 /// The referenced columns' positions; the parent's primary key where none are named.
-fn parent_columns(key: &ForeignKey, parent: &Table) -> Result<Vec<usize>, String> {
+fn parent_columns(key: &ForeignKey, parent: &Table) -> Result<Vec<usize>, Cause> {
     let columns = if key.parent_columns.is_empty() {
         if parent.primary_key.is_empty() {
-            return Err(format!("\"{}\" has no primary key", parent.name));
+            return Err(Cause::ParentWithoutKey(parent.name.clone()));
         }
         parent.primary_key.clone()
     } else {
         let find = |name: &String| {
             let position = parent.columns.iter().position(|c| same(&c.name, name));
-            position.ok_or_else(|| format!("\"{}\" has no column \"{name}\"", parent.name))
+            position.ok_or_else(|| Cause::ParentWithoutColumn(parent.name.clone(), name.clone()))
         };
-        key.parent_columns.iter().map(find).collect::<Result<Vec<usize>, String>>()?
+        key.parent_columns.iter().map(find).collect::<Result<Vec<usize>, Cause>>()?
     };
     if columns.len() != key.columns.len() {
-        return Err(format!(
-            "it has {} columns and the key of \"{}\" has {}",
-            key.columns.len(),
-            parent.name,
-            columns.len()
-        ));
+        return Err(Cause::OtherWidth(key.columns.len(), parent.name.clone(), columns.len()));
     }
     Ok(columns)
 }
@@ -279,9 +241,10 @@ fn adopt_types(drafts: &mut [Draft<'_>], found: &[Found<'_>], options: &Options)
     }
 }
 
-fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<ForeignDraft, Refusal> {
-    let child = drafts.get(found.child).ok_or_else(|| Refusal::unsupported(""))?;
+fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<ForeignDraft, Cause> {
     let key = found.key;
+    let no_such_draft = || Cause::ParentMissing(key.parent.clone());
+    let child = drafts.get(found.child).ok_or_else(no_such_draft)?;
     let label = label(child.table, key);
     let asked = options.foreign_key(&label);
     let sql = declared(child, key);
@@ -292,12 +255,12 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
     let mut source_columns = Vec::new();
     let mut parent_source_columns = Vec::new();
     if key.columns.len() > MAX_KEY_COLUMNS {
-        return Err(Refusal::unsupported(format!("it has more than {MAX_KEY_COLUMNS} columns")));
+        return Err(Cause::Columns(key.columns.len()));
     }
     for (&from, &to) in key.columns.iter().zip(&found.parent_columns) {
         let left_out = |table: &Table, column: usize| {
             let name = table.columns.get(column).map_or("", |c| c.name.as_str());
-            Refusal::unsupported(format!("column \"{name}\" of \"{}\" is left out", table.name))
+            Cause::ColumnLeftOut(name.to_owned(), table.name.clone())
         };
         let column = child.attribute(from).ok_or_else(|| left_out(child.table, from))?;
         let (parent_name, parent_type) = match &found.parent {
@@ -313,17 +276,17 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
             }
         };
         if !can_refer(&column.pg_type, &parent_type) {
-            return Err(Refusal::unsupported(format!(
-                "column \"{}\" of type {} cannot refer to \"{}\" of type {parent_type}",
-                column.column.name, column.pg_type, found.parent_table.name
-            )));
+            return Err(Cause::Types(
+                column.column.name.clone(),
+                column.pg_type.clone(),
+                found.parent_table.name.clone(),
+                parent_type,
+            ));
         }
         let writes_child =
             matches!(on_delete, "SET NULL" | "SET DEFAULT") || !matches!(on_update, "NO ACTION" | "RESTRICT");
         if writes_child && matches!(column.role, Role::Generated(_)) {
-            let why =
-                format!("column \"{}\" is generated and its actions would write to it", column.column.name);
-            return Err(Refusal::unsupported(why));
+            return Err(Cause::Generated(column.column.name.clone()));
         }
         columns.push(column.target.clone());
         parent_columns.push(parent_name);
@@ -334,14 +297,7 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
     let is_created = options.foreign_key_constraints && child.is_created();
     // Where no constraint is made the key still says which rows are orphans.
     if is_created && !is_unique(drafts, found, &parent_columns) {
-        return Err(Refusal {
-            why: NotReferring::NoUniqueKey,
-            words: format!(
-                "no primary key or unique constraint of \"{}\" covers exactly {}",
-                found.parent_table.name,
-                parent_source_columns.join(", ")
-            ),
-        });
+        return Err(Cause::NoUniqueKey(found.parent_table.name.clone(), parent_source_columns));
     }
     let parent = match &found.parent {
         Parent::Drafted(i) => drafts.get(*i).map(|d| d.target.clone()),
@@ -362,7 +318,7 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
         plan: ForeignKeyPlan {
             name: String::new(),
             columns,
-            parent: parent.ok_or_else(|| Refusal::unsupported(""))?,
+            parent: parent.ok_or_else(no_such_draft)?,
             parent_columns,
             label,
             parent_source: found.parent_table.name.clone(),

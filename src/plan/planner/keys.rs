@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use crate::catalogue::{Index, IndexOrigin};
 use crate::ddl::{self, IndexDefinition};
 use crate::expr;
-use crate::finding::{About, Code};
+use crate::finding::{Cause, Finding, MAX_KEY_COLUMNS, Naming, Subject, Typing, Uncarried};
 use crate::grammar::{self, IndexSql};
 use crate::name::{Change, Names, join_columns, spell};
 use crate::option::Options;
@@ -20,7 +20,7 @@ use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Columns, Draft, is_text, one_line};
-use super::foreign::{ColumnSet, Foreign, MAX_KEY_COLUMNS, column_set};
+use super::foreign::{ColumnSet, Foreign, column_set};
 
 /// A key or an index that will be made.
 pub(super) struct KeyDraft {
@@ -149,22 +149,12 @@ fn name_all(drafts: &mut [Draft<'_>], keys: &mut [KeyDraft], schemas: &mut HashM
                 continue;
             };
             let (name, change) = names.assign(wanted);
-            let why = match change {
-                Change::None | Change::Reserved => "",
-                Change::TooLong => "is longer than the 63 bytes of a PostgreSQL name",
-                Change::Taken => "has the name of another relation of its schema",
-                Change::Unusable => "has a name that PostgreSQL does not take",
-            };
-            if !why.is_empty() {
-                let code = if change == Change::TooLong { Code::IdentifierTooLong } else { Code::Renamed };
-                let what = if key.is_constraint() { "constraint" } else { "index" };
-                let message = format!(
-                    "{what} \"{}\" of table \"{}\" {why}: it becomes {}",
-                    key.source_name,
-                    draft.table.name,
-                    quote(&name)
-                );
-                draft.note(code, message);
+            if !matches!(change, Change::None | Change::Reserved) {
+                let subject = match key.is_constraint() {
+                    true => Subject::Constraint(key.source_name.clone()),
+                    false => Subject::Index(key.source_name.clone()),
+                };
+                draft.tell(Naming(change, name.clone()), subject, None);
             }
             key.name = name;
         }
@@ -179,9 +169,6 @@ struct OfTable<'d, 'a> {
     keys: Vec<KeyDraft>,
 }
 
-/// Why an index has no counterpart.
-type Refusal = String;
-
 impl OfTable<'_, '_> {
     fn push(&mut self, kind: KeyKind, declared: Option<&str>, made_of: (String, &'static str), note: String) {
         self.keys.push(KeyDraft {
@@ -195,26 +182,22 @@ impl OfTable<'_, '_> {
         });
     }
 
-    fn refuse(&mut self, about: About, what: &str, why: &str) {
-        let message = format!("{what} of table \"{}\" is not carried over: {why}", self.draft.table.name);
-        self.draft.warn_about(Code::NotCarried, about, None, message);
+    fn refuse(&mut self, subject: Subject, cause: Cause) {
+        self.draft.tell(Uncarried::new(cause), subject, None);
     }
 
     /// The attributes of a key, or why there cannot be one.
-    fn attributes(&self, columns: &[usize]) -> Result<Vec<String>, Refusal> {
+    fn attributes(&self, columns: &[usize]) -> Result<Vec<String>, Cause> {
         if columns.len() > MAX_KEY_COLUMNS {
-            return Err(format!("it has {} columns, PostgreSQL allows {MAX_KEY_COLUMNS}", columns.len()));
+            return Err(Cause::Columns(columns.len()));
         }
         let attribute = |&i: &usize| {
             let Some(column) = self.draft.attribute(i) else {
                 let name = self.draft.table.columns.get(i).map_or("", |c| c.name.as_str());
-                return Err(format!("column \"{name}\" is left out"));
+                return Err(Cause::LeftOut(name.to_owned()));
             };
             if column.pg_type == PgType::Json {
-                return Err(format!(
-                    "column \"{}\" is of type json, which has no equality",
-                    column.column.name
-                ));
+                return Err(Cause::NoEquality(column.column.name.clone()));
             }
             Ok(column.target.clone())
         };
@@ -241,7 +224,7 @@ impl OfTable<'_, '_> {
         }
         let columns = match self.attributes(&table.primary_key) {
             Ok(columns) => columns,
-            Err(why) => return self.refuse(About::Table, "primary key", &why),
+            Err(cause) => return self.refuse(Subject::PrimaryKey, cause),
         };
         let declared = self.draft.sql.primary_key.as_ref().and_then(|k| k.name.clone());
         let joined = join_columns(columns.iter().map(String::as_str));
@@ -294,14 +277,10 @@ impl OfTable<'_, '_> {
     fn unique(&mut self, index: &Index, columns: &[usize]) {
         let attributes = match self.attributes(columns) {
             Ok(attributes) => attributes,
-            Err(why) => {
-                let names: Vec<&str> = columns
-                    .iter()
-                    .filter_map(|&c| self.draft.table.columns.get(c))
-                    .map(|c| c.name.as_str())
-                    .collect();
-                let what = format!("unique constraint on {}", names.join(", "));
-                return self.refuse(About::Index(index.name.clone()), &what, &why);
+            Err(cause) => {
+                let columns = columns.iter().filter_map(|&c| self.draft.table.columns.get(c));
+                let names = columns.map(|c| c.name.clone()).collect();
+                return self.refuse(Subject::Unique(index.name.clone(), names), cause);
             }
         };
         let declared = self.draft.sql.uniques.iter().find(|k| {
@@ -345,23 +324,22 @@ impl OfTable<'_, '_> {
                     self.push(KeyKind::Unique(attributes), None, (joined, "key"), String::new());
                 }
             }
-            Err(why) => {
+            Err(cause) => {
                 let sql = index.sql.as_deref().map(one_line).unwrap_or_default();
-                let about = About::Index(index.name.clone());
-                self.refuse(about, &format!("index \"{}\"", index.name), &format!("{why}: {sql}"));
+                self.draft.tell(Uncarried { cause, sql }, Subject::Index(index.name.clone()), None);
             }
         }
     }
 
-    fn definition(&self, index: &Index) -> Result<IndexDefinition, Refusal> {
+    fn definition(&self, index: &Index) -> Result<IndexDefinition, Cause> {
         let plain: Vec<usize> = index.terms.iter().filter_map(|t| t.column).collect();
         self.attributes(&plain)?;
         if index.terms.len() > MAX_KEY_COLUMNS {
-            return Err(format!("it has {} terms, PostgreSQL allows {MAX_KEY_COLUMNS}", index.terms.len()));
+            return Err(Cause::Terms(index.terms.len()));
         }
         let needs_sql = index.is_partial || plain.len() < index.terms.len();
         let sql = match &index.sql {
-            Some(sql) if needs_sql => grammar::index(sql).map_err(|e| e.to_string())?,
+            Some(sql) if needs_sql => grammar::index(sql).map_err(Cause::Grammar)?,
             _ => IndexSql::default(),
         };
         let scope = Columns::all(self.draft);
@@ -370,19 +348,19 @@ impl OfTable<'_, '_> {
             let text = match term.column {
                 Some(column) => self.column_term(column, &term.collation, term.is_descending),
                 None => {
-                    let read = sql.terms.get(i).ok_or("one of its terms is not known")?;
-                    let text = expr::index_term(&read.expr, &scope).map_err(|e| e.to_string())?;
+                    let read = sql.terms.get(i).ok_or(Cause::UnknownTerm)?;
+                    let text = expr::index_term(&read.expr, &scope).map_err(Cause::Expression)?;
                     let is_folded = self.options.nocase == NoCase::LowerIndex
                         && term.collation.eq_ignore_ascii_case("NOCASE");
                     let text = if is_folded { lowered(&format!("({text})")) } else { format!("({text})") };
                     Some(if term.is_descending { format!("{text} DESC") } else { text })
                 }
             };
-            terms.push(text.ok_or("one of its columns is left out")?);
+            terms.push(text.ok_or(Cause::TermLeftOut)?);
         }
         let predicate = match &sql.predicate {
-            Some((_, expr)) => Some(expr::predicate(expr, &scope).map_err(|e| e.to_string())?),
-            None if index.is_partial => return Err("its condition is not known".to_owned()),
+            Some((_, expr)) => Some(expr::predicate(expr, &scope).map_err(Cause::Expression)?),
+            None if index.is_partial => return Err(Cause::UnknownCondition),
             None => None,
         };
         Ok(IndexDefinition { name: String::new(), is_unique: index.is_unique, method: "", terms, predicate })
@@ -390,31 +368,22 @@ impl OfTable<'_, '_> {
 
     /// What is said of collations that PostgreSQL compares differently.
     fn collations(&mut self) {
-        let mut found: Vec<(String, Code, String)> = Vec::new();
+        let mut found: Vec<Finding> = Vec::new();
         for column in self.draft.columns.iter().filter(|c| c.role != super::draft::Role::Skipped) {
             let Some(collation) = column.collation.as_deref().filter(|_| is_text(&column.pg_type)) else {
                 continue;
             };
-            let (code, what) = match (collation, self.options.nocase) {
-                ("NOCASE", NoCase::LowerIndex) => (
-                    Code::NoCase,
-                    "is COLLATE NOCASE and becomes case-sensitive; its indexes are on lower()".to_owned(),
-                ),
-                ("NOCASE", _) => (Code::NoCase, "is COLLATE NOCASE and becomes case-sensitive".to_owned()),
-                _ => (Code::NotCarried, format!("is COLLATE {collation}, which is not carried over")),
+            let why = match collation {
+                "NOCASE" => Typing::NoCase(self.options.nocase == NoCase::LowerIndex),
+                _ => Typing::Collation(collation.to_owned()),
             };
-            found.push((column.column.name.clone(), code, what));
+            found.push(self.draft.finding(why).in_column(&column.column.name));
         }
-        for (column, code, what) in found {
-            let message = format!("column \"{column}\" of table \"{}\" {what}", self.draft.table.name);
-            self.draft.warn_column(code, &column, message);
-        }
-        let mut others: Vec<String> = Vec::new();
         for index in &self.draft.table.indexes {
-            let what = match index.origin {
-                IndexOrigin::Statement => format!("index \"{}\"", index.name),
-                IndexOrigin::Unique => "a unique constraint".to_owned(),
-                IndexOrigin::PrimaryKey => "the primary key".to_owned(),
+            let of = || match index.origin {
+                IndexOrigin::Statement => Subject::Index(index.name.clone()),
+                IndexOrigin::Unique => Subject::Unique(index.name.clone(), Vec::new()),
+                IndexOrigin::PrimaryKey => Subject::PrimaryKey,
             };
             for term in &index.terms {
                 let is_declared = term.column.and_then(|c| self.draft.columns.get(c)).is_some_and(|c| {
@@ -423,16 +392,12 @@ impl OfTable<'_, '_> {
                 let is_known = term.collation.is_empty()
                     || ["BINARY", "NOCASE"].iter().any(|c| c.eq_ignore_ascii_case(&term.collation));
                 if !is_declared && !is_known {
-                    others.push(format!(
-                        "collation {} of {what} of table \"{}\" is not carried over",
-                        term.collation, self.draft.table.name
-                    ));
+                    let subject = Subject::Collation(term.collation.clone(), Box::new(of()));
+                    found.push(self.draft.finding(Uncarried::new(Cause::NoCollation)).about(subject));
                 }
             }
         }
-        for message in others {
-            self.draft.warn(Code::NotCarried, message);
-        }
+        self.draft.findings.append(&mut found);
     }
 
     /// The index of a full-text search column, which [`super::table`] adds as the last one.

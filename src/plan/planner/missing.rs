@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::catalogue::Generated;
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
-use crate::finding::{Code, Finding};
+use crate::finding::{Drift, Finding, Wanted};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::plan::{Elsewhere, Missing, Plan, Refers};
@@ -97,8 +97,9 @@ struct OfTable<'d, 'a> {
 }
 
 impl OfTable<'_, '_> {
-    fn push(&mut self, code: Code, message: String, statement: String, perhaps: Vec<Pair>) {
-        let finding = Finding::warning(code, &self.draft.table.name, message).with_statement(statement);
+    fn push(&mut self, why: Drift, column: Option<&str>, statement: String, perhaps: Vec<Pair>) {
+        let mut finding = self.draft.finding(why).with_statement(statement);
+        finding.column = column.map(str::to_owned);
         self.out.push(Found { draft: self.number, finding, perhaps, refers: None });
     }
 
@@ -112,20 +113,19 @@ impl OfTable<'_, '_> {
         options: &Options,
         unique: &mut Vec<(QualifiedName, BTreeSet<String>)>,
     ) {
-        let table = self.draft.table.name.clone();
         let target = self.draft.target.clone();
         for mut key in keys::wanted(self.number, self.draft, foreign, options) {
             let mut perhaps = Vec::new();
             let other_primary = self.structure.indexes.iter().any(|i| i.is_primary);
-            let what = match &key.kind {
+            let wanted = match &key.kind {
                 KeyKind::Primary(columns) | KeyKind::Unique(columns) if self.has_unique(columns) => continue,
                 KeyKind::Primary(columns) if other_primary => {
-                    let what = format!("uniqueness of the primary key ({})", columns.join(", "));
+                    let columns = columns.clone();
                     key.kind = KeyKind::Unique(columns.clone());
-                    what
+                    Wanted::UniquePrimaryKey(columns)
                 }
-                KeyKind::Primary(columns) => format!("primary key ({})", columns.join(", ")),
-                KeyKind::Unique(columns) => format!("unique constraint ({})", columns.join(", ")),
+                KeyKind::Primary(columns) => Wanted::PrimaryKey(columns.clone()),
+                KeyKind::Unique(columns) => Wanted::Unique(columns.clone()),
                 KeyKind::Index(wanted) => {
                     let like: Vec<&TargetIndex> =
                         self.structure.indexes.iter().filter(|i| is_alike(wanted, i)).collect();
@@ -140,22 +140,19 @@ impl OfTable<'_, '_> {
                         .collect();
                     asked.extend(wanted.predicate.clone());
                     perhaps.extend(like.iter().map(|i| (asked.clone(), expressions(i))));
-                    "index".to_owned()
+                    Wanted::Index(String::new())
                 }
             };
             key.name_in(&mut self.names, &self.draft.target.name);
             if let KeyKind::Primary(columns) | KeyKind::Unique(columns) = &key.kind {
                 unique.push((target.clone(), columns.iter().cloned().collect()));
             }
-            let (code, message) = match &key.kind {
-                KeyKind::Index(_) => (
-                    Code::IndexMissing,
-                    format!("index {} of table \"{table}\" is missing on {target}", quote(&key.name)),
-                ),
-                _ => (Code::ConstraintMissing, format!("{what} of table \"{table}\" is missing on {target}")),
+            let wanted = match wanted {
+                Wanted::Index(_) => Wanted::Index(key.name.clone()),
+                wanted => wanted,
             };
             let statement = key.step(&target).sql;
-            self.push(code, message, statement, perhaps);
+            self.push(Drift::Missing(wanted, target.clone()), None, statement, perhaps);
         }
     }
 
@@ -191,15 +188,12 @@ impl OfTable<'_, '_> {
                     self.names.make(&self.draft.target.name, &join_columns([check.column.as_str()]), "check")
                 }
             };
-            let message = format!(
-                "check ({}) of table \"{}\" is missing on {}",
-                check.expression, self.draft.table.name, self.draft.target
-            );
             let mut statement = ddl::add_check(&self.draft.target, &name, &check.expression);
             if old.is_some() {
                 statement = ddl::instead_of(&self.draft.target, &name, &statement);
             }
-            self.push(Code::ConstraintMissing, message, statement, perhaps);
+            let why = Drift::Missing(Wanted::Check(check.expression), self.draft.target.clone());
+            self.push(why, None, statement, perhaps);
         }
     }
 
@@ -220,18 +214,11 @@ impl OfTable<'_, '_> {
             let perhaps = vec![(cast(&wanted), cast(there))];
             let definition =
                 ColumnDefinition::new(attribute, &column.pg_type, Clause::Generated(wanted), false);
-            let message = format!(
-                "column {} of {} is computed as {there}, and column \"{name}\" of table \"{}\" as {text}",
-                quote(attribute),
-                self.draft.target,
-                self.draft.table.name
-            );
             let add = ddl::add_columns(&self.draft.target, &[definition]);
             let statement = ddl::column_instead_of(&self.draft.target, attribute, &add);
-            self.push(Code::ConstraintMissing, message, statement, perhaps);
-            if let Some(found) = self.out.last_mut() {
-                found.finding.column = Some(name);
-            }
+            let target = self.draft.target.clone();
+            let why = Drift::OtherExpression(attribute.clone(), target, there.clone(), text.clone());
+            self.push(why, Some(&name), statement, perhaps);
         }
     }
 
@@ -244,17 +231,9 @@ impl OfTable<'_, '_> {
             .map(|c| (c.column.name.clone(), c.target.clone()))
             .collect();
         for (source, column) in lacking {
-            let message = format!(
-                "NOT NULL of column \"{source}\" of table \"{}\" is missing on column {} of {}",
-                self.draft.table.name,
-                quote(&column),
-                self.draft.target
-            );
             let statement = ddl::set_not_null(&self.draft.target, &column);
-            self.push(Code::ConstraintMissing, message, statement, Vec::new());
-            if let Some(found) = self.out.last_mut() {
-                found.finding.column = Some(source);
-            }
+            let why = Drift::Missing(Wanted::NotNull(column), self.draft.target.clone());
+            self.push(why, Some(&source), statement, Vec::new());
         }
     }
 }

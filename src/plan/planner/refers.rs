@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::ddl;
-use crate::finding::{Code, Finding};
+use crate::finding::{Drift, Wanted};
 use crate::name::{Names, join_columns, spell};
 use crate::option::Options;
 use crate::plan::{Elsewhere, Refers};
@@ -161,34 +161,30 @@ impl OfKey<'_, '_> {
         if there.iter().any(|t| differences(t, key).is_none()) {
             return None;
         }
-        let label = &key.plan.label;
+        let (label, target) = (key.plan.label.clone(), draft.target.clone());
         let is_new = self.drafts.iter().any(|d| d.is_created() && d.target == key.plan.parent);
         if let Some((old, (ours, theirs))) = there.first().and_then(|t| Some((t, differences(t, key)?))) {
-            let message = format!(
-                "foreign key {label} is {ours} in the source, and constraint {} of {} is {theirs}",
-                quote(&old.name),
-                draft.target
-            );
+            let why = Drift::OtherForeignKey { label, ours, constraint: old.name.clone(), target, theirs };
             let statement = ddl::instead_of(&draft.target, &old.name, &key.add(&draft.target, &old.name));
-            return Some(self.finding(message, statement, None));
+            return Some(self.finding(why, statement, None));
         }
         let referenced: BTreeSet<String> = key.plan.parent_columns.iter().cloned().collect();
         if !self.unique.iter().any(|(t, columns)| *t == key.plan.parent && *columns == referenced) {
             return None;
         }
         if let Some(old) = self.unknown.iter().find(|t| is_of_same(t, key)) {
-            let message = format!(
-                "foreign key {label} refers to \"{}\" in the source, and constraint {} of {} to {}, whose rows decide what can be imported",
-                key.plan.parent_source,
-                quote(&old.name),
-                draft.target,
-                old.parent
-            );
+            let why = Drift::OtherParent {
+                label,
+                parent_source: key.plan.parent_source.clone(),
+                constraint: old.name.clone(),
+                target,
+                parent: old.parent.clone(),
+            };
             let add = key.add(&draft.target, &old.name);
             let statement = ddl::instead_of(&draft.target, &old.name, &add);
             let drop = ddl::drop_constraint(&draft.target, &old.name);
             let before = format!("{drop};\n{}", comment(&format!("after the import: {add}")));
-            return Some(self.finding(message, statement, is_new.then_some(before)));
+            return Some(self.finding(why, statement, is_new.then_some(before)));
         }
         let mut names = Names::new();
         for name in &structure.constraint_names {
@@ -201,17 +197,16 @@ impl OfKey<'_, '_> {
                 names.make(&draft.target.name, &joined, "fkey")
             }
         };
-        let message = format!("foreign key {label} is missing on {}", draft.target);
+        let why = Drift::Missing(Wanted::ForeignKey(label), target);
         let statement = key.add(&draft.target, &name);
         let before = is_new.then(|| comment(&format!("after the import: {statement}")));
-        Some(self.finding(message, statement, before))
+        Some(self.finding(why, statement, before))
     }
 
-    fn finding(&self, message: String, statement: String, before: Option<String>) -> Found {
-        let finding = Finding::warning(Code::ConstraintMissing, &self.draft.table.name, message);
+    fn finding(&self, why: Drift, statement: String, before: Option<String>) -> Found {
         Found {
             draft: self.key.child,
-            finding: finding.with_statement(statement),
+            finding: self.draft.finding(why).with_statement(statement),
             perhaps: Vec::new(),
             refers: Some(Refers { key: self.key.plan.clone(), before }),
         }

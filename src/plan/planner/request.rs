@@ -7,7 +7,7 @@ use aliaport_rows::convert::UuidBytes;
 use aliaport_rows::pg_type::PgType;
 
 use super::draft::{Draft, Role};
-use super::error::{PlanError, PlanErrorKind};
+use super::error::PlanError;
 
 /// Names listed in a hint at most: a hint is read, not searched.
 const LISTED: usize = 50;
@@ -56,8 +56,7 @@ pub(super) fn check_uuids(draft: &Draft<'_>, options: &Options) -> Result<(), Pl
         let name = &column.column.name;
         let is_asked = asked.column(name).is_some_and(|c| c.uuid != UuidBytes::Unsaid);
         if is_asked && column.pg_type != PgType::Uuid {
-            return Err(PlanError::new(
-                PlanErrorKind::Option,
+            return Err(PlanError::option(
                 &draft.table.name,
                 format!(
                     "option \"tables.{}.columns.{name}.uuid\" has no effect, because the column is of type {}",
@@ -140,5 +139,5 @@ fn unknown<'a>(
         0 => format!("{perhaps}The source has no {what}."),
         _ => format!("{perhaps}The source's {what} are {}{more}.", listed.join(", ")),
     };
-    PlanError::new(PlanErrorKind::Option, "", message, &hint)
+    PlanError::option("", message, &hint)
 }

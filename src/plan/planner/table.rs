@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use crate::catalogue::Generated;
 use crate::ddl::{self, Clause, ColumnDefinition};
 use crate::expr;
-use crate::finding::{About, Code};
+use crate::finding::{Cause, Existing, MAX_COLUMNS, Subject, Typing, Uncarried};
 use crate::name::{Names, join_columns, spell};
 use crate::option::{Options, SearchOption};
 use crate::target::Target;
 use aliaport_rows::identifier::{QualifiedName, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 
-use super::draft::{Columns, Draft, MAX_COLUMNS, Role, is_text, one_line, too_many_columns};
-use super::error::{PlanError, PlanErrorKind};
+use super::draft::{Columns, Draft, Role, is_text, one_line, too_many_columns};
+use super::error::PlanError;
 use super::request::same;
 
 /// Decides which generated columns PostgreSQL computes and adds the column of a full-text search. Names and
@@ -41,8 +41,8 @@ fn carry_generated(draft: &mut Draft<'_>) {
         let sql = draft.sql.columns.iter().find(|c| same(&c.name, &name)).and_then(|c| c.generated.as_ref());
         let carried = match sql {
             Some((text, expr)) => expr::generated(expr, &Columns::ordinary(draft), &column.pg_type)
-                .map_err(|why| format!("{why}: {}", one_line(text))),
-            None => Err("its expression could not be read".to_owned()),
+                .map_err(|why| Some((why, one_line(text)))),
+            None => Err(None),
         };
         match carried {
             Ok(expression) => {
@@ -50,13 +50,7 @@ fn carry_generated(draft: &mut Draft<'_>) {
                     column.role = Role::Generated(Some(expression));
                 }
             }
-            Err(why) => {
-                let message = format!(
-                    "generated column \"{name}\" of table \"{}\" becomes an ordinary column with the values that it has now: {why}",
-                    draft.table.name
-                );
-                draft.warn_column(Code::NotCarried, &name, message);
-            }
+            Err(why) => draft.tell(Typing::Ordinary(why), Subject::Table, Some(&name)),
         }
     }
 }
@@ -70,31 +64,12 @@ fn tell_conflicts(draft: &mut Draft<'_>) {
         if conflict.columns.iter().all(is_left_out) {
             continue;
         }
-        let clause = format!(
-            "ON CONFLICT {} of {} ({})",
-            conflict.resolution,
-            conflict.constraint,
-            conflict.columns.join(", ")
-        );
-        let what = match conflict.resolution {
-            "REPLACE" if conflict.constraint == "NOT NULL" => {
-                "where SQLite stores the default instead of NULL"
-            }
-            "REPLACE" => "where SQLite replaces the old row",
-            "IGNORE" => "where SQLite leaves the new row out",
-            "FAIL" => "where SQLite keeps what the statement has done before",
-            _ => "where SQLite rolls the transaction back",
-        };
-        let message = format!(
-            "{clause} of table \"{}\" is not carried over: PostgreSQL refuses the statement {what}",
-            draft.table.name
-        );
+        notes.push(format!("without {conflict}"));
         let column = match conflict.columns.as_slice() {
-            [column] => Some(column.as_str()),
+            [column] => Some(column.clone()),
             _ => None,
         };
-        draft.warn_about(Code::NotCarried, About::Table, column, message);
-        notes.push(format!("without {clause}"));
+        draft.tell(Uncarried::new(Cause::Refuses), Subject::Conflict(conflict), column.as_deref());
     }
     draft.note = notes.join("; ");
 }
@@ -107,9 +82,7 @@ fn add_search(draft: &mut Draft<'_>, search: &SearchOption, options: &Options) -
             c.is_generated && matches!(&c.pg_type, PgType::Other { name, .. } if name == "tsvector")
         });
         if !has_one {
-            let message =
-                format!("no full-text search is added to {}, because it exists already", draft.target);
-            draft.warn(Code::NotCarried, message);
+            draft.tell(Existing::NoSearch(draft.target.clone()), Subject::Table, None);
         }
         return Ok(());
     }
@@ -127,8 +100,7 @@ fn add_search(draft: &mut Draft<'_>, search: &SearchOption, options: &Options) -
                 continue;
             }
         };
-        return Err(PlanError::new(
-            PlanErrorKind::Option,
+        return Err(PlanError::option(
             &table.name,
             format!("option \"search.{}.columns\" names column \"{name}\", which {why}", table.name),
             "Name text columns that are imported.",
@@ -196,15 +168,8 @@ pub(super) fn create(
                 None | Some((_, Ok(None))) => Clause::Nothing,
                 Some((_, Ok(Some(expression)))) => Clause::Default(expression),
                 Some((text, Err(why))) => {
-                    findings.push((
-                        column.column.name.clone(),
-                        format!(
-                            "default of column \"{}\" of table \"{}\" is not carried over: {why}: {}",
-                            column.column.name,
-                            draft.table.name,
-                            one_line(text)
-                        ),
-                    ));
+                    let why = Uncarried { cause: Cause::Expression(why), sql: one_line(text) };
+                    findings.push((column.column.name.clone(), why));
                     Clause::Nothing
                 }
             },
@@ -225,8 +190,8 @@ pub(super) fn create(
             is_not_null: false,
         });
     }
-    for (column, message) in findings {
-        draft.warn_column(Code::NotCarried, &column, message);
+    for (column, why) in findings {
+        draft.tell(why, Subject::Default, Some(&column));
     }
     ddl::create_table(&draft.target, &definitions, &checks)
 }
@@ -242,8 +207,8 @@ pub(super) struct Carried {
     pub seen: Vec<usize>,
 }
 
-/// A check that PostgreSQL cannot have: its place in the statement, its column, and why.
-pub(super) type Refused = (usize, Option<String>, String);
+/// A check that PostgreSQL cannot have, its column, and why.
+pub(super) type Refused = (Subject, Option<String>, Uncarried);
 
 /// The checks that PostgreSQL can have, and the others.
 pub(super) fn carried_checks(draft: &Draft<'_>) -> (Vec<Carried>, Vec<Refused>) {
@@ -264,14 +229,9 @@ pub(super) fn carried_checks(draft: &Draft<'_>) -> (Vec<Carried>, Vec<Refused>) 
                 carried.push(Carried { name: check.name.clone(), column, expression, seen });
             }
             Err(why) => refused.push((
-                place,
+                Subject::Check(place, check.name.clone()),
                 check.column.clone(),
-                format!(
-                    "check{} of table \"{}\" is not carried over: {why}: {}",
-                    check.name.as_ref().map(|n| format!(" \"{n}\"")).unwrap_or_default(),
-                    draft.table.name,
-                    one_line(&check.text)
-                ),
+                Uncarried { cause: Cause::Expression(why), sql: one_line(&check.text) },
             )),
         }
     }
@@ -281,8 +241,8 @@ pub(super) fn carried_checks(draft: &Draft<'_>) -> (Vec<Carried>, Vec<Refused>) 
 /// The checks that can be carried, named as declared or as PostgreSQL would name them.
 fn checks(draft: &mut Draft<'_>, names: &mut Names, options: &Options) -> Vec<(String, String)> {
     let (carried, refused) = carried_checks(draft);
-    for (place, column, message) in refused {
-        draft.warn_about(Code::NotCarried, About::Check(place), column.as_deref(), message);
+    for (check, column, why) in refused {
+        draft.tell(why, check, column.as_deref());
     }
     // Declared names first, so that none of them is taken by a made one.
     let mut named: Vec<Option<String>> = carried

@@ -117,9 +117,9 @@ fn sql_of(plan: &Plan, action: Action) -> Vec<&str> {
     plan.steps.iter().filter(|s| s.action == action).map(|s| s.sql.as_str()).collect()
 }
 
-fn findings(plan: &Plan) -> Vec<(Code, &str)> {
+fn findings(plan: &Plan) -> Vec<(Code, &'static str)> {
     let all = plan.findings.iter().chain(plan.tables.iter().flat_map(|t| &t.findings));
-    all.map(|f| (f.code, f.message.as_str())).collect()
+    all.map(|f| (f.code(), &*f.to_string().leak())).collect()
 }
 
 /// A part of a real application's schema, as SQLAlchemy declares it.
@@ -418,7 +418,7 @@ fn rows_of_an_existing_table_go_where_its_columns_are() {
     let skip = json!({"tables": {"Cari": {"columns": {"Id": {"skip": true}, "Bakiye": {"skip": true}}}}});
     let error = plan_with(&marina(), &narrow, Mode::Append, skip).unwrap_err();
     assert_eq!(error.sqlstate(), "23502");
-    let codes: Vec<_> = error.findings().iter().map(|f| f.code).collect();
+    let codes: Vec<_> = error.findings().iter().map(Finding::code).collect();
     assert_eq!(codes, [Code::TargetRequiredColumn]);
 
     cari.kind = 'v';
@@ -439,7 +439,7 @@ fn bookkeeping_of_the_target_is_kept() {
         let target = Target { relations: vec![relation(false)], ..empty_target() };
         let plan = plan_with(&catalogue(source()), &target, mode, json!({})).unwrap();
         assert!(plan.tables.is_empty() && plan.skipped.len() == 1);
-        assert_eq!((plan.steps[0].action, plan.findings[0].code), (Action::Skip, Code::Bookkeeping));
+        assert_eq!((plan.steps[0].action, plan.findings[0].code()), (Action::Skip, Code::Bookkeeping));
     }
     let target = Target { relations: vec![relation(true)], ..empty_target() };
     assert_eq!(plan_with(&catalogue(source()), &target, Mode::Create, json!({})).unwrap().tables.len(), 1);
