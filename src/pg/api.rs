@@ -66,7 +66,7 @@ fn aliaport_import(
         rows.into_iter()
             .map(|row| {
                 let status = row.status().to_owned();
-                let detail = JsonB(row.detail());
+                let detail = JsonB(row.shown_detail());
                 Ok((
                     row.load_order,
                     row.table_name,

@@ -9,6 +9,9 @@ SQLite, never of the import.
 import json
 import sqlite3
 
+# How the rows of the last run got into each table; only the history has it.
+PATHS = "SELECT table_name, detail ->> 'path' FROM aliaport.run_table WHERE run_id = (SELECT max(run_id) FROM aliaport.run)"
+
 ROWS = 1200
 COLUMNS = "id, customer_id, ts, total, paid, note"
 # What the target columns are made of; a kind adds its own storage.
@@ -54,7 +57,8 @@ class Target:
             rows = self.connection.execute(
                 f"SELECT table_name, source_rows, target_rows, content_match, status, detail FROM aliaport_import(%s, 'public', mode => %s, options => %s{named})",
                 [str(self.path), mode, json.dumps(options), *how.values()]).fetchall()
-        return {table: {"source": source, "rows": target, "match": match, "status": status, "path": detail["path"], "detail": detail}
+            paths = dict(self.connection.execute(PATHS).fetchall())
+        return {table: {"source": source, "rows": target, "match": match, "status": status, "path": paths[table], "detail": detail}
                 for table, source, target, match, status, detail in rows}
 
     def has_customer(self):

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from conftest import refused
+from targets import PATHS
 
 SCHEMA = """
     CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT UNIQUE, amount NUMERIC(10, 2));
@@ -40,12 +41,13 @@ def run(connection, path, mode, **how):
     rows = connection.execute(
         f"SELECT table_name, imported_rows, rejected_rows, target_rows, content_match, detail FROM aliaport_import(%s, mode => %s, options => %s{named})",
         [str(path), mode, options, *how.values()]).fetchall()
+    paths = dict(connection.execute(PATHS).fetchall())
     found = {}
     for table, imported, rejected, target, match, detail in rows:
         assert match is not False
         counts = tuple(detail.get(k) for k in ("inserted", "updated", "deleted", "unchanged"))
         found[table] = {"imported": imported, "rejected": rejected, "rows": target, "counts": counts, "match": match,
-                        "path": detail["path"], "codes": sorted({w["code"] for w in detail["warnings"]} - {"not_carried"})}
+                        "path": paths[table], "codes": sorted({w["code"] for w in detail["warnings"]} - {"not_carried"})}
     return found
 
 
@@ -97,7 +99,8 @@ def test_replace_gives_way_to_what_the_caller_may(cluster, database, connection,
     connection.execute("DROP ROLE IF EXISTS mode_truncator")
     connection.execute("""CREATE ROLE mode_truncator; GRANT pg_read_server_files TO mode_truncator;
         GRANT EXECUTE ON FUNCTION aliaport_import, aliaport_plan TO mode_truncator; GRANT SELECT, INSERT, TRUNCATE ON parent, child TO mode_truncator;
-        GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO mode_truncator; SET ROLE mode_truncator""")
+        GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO mode_truncator; GRANT USAGE ON SCHEMA aliaport TO mode_truncator;
+        GRANT SELECT ON ALL TABLES IN SCHEMA aliaport TO mode_truncator; SET ROLE mode_truncator""")
     plan = connection.execute("SELECT sql FROM aliaport_plan(%s, mode => 'replace') WHERE action = 'truncate'", [str(source)]).fetchall()
     assert plan == [("TRUNCATE TABLE public.parent, public.child",)]
     found = run(connection, source, "replace")

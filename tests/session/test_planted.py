@@ -110,7 +110,7 @@ def say(row):
     said = []
     for value in row:
         if isinstance(value, dict):
-            value = json.dumps({k: v for k, v in value.items() if k not in ("seconds", "unchanged_since", "digest")}, sort_keys=True)
+            value = json.dumps({k: v for k, v in value.items() if k not in ("unchanged_since",)}, sort_keys=True)
         said.append(value)
     return tuple(said)
 

@@ -180,7 +180,17 @@ impl TableRow {
         }
     }
 
-    /// The detail column.
+    /// The detail column of the result: [`TableRow::detail`] without what only the history is asked for, so that
+    /// a terminal has room for the warnings.
+    pub fn shown_detail(&self) -> serde_json::Value {
+        let mut detail = self.detail();
+        if let Some(detail) = detail.as_object_mut() {
+            detail.retain(|name, _| !matches!(name.as_str(), "created" | "digest" | "path" | "seconds"));
+        }
+        detail
+    }
+
+    /// The detail column of `aliaport.run_table`.
     pub fn detail(&self) -> serde_json::Value {
         let warnings: Vec<serde_json::Value> = self.warnings.iter().map(finding_json).collect();
         let mut detail = json!({

@@ -9,6 +9,10 @@ CREATE SCHEMA regress;
 CREATE FUNCTION regress.source(name text) RETURNS text STABLE LANGUAGE sql
     RETURN current_setting('aliaport_test.fixtures') || '/' || name;
 
+-- How the rows of the last run got into each table.
+CREATE VIEW regress.path AS
+SELECT table_name, detail ->> 'path' AS path FROM aliaport.run_table WHERE run_id = (SELECT max(run_id) FROM aliaport.run);
+
 -- What a statement that must fail says: SQLSTATE, message, detail and hint, with the sources' folder cut out.
 CREATE FUNCTION regress.refusal(statement text)
     RETURNS TABLE (code text, message text, detail text, hint text) LANGUAGE plpgsql AS $$
