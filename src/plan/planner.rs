@@ -2,9 +2,10 @@
 //! [`Plan`].
 //!
 //! The parts, in the order in which they work: `request` checks the names in the options, `effect` that each
-//! can have one, `draft` finds each table's target and each column's type with the names that `home` finds,
-//! `existing` matches them with tables that are there, `foreign` resolves foreign keys, `table` settles what
-//! CREATE TABLE says, `keys` collects keys and indexes, `step` puts it all in order.
+//! can have one, `relations` finds where tables go, `draft` finds each table's target and each column's type
+//! with the names that `home` finds, `existing` matches them with tables that are there, `foreign` resolves
+//! foreign keys, `table` settles what CREATE TABLE says, `keys` collects keys and indexes, `step` puts it all
+//! in order.
 
 mod draft;
 mod drift;
@@ -16,6 +17,7 @@ mod home;
 mod keys;
 mod missing;
 mod refers;
+mod relations;
 mod request;
 mod step;
 mod table;
@@ -35,10 +37,11 @@ use crate::target::Target;
 use aliaport_rows::column::ColumnPlan;
 use aliaport_rows::identifier::{comment, quote_literal};
 
-use draft::{Draft, Drafting, Relations, Role, one_line};
+use draft::{Draft, Drafting, Role, one_line};
 pub use effect::check_mode as check_options;
 pub use error::PlanError;
 use foreign::Foreign;
+use relations::Relations;
 use request::same;
 
 /// Tables in which migration tools keep their own state. Where the target has its own, the source's must not
@@ -189,7 +192,7 @@ fn select<'a>(
             continue;
         }
         let is_kept = BOOKKEEPING.iter().any(|b| same(b, &table.name))
-            && relations.of_table(table)?.is_some_and(|r| draft::is_table(r) && !r.is_empty);
+            && relations.of_table(table)?.is_some_and(|r| relations::is_table(r) && !r.is_empty);
         if is_kept {
             effect::check_skipped(table, options)?;
             plan.findings.push(Finding::of(&table.name, Existing::Bookkeeping));

@@ -2,6 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use aliaport_rows::identifier::QualifiedName;
+use aliaport_rows::pg_type::PgType;
+
+use super::draft::{Draft, Role, is_text};
+use super::error::PlanError;
+use super::existing;
+use super::relations::{Relations, is_table};
+use super::request::{label, same};
 use crate::catalogue::{Catalogue, ForeignKey, Table};
 use crate::ddl::{self, ForeignKeyDefinition};
 use crate::finding::{Cause, MAX_KEY_COLUMNS, Subject, Uncarried};
@@ -10,13 +18,6 @@ use crate::mapping::Reason;
 use crate::option::Options;
 use crate::plan::ForeignKeyPlan;
 use crate::target::{Target, TargetColumn, TargetRelation};
-use aliaport_rows::identifier::QualifiedName;
-use aliaport_rows::pg_type::PgType;
-
-use super::draft::{Draft, Relations, Role, is_table, is_text};
-use super::error::PlanError;
-use super::existing;
-use super::request::{label, same};
 
 /// A foreign key that can be made.
 pub(super) struct ForeignDraft {
