@@ -88,6 +88,19 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'aliaport_import_version_wrapper';
 COMMENT ON FUNCTION aliaport_import_version() IS 'the version of the loaded aliaport_import library';
 
+CREATE FUNCTION aliaport_fdw_handler() RETURNS fdw_handler
+LANGUAGE c VOLATILE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'aliaport_fdw_handler_wrapper';
+COMMENT ON FUNCTION aliaport_fdw_handler() IS 'what PostgreSQL calls for foreign tables of aliaport_fdw';
+
+CREATE FUNCTION aliaport_fdw_validator(options text[], catalog oid) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'aliaport_fdw_validator_wrapper';
+COMMENT ON FUNCTION aliaport_fdw_validator(text[], oid) IS 'checks the options of servers, foreign tables and columns of aliaport_fdw';
+
+CREATE FOREIGN DATA WRAPPER aliaport_fdw HANDLER aliaport_fdw_handler VALIDATOR aliaport_fdw_validator;
+COMMENT ON FOREIGN DATA WRAPPER aliaport_fdw IS 'reads the tables of a SQLite file';
+
 -- These read files with the rights of the server's operating-system user: nobody but those who are granted it.
 REVOKE ALL ON FUNCTION aliaport_import(text, name, text, boolean, text, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION aliaport_plan(text, name, text, jsonb) FROM PUBLIC;

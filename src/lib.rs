@@ -15,6 +15,7 @@ pgrx::pg_module_magic!(name, version);
 pgrx::extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
 pgrx::extension_sql_file!("../sql/progress.sql", name = "progress", requires = ["bootstrap"]);
 pgrx::extension_sql_file!("../sql/metrics.sql", name = "metrics", requires = ["progress"]);
+pgrx::extension_sql_file!("../sql/foreign.sql", name = "foreign", requires = ["metrics"]);
 pgrx::extension_sql_file!("../sql/functions.sql", name = "functions", finalize);
 
 mod pg;

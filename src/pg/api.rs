@@ -16,7 +16,7 @@ use crate::pg::server::encoding::{self, Argument};
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::settings;
 use crate::pg::table::schema;
-use crate::pg::{inspect, report, validate};
+use crate::pg::{foreign, inspect, report, validate};
 use aliaport_rows::row::OnError;
 
 #[allow(clippy::type_complexity)] // the column list is the contract
@@ -301,6 +301,20 @@ fn aliaport_report(
 ) -> std::result::Result<String, ErrorReport> {
     let report = || report::report(run_id, format.read()?.unwrap_or("markdown"));
     report().map_err(Error::into_report)
+}
+
+#[pg_extern(sql = false)]
+fn aliaport_fdw_handler() -> pgrx::Internal {
+    pgrx::Internal::from(Some(foreign::handler()))
+}
+
+#[pg_extern(sql = false)]
+fn aliaport_fdw_validator(
+    options: Argument<Option<Vec<String>>>,
+    catalogue: pgrx::pg_sys::Oid,
+) -> std::result::Result<(), ErrorReport> {
+    let validate = || foreign::validate(&options.read()?.unwrap_or_default(), catalogue);
+    validate().map_err(Error::into_report)
 }
 
 #[pg_extern(sql = false)]

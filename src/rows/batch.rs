@@ -183,6 +183,15 @@ impl Rows {
         self.first
     }
 
+    /// One of the rows, from 0.
+    #[inline]
+    #[must_use]
+    pub fn row(&self, at: usize) -> Option<Row<'_>> {
+        let rowid = self.rowids.get(at)?;
+        let start = at * self.width;
+        Some(Row::copied(self.values.get(start..start + self.width).unwrap_or_default(), self, *rowid))
+    }
+
     /// The rows in their order.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         self.rowids.iter().enumerate().map(|(at, rowid)| {

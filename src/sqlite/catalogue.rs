@@ -28,6 +28,23 @@ struct Object {
 }
 
 impl Source {
+    /// The encoding of the database's texts, as `PRAGMA encoding` says it.
+    ///
+    /// # Errors
+    /// What reading can meet.
+    pub fn encoding(&self) -> Result<String, SourceError> {
+        encoding(self)
+    }
+
+    /// Reads what the file declares of one table or view, its name in whatever case of ASCII; `None` where
+    /// there is none that can be read.
+    ///
+    /// # Errors
+    /// What reading can meet.
+    pub fn relation(&self, name: &str) -> Result<Option<(Table, RelationKind)>, SourceError> {
+        relation(self, name)
+    }
+
     /// Reads what the file declares.
     ///
     /// # Errors
@@ -35,11 +52,7 @@ impl Source {
     pub fn catalogue(&self) -> Result<Catalogue, SourceError> {
         let objects = objects(self)?;
         let shadows = shadow_tables(&objects);
-        let index_sql: HashMap<String, &str> = objects
-            .iter()
-            .filter(|object| object.kind == "index" && !object.sql.is_empty())
-            .map(|object| (folded(&object.lossy_name()), object.sql.as_str()))
-            .collect();
+        let index_sql = index_statements(&objects);
         let sequences = sequences(self, &objects)?;
         let mut catalogue = Catalogue { encoding: encoding(self)?, ..Catalogue::default() };
         for object in &objects {
@@ -102,11 +115,63 @@ impl Object {
     }
 }
 
+/// The statements of indexes, by their names, folded.
+fn index_statements(objects: &[Object]) -> HashMap<String, &str> {
+    objects
+        .iter()
+        .filter(|object| object.kind == "index" && !object.sql.is_empty())
+        .map(|object| (folded(&object.lossy_name()), object.sql.as_str()))
+        .collect()
+}
+
+/// What a name of the schema stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// A table with rows of its own.
+    Table,
+    /// A view: its columns have no constraints.
+    View,
+    /// A virtual table, which is not read here.
+    Virtual,
+}
+
+/// One table or view of this name.
+fn relation(source: &Source, name: &str) -> Result<Option<(Table, RelationKind)>, SourceError> {
+    let literal = format!("'{}'", name.replace('\'', "''"));
+    let sql = format!(
+        "SELECT type, name, tbl_name, sql, rootpage FROM main.sqlite_schema \
+         WHERE tbl_name = {literal} COLLATE NOCASE AND type IN ('table', 'view', 'index') ORDER BY rowid"
+    );
+    if name.contains('\0') {
+        return Ok(None);
+    }
+    let found = objects_of(source, &sql)?;
+    let Some(object) = found.iter().find(|o| o.kind != "index") else { return Ok(None) };
+    let Ok(name) = &object.name else { return Ok(None) };
+    let index_sql = index_statements(&found);
+    let kind = match (object.kind.as_str(), object.root_page) {
+        ("view", _) => RelationKind::View,
+        (_, 0) => RelationKind::Virtual,
+        _ => RelationKind::Table,
+    };
+    if kind == RelationKind::Table {
+        let Some((mut table, _)) = table(source, name, &object.sql, &index_sql)? else { return Ok(None) };
+        table.root_page = object.root_page;
+        return Ok(Some((table, kind)));
+    }
+    let mut table = Table { name: name.clone(), sql: object.sql.clone(), ..Table::default() };
+    if kind == RelationKind::View && !columns(source, &mut table)? {
+        return Ok(None);
+    }
+    Ok(Some((table, kind)))
+}
+
 fn objects(source: &Source) -> Result<Vec<Object>, SourceError> {
-    let mut statement = Statement::prepare(
-        source,
-        "SELECT type, name, tbl_name, sql, rootpage FROM main.sqlite_schema ORDER BY rowid",
-    )?;
+    objects_of(source, "SELECT type, name, tbl_name, sql, rootpage FROM main.sqlite_schema ORDER BY rowid")
+}
+
+fn objects_of(source: &Source, sql: &str) -> Result<Vec<Object>, SourceError> {
+    let mut statement = Statement::prepare(source, sql)?;
     let mut objects = Vec::new();
     while statement.step()? {
         objects.push(Object {

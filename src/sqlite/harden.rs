@@ -75,7 +75,9 @@ fn authorize(action: AuthAction<'_>, more: &BTreeSet<String>) -> Authorization {
     let is_allowed = match action {
         AuthAction::Select
         | AuthAction::Read { .. }
-        | AuthAction::Transaction { operation: TransactionOperation::Begin } => true,
+        | AuthAction::Transaction {
+            operation: TransactionOperation::Begin | TransactionOperation::Rollback,
+        } => true,
         AuthAction::Pragma { pragma_name, pragma_value } => PRAGMAS.iter().any(|(name, takes_value)| {
             name.eq_ignore_ascii_case(pragma_name) && *takes_value == pragma_value.is_some()
         }),
@@ -90,6 +92,7 @@ fn authorize(action: AuthAction<'_>, more: &BTreeSet<String>) -> Authorization {
 /// The PRAGMAs that are used here, and whether with an argument: with one, some of them would set something.
 const PRAGMAS: &[(&str, bool)] = &[
     ("collation_list", false),
+    ("data_version", false),
     ("encoding", false),
     ("foreign_key_list", true),
     ("index_list", true),

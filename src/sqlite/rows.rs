@@ -151,6 +151,11 @@ impl<'s> Statement<'s> {
         Ok(())
     }
 
+    /// SQLite's handle of it.
+    pub(crate) fn raw(&self) -> *mut ffi::sqlite3_stmt {
+        self.raw.as_ptr()
+    }
+
     /// Sets a value of the current row, which SQLite does not compute.
     pub(crate) fn set_unreadable(&mut self, column: usize, reason: String) {
         if let Some(value) = self.values.get_mut(column) {
@@ -356,8 +361,8 @@ pub struct RowReader<'s> {
 }
 
 /// Where the rowid of a row is found in the statement's columns.
-#[derive(Clone, Copy)]
-enum Rowid {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rowid {
     None,
     /// Before the columns that were asked for.
     First,
@@ -459,16 +464,24 @@ impl<'s> RowReader<'s> {
             Some(careful) => careful.values(),
             None => self.statement.values(),
         };
+        Ok(Some(self.rowid.row(values, self.width)))
+    }
+}
+
+impl Rowid {
+    /// The row of so many columns that these values of a statement are.
+    #[inline]
+    pub(crate) fn row<'r>(self, values: &'r [Value<'r>], width: usize) -> Row<'r> {
         let integer = |at: usize| match values.get(at) {
             Some(Value::Integer(rowid)) => Some(*rowid),
             _ => None,
         };
-        let (rowid, first) = match self.rowid {
+        let (rowid, first) = match self {
             Rowid::None => (None, 0),
             Rowid::First => (integer(0), 1),
             Rowid::Column(at) => (integer(at), 0),
         };
-        Ok(Some(Row::new(values.get(first..first + self.width).unwrap_or_default(), rowid)))
+        Row::new(values.get(first..first + width).unwrap_or_default(), rowid)
     }
 }
 
@@ -501,6 +514,18 @@ fn select(
     table: &Table,
     columns: &[usize],
 ) -> Result<(String, Rowid, Vec<String>), SourceError> {
+    let (mut sql, rowid, terms) = select_in_any_order(source, table, columns)?;
+    sql.push(' ');
+    sql.push_str(&own_order(source, table)?);
+    Ok((sql, rowid, terms))
+}
+
+/// The same; SQLite may read what it likes.
+pub(crate) fn select_in_any_order(
+    source: &Source,
+    table: &Table,
+    columns: &[usize],
+) -> Result<(String, Rowid, Vec<String>), SourceError> {
     let mut terms = Vec::with_capacity(columns.len() + 1);
     for &index in columns {
         let Some(column) = table.columns.get(index) else {
@@ -510,12 +535,7 @@ fn select(
         terms.push(quoted(source, &column.name)?);
     }
     let rowid = rowid_of(source, table, columns, &mut terms)?;
-    let sql = format!(
-        "SELECT {} FROM main.{} {}",
-        terms.join(", "),
-        quoted(source, &table.name)?,
-        own_order(source, table)?
-    );
+    let sql = format!("SELECT {} FROM main.{}", terms.join(", "), quoted(source, &table.name)?);
     Ok((sql, rowid, terms))
 }
 

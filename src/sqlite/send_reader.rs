@@ -36,7 +36,18 @@ impl Source {
         columns: &[usize],
         filter: Option<&str>,
     ) -> Result<SendReader<'_>, SourceError> {
-        let source: &Source = self;
+        SendReader::open(self, table, columns, filter)
+    }
+}
+
+impl<'s> SendReader<'s> {
+    /// The same for a source that is not borrowed exclusively: it must stay in its thread.
+    pub(crate) fn open(
+        source: &'s Source,
+        table: &Table,
+        columns: &[usize],
+        filter: Option<&str>,
+    ) -> Result<Self, SourceError> {
         let reader = source.rows_where(table, columns, filter)?;
         let pages = match filter {
             None if reader.gives_rowids() => PageScan::open(source, table, columns)?,

@@ -1,6 +1,7 @@
 //! One SQLite file, opened for reading, hardened, in one read transaction from open to drop.
 #![allow(unsafe_code)] // opening with all that SQLite knows of a failure, and what rusqlite does not wrap
 
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_int};
 use std::path::Path;
 use std::ptr;
@@ -44,10 +45,20 @@ pub struct Source {
     location: Arc<Location>,
     /// The files as they were before the snapshot, where no lock protects it.
     unlocked_state: Option<FileState>,
-    fingerprint: String,
+    fingerprint: RefCell<String>,
+    /// The files as they were when the snapshot was taken, and what SQLite knew of others' writes.
+    seen: Seen,
     interrupt: Interrupt,
     /// The snapshot has no page that is elsewhere than in the file.
     is_all_in_file: bool,
+}
+
+/// By what a snapshot is known to be the one before.
+struct Seen {
+    files: FileState,
+    /// Changes when another connection has written, as `PRAGMA data_version` tells.
+    data_version: Cell<i64>,
+    is_wal: bool,
 }
 
 /// The smallest page that a database can have. SQLite takes a file of one byte for an empty database.
@@ -135,7 +146,8 @@ impl Source {
             collations: Arc::default(),
             location: Arc::clone(location),
             unlocked_state: None,
-            fingerprint: String::new(),
+            fingerprint: RefCell::default(),
+            seen: Seen { files: before.clone(), data_version: Cell::new(0), is_wal: true },
             interrupt,
             is_all_in_file: false,
         };
@@ -167,8 +179,58 @@ impl Source {
             return Err(Failure::Passing(SourceError::new(SourceErrorKind::Locked, path)));
         }
         source.is_all_in_file = !is_wal || (opened.without_wal && opened.without_shm);
-        source.fingerprint = before.fingerprint(header.as_ref());
+        source.fingerprint = RefCell::new(before.fingerprint(header.as_ref()));
+        source.seen.is_wal = is_wal;
         Ok(source)
+    }
+
+    /// Ends the snapshot and keeps the connection with its statements, for [`Source::resume`]. False where
+    /// that would leave a lock behind, or cannot be done: then the source has to be dropped, which ends it.
+    ///
+    /// A database in WAL mode is never kept: its other users could not clear its `-wal` away.
+    ///
+    /// # Safety
+    /// No row that a reader of this source has given is used any more.
+    #[must_use]
+    pub unsafe fn pause(&self) -> bool {
+        // SAFETY: the connection is open; a statement that is reset has no row, which nobody uses any more.
+        unsafe {
+            let mut statement = ffi::sqlite3_next_stmt(self.handle(), ptr::null_mut());
+            while !statement.is_null() {
+                ffi::sqlite3_reset(statement);
+                statement = ffi::sqlite3_next_stmt(self.handle(), statement);
+            }
+        }
+        !self.seen.is_wal
+            && self.unlocked_state.is_none()
+            && self.data_version().is_ok_and(|version| {
+                self.seen.data_version.set(version);
+                Statement::prepare(self, "ROLLBACK").and_then(|mut end| end.step()).is_ok()
+            })
+    }
+
+    /// Takes the snapshot again that [`Source::pause`] has ended; false where the file is not the same any
+    /// more, or cannot be read just now. Then the source has to be dropped, and another one opened.
+    #[must_use]
+    pub fn resume(&self) -> bool {
+        let Ok(files) = FileState::observe(&self.location) else { return false };
+        let is_same = files.is_same_file(&self.seen.files) && self.take_again().unwrap_or(false);
+        if is_same {
+            // SAFETY: the connection was opened with this layer and belongs to this thread.
+            let header = unsafe { vfs::header(self.handle()) };
+            self.fingerprint.replace(files.fingerprint(header.as_ref()));
+        }
+        is_same
+    }
+
+    fn take_again(&self) -> Result<bool, SourceError> {
+        Statement::prepare(self, "BEGIN")?.step()?;
+        Statement::prepare(self, "SELECT 1 FROM sqlite_schema LIMIT 1")?.step()?;
+        Ok(self.data_version()? == self.seen.data_version.get())
+    }
+
+    fn data_version(&self) -> Result<i64, SourceError> {
+        self.pragma_number("PRAGMA data_version")
     }
 
     /// Hardens the connection and takes the snapshot; true where it is one of a database in WAL mode.
@@ -278,14 +340,24 @@ impl Source {
     /// A short text that tells two states of the file apart, for the history of runs: equal texts, equal
     /// content.
     ///
-    /// Taken before the snapshot, so that a change in between makes it older than what was read, never newer.
+    /// Taken before the snapshot, so that a change in between makes it older than what was read, never
+    /// newer.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        self.fingerprint.clone()
+        self.fingerprint.borrow().clone()
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it lies, for messages, and to ask for rights again.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         self.location.path()
+    }
+
+    /// Whether a path that was walked again leads to this file.
+    #[must_use]
+    pub fn is_at(&self, location: &Location) -> bool {
+        let place = |location: &Location| location.stamp("").map(|stamp| (stamp.device, stamp.inode)).ok();
+        place(&self.location).is_some_and(|own| place(location) == Some(own))
     }
 
     /// Whether every page of the snapshot is in the database file: locks or, in WAL mode without a `-wal`,
@@ -300,6 +372,10 @@ impl Source {
 
     pub(crate) fn leniency(&self) -> &Leniency {
         &self.leniency
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub(crate) fn connection_mut(&mut self) -> &mut Connection {
@@ -362,8 +438,8 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // A PostgreSQL backend that is terminated runs no Drop on its stack: a reader can be left over there,
-        // and closing the connection would fail because of it.
+        // A PostgreSQL backend that is terminated runs no Drop on its stack: a reader can be left over
+        // there, and closing the connection would fail because of it.
         finalize_all(self.handle());
     }
 }

@@ -39,6 +39,11 @@ impl FileState {
         Ok(Self { file: location.stamp("")?, wal: Wal::observe(location), taken })
     }
 
+    /// Whether the two looks saw the same, as far as looks can tell.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        self.file == other.file && self.has_wal() == other.has_wal()
+    }
+
     /// Whether there is a `-wal`.
     pub(crate) fn has_wal(&self) -> bool {
         self.wal.is_some()

@@ -1,5 +1,5 @@
-//! A foreign table's columns as the planner sees them: what PostgreSQL calls them, what SQLite calls them, and
-//! what is known of their values.
+//! A foreign table's columns as the planner sees them: what PostgreSQL calls them, what SQLite calls them,
+//! and what is known of their values.
 
 use aliaport_plan::decl::Affinity;
 use aliaport_rows::census::Proof;
@@ -17,8 +17,6 @@ pub struct RemoteColumn {
     pub type_oid: pg_sys::Oid,
     /// Its type modifier.
     pub typmod: i32,
-    /// Its collation.
-    pub collation: pg_sys::Oid,
     /// What SQLite makes of values that are compared with it; `None` for a view's column.
     pub affinity: Option<Affinity>,
     /// A VIRTUAL generated column: its expression can fail on a row.

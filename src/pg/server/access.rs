@@ -64,6 +64,15 @@ fn exchanged(path: &str, error: &io::Error) -> Error {
     .hint("Run the statement again when nobody moves these folders.")
 }
 
+/// Asks again for the right to a file that is open, by the path that was given and the one it was found at.
+///
+/// # Errors
+/// 42501, as [`source_path`].
+pub fn require_right(path: &str, resolved: &Path) -> Result<()> {
+    require_read_server_files()?;
+    require_allowed_directory(path, resolved)
+}
+
 /// Raises 42501 where the caller's role may not read the server's files.
 pub fn require_read_server_files() -> Result<()> {
     // SAFETY: GetUserId only reads the current role; has_privs_of_role looks up role memberships in the

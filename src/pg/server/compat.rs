@@ -98,3 +98,87 @@ pub fn has_old_snapshot() -> bool {
     // comparison.
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
+
+/// Has every cached plan that reads a relation made again. On a server that follows another nothing can be
+/// told to others, and nothing need be.
+pub fn plan_again(relation: pg_sys::Oid) {
+    if !is_standby() {
+        // SAFETY: inside a transaction; the relation exists or is forgotten anyway.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) }
+    }
+}
+
+/// What a path over a foreign table has.
+pub struct ForeignPathParts {
+    /// Rows that it gives.
+    pub rows: f64,
+    /// What its first row costs.
+    pub startup_cost: f64,
+    /// What all rows cost.
+    pub total_cost: f64,
+    /// In which order, NIL for none.
+    pub pathkeys: *mut pg_sys::List,
+    /// The relations whose columns it takes as parameters.
+    pub required_outer: pg_sys::Relids,
+    /// For whoever makes the plan of it.
+    pub private: *mut pg_sys::List,
+}
+
+/// A path over a foreign table.
+///
+/// # Safety
+/// The pointers are the planner's own.
+pub unsafe fn foreign_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    parts: &ForeignPathParts,
+) -> *mut pg_sys::Path {
+    let nothing: *mut core::ffi::c_void = std::ptr::null_mut();
+    let ForeignPathParts { rows, startup_cost, total_cost, pathkeys, required_outer, private } = *parts;
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        let path = pg_sys::create_foreignscan_path(
+            root,
+            rel,
+            nothing.cast(),
+            rows,
+            startup_cost,
+            total_cost,
+            pathkeys,
+            required_outer,
+            nothing.cast(),
+            private,
+        );
+        #[cfg(feature = "pg17")]
+        let path = pg_sys::create_foreignscan_path(
+            root,
+            rel,
+            nothing.cast(),
+            rows,
+            startup_cost,
+            total_cost,
+            pathkeys,
+            required_outer,
+            nothing.cast(),
+            nothing.cast(),
+            private,
+        );
+        #[cfg(feature = "pg18")]
+        let path = pg_sys::create_foreignscan_path(
+            root,
+            rel,
+            nothing.cast(),
+            rows,
+            0,
+            startup_cost,
+            total_cost,
+            pathkeys,
+            required_outer,
+            nothing.cast(),
+            nothing.cast(),
+            private,
+        );
+        path.cast()
+    }
+}

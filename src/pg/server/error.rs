@@ -240,6 +240,15 @@ pub fn is_about_a_row(code: PgSqlErrorCode) -> bool {
 
 /// The same; the place may depend on the code.
 pub fn located_by_code<R>(place: impl Fn(PgSqlErrorCode) -> String, f: impl FnOnce() -> R) -> R {
+    located_with_step(place, |code| next_step(code).to_owned(), f)
+}
+
+/// The same; `step` says what to do about an error that has no hint of its own.
+pub fn located_with_step<R>(
+    place: impl Fn(PgSqlErrorCode) -> String,
+    step: impl Fn(PgSqlErrorCode) -> String,
+    f: impl FnOnce() -> R,
+) -> R {
     let report = match reported(f) {
         Ok(result) => return result,
         Err(report) => report,
@@ -252,8 +261,7 @@ pub fn located_by_code<R>(place: impl Fn(PgSqlErrorCode) -> String, f: impl FnOn
         _ => place,
     };
     let mut error = Error::new(report.sql_error_code(), report.message().to_owned()).detail(detail);
-    error = error
-        .hint(report.hint().map_or_else(|| next_step(report.sql_error_code()).to_owned(), str::to_owned));
+    error = error.hint(report.hint().map_or_else(|| step(report.sql_error_code()), str::to_owned));
     error.raise()
 }
 

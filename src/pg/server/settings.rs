@@ -49,12 +49,21 @@ pub fn fixed<R>(options: &serde_json::Value, f: impl FnOnce() -> Result<R>) -> R
     let zone = time_zone(options);
     let of_session = spi::one::<String>("SELECT pg_catalog.current_setting('TimeZone')", &[])?;
     SESSION_ZONE.set(of_session.unwrap_or_default());
+    under(&zone, f)
+}
+
+/// Runs `f` under fixed settings and in a time zone, for input functions that a scan calls.
+pub fn in_zone<R>(zone: &Zone, f: impl FnOnce() -> R) -> R {
+    under(&known_zone(Some(zone)), f)
+}
+
+fn under<R>(zone: &CStr, f: impl FnOnce() -> R) -> R {
     // SAFETY: begins a nest level, which is ended below or by the end of the (sub)transaction.
     let nest_level = unsafe { pg_sys::NewGUCNestLevel() };
     for (name, value) in FIXED {
         set(name, value);
     }
-    set(c"timezone", &zone);
+    set(c"timezone", zone);
     let result = f();
     // SAFETY: ends the nest level begun above. `true` keeps what a trigger has set for the session, as
     // PostgreSQL does at the end of a function with settings of its own.
@@ -84,7 +93,12 @@ fn set(name: &CStr, value: &CStr) {
 /// which is no zone is refused later.
 fn time_zone(options: &serde_json::Value) -> CString {
     let named = options.get("timezone").and_then(serde_json::Value::as_str).unwrap_or("UTC");
-    let zone = Zone::parse(named).ok().and_then(|zone| CString::new(zone.name()).ok());
+    known_zone(Zone::parse(named).ok().as_ref())
+}
+
+/// The zone's name, where this server knows it.
+fn known_zone(zone: Option<&Zone>) -> CString {
+    let zone = zone.and_then(|zone| CString::new(zone.name()).ok());
     // SAFETY: the name is NUL-terminated; the call only looks it up.
     zone.filter(|name| unsafe { !pg_sys::pg_tzset(name.as_ptr()).is_null() })
         .unwrap_or_else(|| c"UTC".to_owned())

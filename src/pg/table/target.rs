@@ -220,7 +220,8 @@ fn is_deletable(relation: pg_sys::Oid) -> Result<bool> {
     .unwrap_or(false))
 }
 
-fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
+/// The columns of a relation, in attribute order.
+pub fn columns(relation: pg_sys::Oid) -> Result<Vec<TargetColumn>> {
     spi::rows(
         concat!(
         "WITH RECURSIVE base AS ( \

@@ -72,11 +72,11 @@ unsafe fn strategy(key: *mut pg_sys::PathKey) -> i32 {
 ///
 /// # Safety
 /// Valid pointers of the planner.
-unsafe fn column_of_key<'a>(
+unsafe fn column_of_key(
     baserel: *mut pg_sys::RelOptInfo,
-    remote: &'a Remote,
+    remote: &Remote,
     key: *mut pg_sys::PathKey,
-) -> Option<(&'a RemoteColumn, pg_sys::Oid)> {
+) -> Option<(&RemoteColumn, pg_sys::Oid)> {
     // SAFETY: the caller's promise.
     unsafe {
         let class = (*key).pk_eclass;

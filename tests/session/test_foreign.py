@@ -1,0 +1,181 @@
+"""Foreign tables from outside: what a session keeps, and what it gives back; who may read; files that change."""
+
+import sqlite3
+import threading
+import time
+
+import psycopg
+import pytest
+
+from conftest import listing, open_files, refused
+
+
+@pytest.fixture
+def port(files, connection):
+    """A file, and foreign tables over it."""
+    path = files / "port.db"
+    db = sqlite3.connect(path)
+    db.executescript("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, i INTEGER);
+        WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, 'v' || i, i FROM n;
+        CREATE TABLE bad (id INTEGER PRIMARY KEY, i INTEGER);
+        WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO bad SELECT i, CASE i WHEN 400 THEN 'x' ELSE i END FROM n;
+    """)
+    db.close()
+    connection.execute(f"CREATE SERVER port FOREIGN DATA WRAPPER aliaport_fdw OPTIONS (path '{path}')")
+    connection.execute("CREATE FOREIGN TABLE t (id bigint, v text, i bigint) SERVER port")
+    connection.execute("CREATE FOREIGN TABLE bad (id bigint, i bigint) SERVER port")
+    return path
+
+
+def one(connection, sql, *args):
+    return connection.execute(sql, args).fetchone()[0]
+
+
+def test_three_hundred_errors_leave_nothing(port, connection):
+    connection.execute("""
+        CREATE FUNCTION errors() RETURNS int LANGUAGE plpgsql AS $$
+        DECLARE caught int := 0; x bigint;
+        BEGIN
+            FOR n IN 1..300 LOOP
+                BEGIN
+                    IF n % 3 = 0 THEN SELECT sum(i) INTO x FROM bad;
+                    ELSIF n % 3 = 1 THEN SELECT sum(1 / (id - 700)) INTO x FROM t;
+                    ELSE SELECT count(*) / 0 INTO x FROM t WHERE id > 100;
+                    END IF;
+                EXCEPTION WHEN OTHERS THEN caught := caught + 1;
+                END;
+            END LOOP;
+            RETURN caught;
+        END $$""")
+    assert one(connection, "SELECT errors()") == 300
+    assert open_files(connection.info.backend_pid, port) <= 1
+    memory = "SELECT sum(total_bytes) FROM pg_backend_memory_contexts"
+    before = one(connection, memory)
+    assert one(connection, "SELECT errors()") == 300
+    assert one(connection, memory) < before + (1 << 20)
+    assert one(connection, "SELECT count(*) FROM t") == 2000
+
+
+def test_prepared_plans_cursors_and_limits(port, connection):
+    connection.prepare_threshold = 0
+    for n in range(1, 8):
+        assert one(connection, "SELECT v FROM t WHERE id = %s", n) == f"v{n}"
+        assert one(connection, "SELECT count(*) FROM (SELECT 1 FROM t LIMIT %s) x", n) == n
+    connection.execute("PREPARE p (bigint) AS SELECT v FROM t WHERE id = $1")
+    assert [one(connection, f"EXECUTE p({n})") for n in range(1, 8)] == [f"v{n}" for n in range(1, 8)]
+    with connection.transaction():
+        connection.execute("DECLARE c CURSOR FOR SELECT id FROM t")
+        assert len(connection.execute("FETCH 10 FROM c").fetchall()) == 10
+        assert one(connection, "SELECT count(*) FROM t") == 2000
+        assert connection.execute("FETCH 1 FROM c").fetchone() == (11,)
+
+
+def test_the_session_gives_the_file_back(port, connection):
+    pid = connection.info.backend_pid
+    assert one(connection, "SELECT count(*) FROM t") == 2000
+    assert open_files(pid, port) == 1
+    # Kept without a lock: a writer does not wait.
+    db = sqlite3.connect(port, timeout=0)
+    db.execute("INSERT INTO t (v) VALUES ('new')")
+    db.commit()
+    assert one(connection, "SELECT count(*) FROM t") == 2001
+    connection.execute("DISCARD ALL")
+    assert open_files(pid, port) == 0
+    assert one(connection, "SELECT count(*) FROM t") == 2001
+    db.executescript("PRAGMA journal_mode = wal; INSERT INTO t (v) VALUES ('wal')")
+    assert one(connection, "SELECT count(*) FROM t") == 2002
+    assert open_files(pid, port) == 0, "a database in WAL mode is not kept"
+    db.close()
+
+
+def test_one_snapshot_a_transaction(port, connection):
+    db = sqlite3.connect(port, isolation_level=None)
+    db.execute("PRAGMA journal_mode = wal")
+    db.execute("INSERT INTO t (v) VALUES ('a')")
+    with connection.transaction():
+        assert one(connection, "SELECT count(*) FROM t") == 2001
+        db.execute("INSERT INTO t (v) VALUES ('b')")
+        assert one(connection, "SELECT count(*) FROM t") == 2001
+        assert one(connection, "SELECT max(id) FROM t WHERE id > 5") == 2001
+    assert one(connection, "SELECT count(*) FROM t") == 2002
+    db.close()
+
+
+def test_another_file_in_its_place(port, connection, files):
+    assert one(connection, "SELECT count(*) FROM t") == 2000
+    other = files / "other.db"
+    db = sqlite3.connect(other)
+    db.executescript("CREATE TABLE t (v TEXT, i INTEGER, id INTEGER PRIMARY KEY); INSERT INTO t VALUES ('other', 1, 1)")
+    db.close()
+    other.rename(port)
+    assert connection.execute("SELECT * FROM t").fetchall() == [(1, "other", 1)]
+    port.unlink()
+    with refused("58P01"):
+        connection.execute("SELECT * FROM t")
+
+
+def test_several_servers_over_one_file(port, connection):
+    connection.execute(f"CREATE SERVER again FOREIGN DATA WRAPPER aliaport_fdw OPTIONS (path '{port}', timezone 'Asia/Tokyo')")
+    connection.execute("CREATE FOREIGN TABLE u (id bigint, v text) SERVER again OPTIONS (table_name 't')")
+    assert one(connection, "SELECT count(*) FROM t JOIN u USING (id, v)") == 2000
+    connection.execute("DROP SERVER again CASCADE")
+    assert one(connection, "SELECT count(*) FROM t a JOIN t b USING (id)") == 2000
+
+
+def test_the_right_is_asked_of_who_runs(port, connection, cluster, database):
+    connection.execute("DROP ROLE IF EXISTS reader")
+    connection.execute("CREATE ROLE reader LOGIN")
+    connection.execute("GRANT SELECT ON t TO reader")
+    connection.execute("CREATE VIEW by_owner AS SELECT * FROM t")
+    connection.execute("GRANT SELECT ON by_owner TO reader")
+    connection.execute("PREPARE p AS SELECT count(*) FROM t")
+    assert one(connection, "EXECUTE p") == 2000
+    connection.execute("SET ROLE reader")
+    for sql in ("SELECT * FROM t", "SELECT * FROM by_owner", "EXECUTE p"):
+        with refused("42501"):
+            connection.execute(sql)
+    connection.execute("RESET ROLE")
+    connection.execute("GRANT pg_read_server_files TO reader")
+    connection.execute("SET ROLE reader")
+    assert one(connection, "SELECT count(*) FROM t") == 2000
+    connection.execute("RESET ROLE")
+    connection.execute("SET aliaport_import.allowed_directories = '/elsewhere'")
+    with refused("42501"):
+        connection.execute("SELECT * FROM t")
+    with refused("42501"):
+        connection.execute(f"CREATE SERVER more FOREIGN DATA WRAPPER aliaport_fdw OPTIONS (path '{port}')")
+    with refused("42501"):
+        connection.execute(f"ALTER SERVER port OPTIONS (SET path '{port}')")
+    connection.execute("RESET aliaport_import.allowed_directories")
+    connection.execute("DROP OWNED BY reader; DROP ROLE reader")
+
+
+def test_the_file_is_untouched_and_a_cancel_comes_at_once(port, connection):
+    db = sqlite3.connect(port)
+    db.executescript("CREATE VIEW slow AS SELECT count(*) AS n FROM t a, t b, t c")
+    db.close()
+    before = listing(port.parent)
+    connection.execute("CREATE FOREIGN TABLE slow (n bigint) SERVER port")
+    connection.execute("SET statement_timeout = '300ms'")
+    begun = time.monotonic()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute("SELECT n FROM slow")
+    assert time.monotonic() - begun < 2
+    connection.execute("RESET statement_timeout")
+    assert one(connection, "SELECT count(*) FROM t") == 2000
+    assert listing(port.parent) == before
+
+
+def test_a_locked_file_is_waited_for(port, connection):
+    connection.execute("ALTER SERVER port OPTIONS (ADD busy_timeout '100')")
+    db = sqlite3.connect(port, isolation_level=None, check_same_thread=False)
+    db.execute("BEGIN EXCLUSIVE")
+    with refused("55P03"):
+        connection.execute("SELECT * FROM t")
+    connection.execute("ALTER SERVER port OPTIONS (SET busy_timeout '20000')")
+    ends = threading.Timer(0.5, db.execute, ("ROLLBACK",))
+    ends.start()
+    assert one(connection, "SELECT count(*) FROM t") == 2000
+    ends.join()
+    db.close()
