@@ -25,6 +25,7 @@ mod keep;
 mod key_range;
 mod location;
 mod lock;
+mod open_file;
 mod orphan;
 mod page_sum;
 mod pages;

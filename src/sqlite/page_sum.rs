@@ -14,6 +14,8 @@ use std::sync::OnceLock;
 use rusqlite::ffi;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::vfs;
+
 /// The name under which the layer is registered.
 const NAME: &CStr = c"aliaport_page_sum";
 
@@ -77,18 +79,11 @@ impl PageSum {
 
     /// What was written, where that is a whole database of so many pages.
     pub(crate) fn content(&self, pages: u64) -> Option<String> {
-        let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-        // SAFETY: the connection is open, and the operation writes one pointer to its argument: the file that
-        // our xOpen made, whose sum lives until it is closed.
+        // SAFETY: the connection is open and this thread's; its file is the one that our xOpen made, whose
+        // sum lives until it is closed.
         let sum = unsafe {
-            let operation = ffi::SQLITE_FCNTL_FILE_POINTER;
-            let code = ffi::sqlite3_file_control(
-                self.handle(),
-                c"main".as_ptr(),
-                operation,
-                (&raw mut file).cast::<c_void>(),
-            );
-            if code != ffi::SQLITE_OK || file.is_null() || (*file).pMethods.is_null() {
+            let file = vfs::file_of(self.handle(), ffi::SQLITE_FCNTL_FILE_POINTER);
+            if file.is_null() || (*file).pMethods.is_null() {
                 return None;
             }
             &*(*file.cast::<File>()).sum
@@ -138,24 +133,13 @@ impl Sum {
 fn is_registered() -> bool {
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
     *IS_REGISTERED.get_or_init(|| {
-        // SAFETY: initialises SQLite where that has not been done; returns null or a table that lives as long
-        // as SQLite.
-        let unix = unsafe { ffi::sqlite3_vfs_find(c"unix".as_ptr()) };
-        if unix.is_null() {
-            return false;
-        }
-        // SAFETY: `unix` is valid, see above, and the struct is plain data. Time, randomness and sleep stay
-        // as they are there.
-        let mut layer = unsafe { *unix };
-        layer.zName = NAME.as_ptr();
-        layer.pNext = ptr::null_mut();
-        layer.szOsFile = size_of::<File>() as c_int;
-        layer.xOpen = Some(open_file);
-        layer.xDelete = Some(delete);
-        layer.xAccess = Some(access);
-        layer.xFullPathname = Some(full_pathname);
-        // SAFETY: the table is leaked, so it lives as long as SQLite may use it.
-        unsafe { ffi::sqlite3_vfs_register(Box::leak(Box::new(layer)), 0) == ffi::SQLITE_OK }
+        let code = vfs::register_layer(NAME, |layer| {
+            layer.szOsFile = size_of::<File>() as c_int;
+            layer.xOpen = Some(open_file);
+            layer.xDelete = Some(delete);
+            layer.xAccess = Some(access);
+        });
+        code == ffi::SQLITE_OK
     })
 }
 
@@ -171,8 +155,8 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     xLock: Some(with_number),
     xUnlock: Some(with_number),
     xCheckReservedLock: Some(check_reserved_lock),
-    xFileControl: Some(file_control),
-    xSectorSize: Some(sector_size),
+    xFileControl: Some(vfs::file_control),
+    xSectorSize: Some(vfs::sector_size),
     xDeviceCharacteristics: Some(device_characteristics),
     xShmMap: None,
     xShmLock: None,
@@ -283,14 +267,6 @@ unsafe extern "C" fn with_number(_file: *mut ffi::sqlite3_file, _number: c_int) 
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn file_control(_: *mut ffi::sqlite3_file, _: c_int, _: *mut c_void) -> c_int {
-    ffi::SQLITE_NOTFOUND
-}
-
-unsafe extern "C" fn sector_size(_file: *mut ffi::sqlite3_file) -> c_int {
-    4096
-}
-
 unsafe extern "C" fn device_characteristics(_file: *mut ffi::sqlite3_file) -> c_int {
     0
 }
@@ -308,21 +284,4 @@ unsafe extern "C" fn access(
     // SAFETY: SQLite's place for the result.
     unsafe { *result = 0 };
     ffi::SQLITE_OK
-}
-
-unsafe extern "C" fn full_pathname(
-    _vfs: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    size: c_int,
-    out: *mut c_char,
-) -> c_int {
-    // SAFETY: the name ends with a NUL byte; the result has room for `size` bytes.
-    unsafe {
-        let name = CStr::from_ptr(name).to_bytes_with_nul();
-        if usize::try_from(size).is_ok_and(|size| name.len() <= size) {
-            out.copy_from_nonoverlapping(name.as_ptr().cast(), name.len());
-            return ffi::SQLITE_OK;
-        }
-    }
-    ffi::SQLITE_CANTOPEN
 }

@@ -17,10 +17,8 @@
 //! [`Location`]: crate::location::Location
 #![allow(unsafe_code)] // a VFS is a table of C functions
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::fs::File;
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::OnceLock;
@@ -29,9 +27,8 @@ use std::time::Duration;
 use rusqlite::ffi;
 
 use crate::location::{self, Kind};
-use crate::lock::{self, Answer, Holder, Range};
-use crate::shm::Shm;
-use crate::{keep, wal};
+use crate::lock::{self, Holder};
+use crate::open_file::{ALL, OpenFile, RESERVED, Role, open_database, open_wal};
 
 /// The name under which the layer is registered.
 pub(crate) const NAME: &CStr = c"aliaport";
@@ -39,12 +36,6 @@ pub(crate) const NAME: &CStr = c"aliaport";
 /// The bits of an open's flags that say what kind of file it is.
 const KIND: c_int = 0x000f_ff00;
 const WRITING: c_int = ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE;
-
-/// Where SQLite keeps the locks of a database file: <https://sqlite.org/fileformat2.html#the_lock_byte_page>.
-const PENDING: Range = Range { start: 0x4000_0000, length: 1 };
-const RESERVED: Range = Range { start: PENDING.start + 1, length: 1 };
-const SHARED: Range = Range { start: PENDING.start + 2, length: 510 };
-const ALL: Range = Range { start: PENDING.start, length: 512 };
 
 /// The longest time that SQLite sleeps between two of its own attempts, of which it makes a hundred. Those
 /// who have a time limit and look for a cancel repeat the whole.
@@ -57,28 +48,36 @@ const SLEEP: Duration = Duration::from_millis(1);
 pub(crate) fn register() -> Result<(), c_int> {
     static RESULT: OnceLock<c_int> = OnceLock::new();
     let code = *RESULT.get_or_init(|| {
-        // SAFETY: initialises SQLite where that has not been done; returns null or a table that lives as long
-        // as SQLite.
-        let unix = unsafe { ffi::sqlite3_vfs_find(c"unix".as_ptr()) };
-        if unix.is_null() {
-            return ffi::SQLITE_ERROR;
-        }
-        // SAFETY: `unix` is valid, see above, and the struct is plain data. Time and randomness stay as they
-        // are there.
-        let mut layer = unsafe { *unix };
-        layer.zName = NAME.as_ptr();
-        layer.pNext = ptr::null_mut();
-        layer.szOsFile = size_of::<Handle>() as c_int;
-        layer.xOpen = Some(open);
-        layer.xDelete = Some(delete);
-        layer.xAccess = Some(access);
-        layer.xFullPathname = Some(full_pathname);
-        layer.xSleep = Some(sleep);
-        layer.xGetLastError = Some(get_last_error);
-        // SAFETY: the table is leaked, so it lives as long as SQLite may use it.
-        unsafe { ffi::sqlite3_vfs_register(Box::leak(Box::new(layer)), 0) }
+        register_layer(NAME, |layer| {
+            layer.szOsFile = size_of::<Handle>() as c_int;
+            layer.xOpen = Some(open);
+            layer.xDelete = Some(delete);
+            layer.xAccess = Some(access);
+            layer.xSleep = Some(sleep);
+            layer.xGetLastError = Some(get_last_error);
+        })
     });
     if code == ffi::SQLITE_OK { Ok(()) } else { Err(code) }
+}
+
+/// Registers a layer that is SQLite's own `unix` but for what `change` sets, and not as the default. SQLite's
+/// result code.
+pub(crate) fn register_layer(name: &'static CStr, change: impl FnOnce(&mut ffi::sqlite3_vfs)) -> c_int {
+    // SAFETY: initialises SQLite where that has not been done; returns null or a table that lives as long as
+    // SQLite.
+    let unix = unsafe { ffi::sqlite3_vfs_find(c"unix".as_ptr()) };
+    if unix.is_null() {
+        return ffi::SQLITE_ERROR;
+    }
+    // SAFETY: `unix` is valid, see above, and the struct is plain data. Time and randomness stay as they are
+    // there.
+    let mut layer = unsafe { *unix };
+    layer.zName = name.as_ptr();
+    layer.pNext = ptr::null_mut();
+    layer.xFullPathname = Some(full_pathname);
+    change(&mut layer);
+    // SAFETY: the table is leaked, so it lives as long as SQLite may use it.
+    unsafe { ffi::sqlite3_vfs_register(Box::leak(Box::new(layer)), 0) }
 }
 
 /// What the layer decided when the connection opened its files.
@@ -126,7 +125,7 @@ pub(crate) unsafe fn header(db: *mut ffi::sqlite3) -> Option<[u8; 100]> {
 /// One of the connection's files; null where it is not open.
 ///
 /// # Safety
-/// As for [`opened`].
+/// `db` is an open connection, of whatever layer, and no other thread uses it now.
 pub(crate) unsafe fn file_of(db: *mut ffi::sqlite3, operation: c_int) -> *mut ffi::sqlite3_file {
     let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
     // SAFETY: both operations write one pointer to their argument.
@@ -158,121 +157,8 @@ struct Handle {
     open: *mut OpenFile,
 }
 
-/// What a file object has.
-struct OpenFile {
-    role: Role,
-    /// None for a `-wal` that does not exist.
-    file: Option<File>,
-    /// Where it was looked up.
-    folder: RawFd,
-    name: CString,
-    has_shared_lock: bool,
-    holder: Option<Holder>,
-    /// There was no `-shm` when the database was opened, and so there is none for the connection.
-    has_no_shm: bool,
-    shm: Option<Shm>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Database,
-    Wal,
-    Journal,
-}
-
-impl OpenFile {
-    fn size(&self) -> io::Result<u64> {
-        let Some(file) = &self.file else { return Ok(0) };
-        let size = file.metadata()?.len();
-        // SQLite asks for it where it is about to read the -wal from its beginning. One that begins with no
-        // header for frames has none; to compare it with the header that was not there, as SQLite does in its
-        // way without a -shm, would go on for ever.
-        if self.role == Role::Wal && !wal::may_have_frames(file, size)? {
-            return Ok(0);
-        }
-        Ok(size)
-    }
-
-    /// Fills the buffer from the file; what lies behind its end is zeros, and false.
-    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
-        let mut done = 0;
-        while let (Some(file), Some(rest)) = (&self.file, buffer.get_mut(done..).filter(|b| !b.is_empty())) {
-            match file.read_at(rest, offset.saturating_add(done as u64)) {
-                Ok(0) => break,
-                Ok(bytes) => done += bytes,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        match buffer.get_mut(done..) {
-            Some(rest) if !rest.is_empty() => {
-                rest.fill(0);
-                Ok(false)
-            }
-            _ => Ok(true),
-        }
-    }
-
-    /// The shared lock of a reader: a writer that waits for readers to go lets no new one come.
-    fn share(&mut self) -> c_int {
-        let Some(file) = self.file.as_ref() else { return ffi::SQLITE_IOERR_RDLOCK };
-        for (range, is_kept) in [(PENDING, false), (SHARED, true)] {
-            match lock::share(file, range) {
-                Answer::Granted => {}
-                Answer::Held(holder) => {
-                    lock::release(file, PENDING);
-                    self.holder = holder;
-                    return ffi::SQLITE_BUSY;
-                }
-                Answer::Failed(error) => {
-                    lock::release(file, PENDING);
-                    return failed(&error, ffi::SQLITE_IOERR_RDLOCK);
-                }
-            }
-            if is_kept {
-                lock::release(file, PENDING);
-            }
-        }
-        self.has_shared_lock = true;
-        ffi::SQLITE_OK
-    }
-
-    fn shm(&mut self) -> Result<&mut Shm, c_int> {
-        if self.shm.is_none() {
-            let mut name = self.name.as_bytes().to_vec();
-            name.extend_from_slice(b"-shm");
-            let name = CString::new(name).map_err(|_| ffi::SQLITE_CANTOPEN)?;
-            let file =
-                open_locked(self.folder, &name).map_err(|error| failed(&error, ffi::SQLITE_CANTOPEN))?;
-            self.shm = Some(Shm::new(file));
-        }
-        self.shm.as_mut().ok_or(ffi::SQLITE_CANTOPEN)
-    }
-}
-
-impl Drop for OpenFile {
-    fn drop(&mut self) {
-        if let (Some(file), Role::Database) = (self.file.take(), self.role) {
-            lock::release(&file, ALL);
-            keep::close(file);
-        }
-    }
-}
-
-/// Opens a file that others may hold locks on.
-fn open_locked(folder: RawFd, name: &CStr) -> io::Result<File> {
-    let (kind, stamp) = location::look(folder, name)?;
-    if kind != Kind::File {
-        return Err(io::Error::other("not a regular file"));
-    }
-    match keep::take(stamp.device, stamp.inode) {
-        Some(file) => Ok(file),
-        None => location::open(folder, name),
-    }
-}
-
 /// The result code for an error of the operating system, which SQLite asks for next.
-fn failed(error: &io::Error, code: c_int) -> c_int {
+pub(crate) fn failed(error: &io::Error, code: c_int) -> c_int {
     // SAFETY: the address of this thread's errno.
     unsafe { *libc::__errno_location() = error.raw_os_error().unwrap_or(0) };
     code
@@ -341,37 +227,6 @@ unsafe extern "C" fn open(
         }
         Err(error) => failed(&error, ffi::SQLITE_CANTOPEN),
     }
-}
-
-impl OpenFile {
-    fn new(role: Role, file: Option<File>, folder: RawFd, name: CString) -> Self {
-        let (has_shared_lock, has_no_shm) = (false, false);
-        Self { role, file, folder, name, has_shared_lock, holder: None, has_no_shm, shm: None }
-    }
-}
-
-fn open_database(folder: RawFd, name: CString) -> io::Result<OpenFile> {
-    let mut shm = name.as_bytes().to_vec();
-    shm.extend_from_slice(b"-shm");
-    let has_no_shm = match location::look(folder, &CString::new(shm)?) {
-        Ok((Kind::File, _)) => false,
-        Ok(_) => return Err(io::Error::other("not a regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        Err(error) => return Err(error),
-    };
-    let file = open_locked(folder, &name)?;
-    let mut opened = OpenFile::new(Role::Database, Some(file), folder, name);
-    opened.has_no_shm = has_no_shm;
-    Ok(opened)
-}
-
-fn open_wal(folder: RawFd, name: CString) -> io::Result<OpenFile> {
-    let file = match location::open(folder, &name) {
-        Ok(file) => Some(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    Ok(OpenFile::new(Role::Wal, file, folder, name))
 }
 
 /// The state of a file object that SQLite hands in.
@@ -524,11 +379,11 @@ unsafe extern "C" fn sync(_file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn file_control(_: *mut ffi::sqlite3_file, _: c_int, _: *mut c_void) -> c_int {
+pub(crate) unsafe extern "C" fn file_control(_: *mut ffi::sqlite3_file, _: c_int, _: *mut c_void) -> c_int {
     ffi::SQLITE_NOTFOUND
 }
 
-unsafe extern "C" fn sector_size(_file: *mut ffi::sqlite3_file) -> c_int {
+pub(crate) unsafe extern "C" fn sector_size(_file: *mut ffi::sqlite3_file) -> c_int {
     4096
 }
 

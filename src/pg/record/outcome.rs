@@ -180,8 +180,8 @@ impl TableRow {
         }
     }
 
-    /// The detail column of the result: [`TableRow::detail`] without what only the history is asked for, so that
-    /// a terminal has room for the warnings.
+    /// The detail column of the result: [`TableRow::detail`] without what only the history is asked for, so
+    /// that a terminal has room for the warnings.
     pub fn shown_detail(&self) -> serde_json::Value {
         let mut detail = self.detail();
         if let Some(detail) = detail.as_object_mut() {

@@ -4,12 +4,12 @@
 //! The two are told apart by the first character: a literal begins with `{` or with bounds (`[0:1]={a,b}`,
 //! which is no JSON), a JSON array with `[`.
 
-use super::element::{Element, Numbers};
+use super::element::{Element, Fault, Numbers, by_parts};
 use super::json::{Document, Node};
-use super::literal::{Cursor, Malformed, quote};
+use super::literal::Cursor;
 use super::{Converted, Lossy, Rules, Scratch, ValueError};
 use crate::pg_type::PgType;
-use crate::value::{Cell, Value};
+use crate::value::Value;
 
 /// How deep arrays may be nested: `MAXDIM` of PostgreSQL's src/include/c.h.
 const MAX_DIMENSIONS: usize = 6;
@@ -57,56 +57,25 @@ impl Target {
     }
 }
 
-/// Why a text is no array of this type.
-enum Fault {
-    /// It is no array at all.
-    Form,
-    /// An element that it cannot hold, such as an object.
-    Element,
-    Value(ValueError),
-}
-
-impl From<Malformed> for Fault {
-    fn from(_: Malformed) -> Self {
-        Fault::Form
-    }
-}
-
 pub(super) fn convert<'a>(
     target: &Target,
     value: Value<'a>,
     scratch: &'a mut Scratch,
 ) -> Result<Converted<'a>, ValueError> {
-    let Value::Text(bytes) = value else { return Err(ValueError::class(&target.name, false, value)) };
-    scratch.check_text(bytes)?;
-    let mut inner = scratch.part();
-    let mut out = std::mem::take(&mut scratch.bytes);
-    out.clear();
-    let is_list = target.list != List::Nothing && bytes.trim_ascii_start().first() == Some(&b'[');
-    let root = if is_list { scratch.document.parse(bytes).ok() } else { None };
-    let mut writing = Writing {
-        target,
-        scratch: &mut inner,
-        lossy: None,
-        part: Vec::new(),
-        out: &mut out,
-        lengths: [None; MAX_DIMENSIONS],
-    };
-    let written = match root {
-        Some(Node::Array { first, count }) => writing.list(&scratch.document, bytes, first, count, 1),
-        _ => writing.literal(bytes),
-    };
-    // The documents of a list are taken from a document in which every key stands once.
-    let is_repeated = target.list == List::Documents && root.is_some() && scratch.document.has_duplicate;
-    let lossy = if is_repeated { Some(Lossy::DuplicateKey) } else { writing.lossy };
-    scratch.bytes = out;
-    scratch.give_back(inner);
-    match written {
-        Ok(()) => Ok(Converted { cell: Cell::Input(&scratch.bytes), lossy }),
-        Err(Fault::Value(error)) => Err(error),
-        Err(Fault::Element) => Err(ValueError::class(&target.name, false, value)),
-        Err(Fault::Form) => Err(ValueError::malformed("array", value)),
-    }
+    by_parts(&target.name, "array", value, scratch, |text, document, scratch, out| {
+        let is_list = target.list != List::Nothing && text.trim_ascii_start().first() == Some(&b'[');
+        let root = if is_list { document.parse(text).ok() } else { None };
+        let part = Vec::new();
+        let mut writing =
+            Writing { target, scratch, lossy: None, part, out, lengths: [None; MAX_DIMENSIONS] };
+        match root {
+            Some(Node::Array { first, count }) => writing.list(document, text, first, count, 1)?,
+            _ => writing.literal(text)?,
+        }
+        // The documents of a list are taken from a document in which every key stands once.
+        let is_repeated = target.list == List::Documents && root.is_some() && document.has_duplicate;
+        Ok(if is_repeated { Some(Lossy::DuplicateKey) } else { writing.lossy })
+    })
 }
 
 struct Writing<'w> {
@@ -134,11 +103,8 @@ impl Writing<'_> {
 
     /// Writes an element that is not NULL.
     fn element(&mut self, value: Value<'_>) -> Result<(), Fault> {
-        self.part.clear();
-        let lossy = self.target.element.write(value, self.scratch, &mut self.part).map_err(Fault::Value)?;
-        self.lossy = self.lossy.or(lossy);
-        quote(&self.part, self.out);
-        Ok(())
+        let Writing { target, scratch, lossy, part, out, .. } = self;
+        target.element.write_quoted(value, scratch, part, lossy, out)
     }
 
     /// Reads a literal of PostgreSQL's, with or without bounds, and writes it again.
@@ -289,6 +255,7 @@ impl Reading<'_> {
 mod tests {
     use super::*;
     use crate::convert::Zone;
+    use crate::value::Cell;
 
     fn read(element: &PgType, text: &str) -> Result<(String, Option<Lossy>), String> {
         let rules = Rules { zone: Zone::parse("Europe/Berlin").unwrap(), ..Rules::default() };

@@ -1,10 +1,10 @@
 //! Ranges and multiranges: every bound is converted by the rules of its own type.
 
-use super::element::Element;
-use super::literal::{Cursor, Malformed, quote};
+use super::element::{Element, Fault, by_parts};
+use super::literal::Cursor;
 use super::{Converted, Lossy, Rules, Scratch, ValueError};
 use crate::pg_type::PgType;
-use crate::value::{Cell, Value};
+use crate::value::Value;
 
 /// One range or multirange type.
 #[derive(Clone, Debug)]
@@ -20,57 +20,37 @@ impl Target {
     }
 }
 
-/// Why a text is no range.
-enum Fault {
-    Form,
-    Value(ValueError),
-}
-
-impl From<Malformed> for Fault {
-    fn from(_: Malformed) -> Self {
-        Fault::Form
-    }
-}
-
 pub(super) fn convert<'a>(
     target: &Target,
     value: Value<'a>,
     scratch: &'a mut Scratch,
 ) -> Result<Converted<'a>, ValueError> {
-    let Value::Text(bytes) = value else { return Err(ValueError::class(&target.name, false, value)) };
-    scratch.check_text(bytes)?;
-    let mut inner = scratch.part();
-    let mut writing =
-        Writing { bound: &target.bound, out: &mut scratch.bytes, lossy: None, part: Vec::new() };
-    writing.out.clear();
-    let mut cursor = Cursor::new(bytes);
-    let read = if target.is_multirange {
-        writing.ranges(&mut cursor, &mut inner)
-    } else {
-        writing.range(&mut cursor, &mut inner)
-    };
-    let lossy = writing.lossy;
-    let read = read.and_then(|()| cursor.end().map_err(Fault::from));
-    scratch.give_back(inner);
-    match read {
-        Ok(()) => Ok(Converted { cell: Cell::Input(&scratch.bytes), lossy }),
-        Err(Fault::Value(error)) => Err(error),
-        Err(Fault::Form) => {
-            let form = if target.is_multirange { "multirange" } else { "range" };
-            Err(ValueError::malformed(form, value))
+    let form = if target.is_multirange { "multirange" } else { "range" };
+    by_parts(&target.name, form, value, scratch, |text, _, scratch, out| {
+        let (part, written) = (Vec::new(), Vec::new());
+        let mut writing = Writing { bound: &target.bound, scratch, out, lossy: None, part, written };
+        let mut cursor = Cursor::new(text);
+        if target.is_multirange {
+            writing.ranges(&mut cursor)?
+        } else {
+            writing.range(&mut cursor)?
         }
-    }
+        cursor.end()?;
+        Ok(writing.lossy)
+    })
 }
 
 struct Writing<'w> {
     bound: &'w Element,
+    scratch: &'w mut Scratch,
     out: &'w mut Vec<u8>,
     lossy: Option<Lossy>,
     part: Vec<u8>,
+    written: Vec<u8>,
 }
 
 impl Writing<'_> {
-    fn ranges(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+    fn ranges(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         cursor.blanks();
         cursor.expect(b'{')?;
         self.out.push(b'{');
@@ -80,7 +60,7 @@ impl Writing<'_> {
             return Ok(());
         }
         loop {
-            self.range(cursor, scratch)?;
+            self.range(cursor)?;
             cursor.blanks();
             match cursor.next() {
                 Some(b',') => self.out.push(b','),
@@ -92,7 +72,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn range(&mut self, cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+    fn range(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         cursor.blanks();
         if cursor.word(b"empty") {
             self.out.extend_from_slice(b"empty");
@@ -102,10 +82,10 @@ impl Writing<'_> {
             Some(open @ (b'[' | b'(')) => self.out.push(open),
             _ => return Err(Fault::Form),
         }
-        self.bound(b",", cursor, scratch)?;
+        self.bound(b",", cursor)?;
         cursor.expect(b',')?;
         self.out.push(b',');
-        self.bound(b"])", cursor, scratch)?;
+        self.bound(b"])", cursor)?;
         match cursor.next() {
             Some(close @ (b']' | b')')) => self.out.push(close),
             _ => return Err(Fault::Form),
@@ -113,7 +93,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn bound(&mut self, ends: &[u8], cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<(), Fault> {
+    fn bound(&mut self, ends: &[u8], cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         // Any of the three ends a bound that is not in quotes.
         if !cursor.field(b",])", &mut self.part)? {
             return if cursor.peek().is_some_and(|byte| ends.contains(&byte)) {
@@ -122,11 +102,8 @@ impl Writing<'_> {
                 Err(Fault::Form)
             };
         }
-        let mut written = Vec::new();
-        let lossy = self.bound.write(Value::Text(&self.part), scratch, &mut written).map_err(Fault::Value)?;
-        self.lossy = self.lossy.or(lossy);
-        quote(&written, self.out);
-        Ok(())
+        let Writing { bound, scratch, out, lossy, part, written } = self;
+        bound.write_quoted(Value::Text(part), scratch, written, lossy, out)
     }
 }
 
@@ -134,6 +111,7 @@ impl Writing<'_> {
 mod tests {
     use super::*;
     use crate::convert::Zone;
+    use crate::value::Cell;
 
     fn read(pg_type: &PgType, is_multirange: bool, text: &str) -> Result<(String, Option<Lossy>), String> {
         let rules = Rules { zone: Zone::parse("Europe/Berlin").unwrap(), ..Rules::default() };

@@ -1,10 +1,10 @@
 //! Rows as values: every field is converted by the rules of its own type.
 
-use super::element::Element;
-use super::literal::{Cursor, Malformed, quote};
-use super::{Converted, Lossy, Rules, Scratch, ValueError};
+use super::element::{Element, by_parts};
+use super::literal::Cursor;
+use super::{Converted, Rules, Scratch, ValueError};
 use crate::pg_type::PgType;
-use crate::value::{Cell, Value};
+use crate::value::Value;
 
 /// One composite type.
 #[derive(Clone, Debug)]
@@ -25,55 +25,33 @@ pub(super) fn convert<'a>(
     value: Value<'a>,
     scratch: &'a mut Scratch,
 ) -> Result<Converted<'a>, ValueError> {
-    let Value::Text(bytes) = value else { return Err(ValueError::class(&target.name, false, value)) };
-    scratch.check_text(bytes)?;
-    let mut inner = scratch.part();
-    let read = write(&target.fields, bytes, &mut inner, &mut scratch.bytes);
-    scratch.give_back(inner);
-    match read {
-        Ok(Ok(lossy)) => Ok(Converted { cell: Cell::Input(&scratch.bytes), lossy }),
-        Ok(Err(error)) => Err(error),
-        Err(Malformed) => Err(ValueError::malformed("record", value)),
-    }
-}
-
-/// Writes all fields; the inner result is that of the first bad one.
-fn write(
-    fields: &[Element],
-    text: &[u8],
-    scratch: &mut Scratch,
-    out: &mut Vec<u8>,
-) -> Result<Result<Option<Lossy>, ValueError>, Malformed> {
-    let mut cursor = Cursor::new(text);
-    let (mut part, mut written) = (Vec::new(), Vec::new());
-    let mut lossy = None;
-    out.clear();
-    out.push(b'(');
-    cursor.blanks();
-    cursor.expect(b'(')?;
-    for (index, field) in fields.iter().enumerate() {
-        if index > 0 {
-            cursor.expect(b',')?;
-            out.push(b',');
-        }
-        if cursor.field(b",)", &mut part)? {
-            written.clear();
-            match field.write(Value::Text(&part), scratch, &mut written) {
-                Ok(of_field) => lossy = lossy.or(of_field),
-                Err(error) => return Ok(Err(error)),
+    by_parts(&target.name, "record", value, scratch, |text, _, scratch, out| {
+        let mut cursor = Cursor::new(text);
+        let (mut part, mut written, mut lossy) = (Vec::new(), Vec::new(), None);
+        out.push(b'(');
+        cursor.blanks();
+        cursor.expect(b'(')?;
+        for (index, field) in target.fields.iter().enumerate() {
+            if index > 0 {
+                cursor.expect(b',')?;
+                out.push(b',');
             }
-            quote(&written, out);
+            if cursor.field(b",)", &mut part)? {
+                field.write_quoted(Value::Text(&part), scratch, &mut written, &mut lossy, out)?;
+            }
         }
-    }
-    cursor.expect(b')')?;
-    out.push(b')');
-    cursor.end()?;
-    Ok(Ok(lossy))
+        cursor.expect(b')')?;
+        out.push(b')');
+        cursor.end()?;
+        Ok(lossy)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convert::Lossy;
+    use crate::value::Cell;
 
     #[test]
     fn fields_are_converted_by_their_own_rules() {

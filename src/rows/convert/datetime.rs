@@ -352,8 +352,8 @@ impl Cursor<'_> {
         Ok(Some(sign * total))
     }
 
-    /// Skips the zone that Go names after the offset, which alone counts: an abbreviation, or the offset again
-    /// where the zone has none, and then the reading of the process's own clock.
+    /// Skips the zone that Go names after the offset, which alone counts: an abbreviation, or the offset
+    /// again where the zone has none, and then the reading of the process's own clock.
     fn zone_of_go(&mut self, is_utc: bool, has_four_digits: bool) {
         let Some((b' ', mut rest)) = self.rest.split_first() else { return };
         let (word, after) = rest.split_at(rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len()));

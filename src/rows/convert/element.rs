@@ -1,11 +1,14 @@
 //! A part of a larger value (an array's element, a range's bound, a row's field), converted by the rules of
 //! its own type and written as text that its input function reads in one way only.
 
+use std::io::Write as _;
+
+use super::json::Document;
+use super::literal::{Malformed, quote};
 use super::{Converted, Converter, Lossy, Rules, Scratch, ValueError, calendar, numeric, real, text};
 use crate::convert::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use crate::pg_type::{PgType, Storage};
 use crate::value::{Cell, Value};
-use std::io::Write as _;
 
 /// A part's type.
 #[derive(Clone, Debug)]
@@ -36,6 +39,46 @@ pub(super) enum Numbers {
     Text,
     /// An integer or a double, as SQLite would have stored it.
     Number,
+}
+
+/// Why a text is no value made of parts.
+pub(super) enum Fault {
+    /// It has not the form at all.
+    Form,
+    /// A part that it cannot hold, such as an object.
+    Element,
+    Value(ValueError),
+}
+
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
+        Fault::Form
+    }
+}
+
+/// Converts a text part by part: `read` writes what the input function is to read, and says what was lost.
+/// `form` is what the text is not where it has not the form.
+pub(super) fn by_parts<'a>(
+    type_name: &str,
+    form: &'static str,
+    value: Value<'a>,
+    scratch: &'a mut Scratch,
+    read: impl FnOnce(&[u8], &mut Document, &mut Scratch, &mut Vec<u8>) -> Result<Option<Lossy>, Fault>,
+) -> Result<Converted<'a>, ValueError> {
+    let Value::Text(bytes) = value else { return Err(ValueError::class(&type_name, false, value)) };
+    scratch.check_text(bytes)?;
+    let mut parts = scratch.part();
+    let mut out = std::mem::take(&mut scratch.bytes);
+    out.clear();
+    let read = read(bytes, &mut scratch.document, &mut parts, &mut out);
+    scratch.bytes = out;
+    scratch.give_back(parts);
+    match read {
+        Ok(lossy) => Ok(Converted { cell: Cell::Input(&scratch.bytes), lossy }),
+        Err(Fault::Value(error)) => Err(error),
+        Err(Fault::Element) => Err(ValueError::class(&type_name, false, value)),
+        Err(Fault::Form) => Err(ValueError::malformed(form, value)),
+    }
 }
 
 impl Element {
@@ -82,6 +125,22 @@ impl Element {
             | Storage::Own
             | Storage::Opaque => Numbers::Text,
         }
+    }
+
+    /// Appends a part that is not NULL to `out`, in double quotes, and notes what it lost. `written` is
+    /// memory for it.
+    pub(super) fn write_quoted(
+        &self,
+        value: Value<'_>,
+        scratch: &mut Scratch,
+        written: &mut Vec<u8>,
+        lossy: &mut Option<Lossy>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        written.clear();
+        *lossy = lossy.or(self.write(value, scratch, written).map_err(Fault::Value)?);
+        quote(written, out);
+        Ok(())
     }
 
     /// Appends a part that is not NULL to `out`, and says what it lost.
