@@ -212,16 +212,17 @@ fn inspected(
     Ok(TableIterator::new(
         found
             .into_iter()
-            .map(|f| {
+            .map(|inspect::Observation { finding, sample, suggestion }| {
+                let message = finding.to_string();
                 (
-                    f.severity.as_str().to_owned(),
-                    f.code.to_string(),
-                    f.table,
-                    f.column,
-                    f.count.and_then(|n| i64::try_from(n).ok()),
-                    f.sample.map(JsonB),
-                    f.message,
-                    f.suggestion,
+                    finding.severity().as_str().to_owned(),
+                    finding.code().of_inspect().to_string(),
+                    finding.table,
+                    finding.column,
+                    finding.count.and_then(|n| i64::try_from(n).ok()),
+                    sample.map(JsonB),
+                    message,
+                    suggestion,
                 )
             })
             .collect::<Vec<_>>(),

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use aliaport_plan::catalogue::{Catalogue, Table};
-use aliaport_plan::finding::Code;
+use aliaport_plan::finding::Load;
 use aliaport_plan::option::Options;
 use aliaport_plan::plan::{Action, ForeignKeyPlan, Plan, SequencePlan, Step, TablePlan};
 use aliaport_plan::policy::{Mode, Orphans};
@@ -403,8 +403,7 @@ impl<'a> Import<'a> {
             return Ok(());
         };
         if let Some(row) = self.rows.get_mut(index) {
-            let message = format!("no statistics were gathered ({}): run {}", error.message(), step.sql);
-            row.warn(Code::NotAnalyzed, &message, 1);
+            row.warn(Load::NotAnalyzed(error.message().to_owned(), step.sql.clone()), 1);
         }
         Ok(())
     }

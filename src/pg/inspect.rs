@@ -21,8 +21,8 @@ mod server;
 pub use server::wrong_encoding;
 
 use aliaport_plan::catalogue::{Catalogue, Table};
-use aliaport_plan::finding::{Code, Finding, Severity};
-use aliaport_plan::inspect::{self, Obstacle};
+use aliaport_plan::finding::{Content, Finding};
+use aliaport_plan::inspect;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::planner;
 use aliaport_plan::policy::Mode;
@@ -39,37 +39,17 @@ use crate::pg::table::missing;
 /// One row of `aliaport_inspect`.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// error: the import would fail; warning: needs a decision; info.
-    pub severity: Severity,
-    /// One of the codes of the interface.
-    pub code: Code,
-    /// The SQLite table.
-    pub table: Option<String>,
-    /// The SQLite column, or columns with commas between them.
-    pub column: Option<String>,
-    /// Rows concerned.
-    pub count: Option<u64>,
+    /// What is found.
+    pub finding: Finding,
     /// Up to five keys or rowids with the offending value.
     pub sample: Option<serde_json::Value>,
-    /// One sentence without a full stop.
-    pub message: String,
     /// What to do; SQL where there is some.
     pub suggestion: Option<String>,
 }
 
 impl Observation {
-    /// An observation about no table.
-    fn of_all(severity: Severity, code: Code, message: String, suggestion: Option<String>) -> Self {
-        Observation {
-            severity,
-            code,
-            table: None,
-            column: None,
-            count: None,
-            sample: None,
-            message,
-            suggestion,
-        }
+    fn new(finding: Finding, suggestion: Option<String>) -> Self {
+        Observation { finding, sample: None, suggestion }
     }
 }
 
@@ -98,7 +78,8 @@ pub fn inspect(
     planning::check_filters(&opened.source, &opened.catalogue, &inspected.plan)?;
     missing::settle(&mut inspected.plan)?;
     missing::as_before(&mut inspected.plan)?;
-    out.extend(inspected.obstacles.iter().map(obstacle));
+    let obstacles = inspected.obstacles.iter();
+    out.extend(obstacles.map(|o| Observation::new(o.finding.clone(), o.hint.clone())));
     out.extend(inspected.plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
     let mut seen = Vec::with_capacity(inspected.plan.tables.len());
     for plan in &inspected.plan.tables {
@@ -115,7 +96,7 @@ pub fn inspect(
     }
     out.extend(server::observe(&inspected, &seen)?);
     opened.source.verify_unchanged()?;
-    out.sort_by_key(|o| std::cmp::Reverse(o.severity));
+    out.sort_by_key(|o| std::cmp::Reverse(o.finding.severity()));
     Ok(out)
 }
 
@@ -129,19 +110,14 @@ fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observati
             continue;
         }
         options.leave_out(&table, &column);
-        out.push(Observation {
-            table: Some(table.clone()),
-            column: Some(column.clone()),
-            ..Observation::of_all(
-                Severity::Error,
-                Code::NotCarried,
-                format!("generated column \"{column}\" cannot be computed: {}", reason.trim_end_matches('.')),
-                Some(comment(&format!(
-                    "leave the column out with options => {}, or make it STORED in SQLite",
-                    quote_literal(&planning::skipping(&table, &column))
-                ))),
-            )
-        });
+        let why = Content::Uncomputable(reason.trim_end_matches('.').to_owned());
+        out.push(Observation::new(
+            Finding::of(&table, why).in_column(&column),
+            Some(comment(&format!(
+                "leave the column out with options => {}, or make it STORED in SQLite",
+                quote_literal(&planning::skipping(&table, &column))
+            ))),
+        ));
     }
     Ok(out)
 }
@@ -198,32 +174,13 @@ impl<'a> InspectedTable<'a> {
     }
 }
 
-fn obstacle(obstacle: &Obstacle) -> Observation {
-    Observation { suggestion: obstacle.hint.clone(), ..shown(&obstacle.finding) }
-}
-
 fn finding(finding: &Finding, catalogue: &Catalogue) -> Observation {
-    let statement = finding.remedy().map(|s| format!("-- postgresql\n{s};"));
-    Observation {
-        suggestion: statement.or_else(|| inspect::of_finding(finding, catalogue)),
-        ..shown(finding)
-    }
-}
-
-fn shown(finding: &Finding) -> Observation {
-    Observation {
-        severity: finding.severity(),
-        code: finding.code().of_inspect(),
-        table: finding.table.clone(),
-        column: finding.column.clone(),
-        count: finding.count,
-        sample: None,
-        message: finding.to_string(),
-        suggestion: None,
-    }
-}
-
-/// `1 row`, `2 rows`.
-fn counted(count: u64, one: &str, many: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+    let statement = finding.remedy().map(|s| {
+        format!(
+            "-- postgresql
+{s};"
+        )
+    });
+    let suggestion = statement.or_else(|| inspect::of_finding(finding, catalogue));
+    Observation::new(finding.clone(), suggestion)
 }

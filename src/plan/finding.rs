@@ -6,9 +6,14 @@
 
 mod blocker;
 mod code;
+mod content;
 mod drift;
 mod existing;
+mod load;
+mod lossy;
 mod naming;
+mod next_key;
+mod server;
 mod subject;
 mod typing;
 mod uncarried;
@@ -17,9 +22,13 @@ use std::fmt::{self, Display};
 
 pub use blocker::{Blocker, MAX_COLUMNS, PlanErrorKind};
 pub use code::Code;
+pub use content::{Allowed, Content, Damage, KeyName, Orphan};
 pub use drift::{Drift, Wanted};
 pub use existing::{Existing, SKIPPED};
+pub use load::Load;
 pub use naming::Naming;
+pub use next_key::NextKey;
+pub use server::{Locks, Server};
 pub use subject::Subject;
 pub use typing::Typing;
 pub use uncarried::{Cause, MAX_KEY_COLUMNS, Uncarried};
@@ -86,36 +95,24 @@ macro_rules! topics {
 topics! {
     /// What would keep a plan from being made.
     Blocker;
+    /// What an inspection finds in the rows of the source.
+    Content;
     /// Tables that are there differ from what the import would make.
     Drift;
     /// What the target has already.
     Existing;
+    /// What became of rows on their way into a table.
+    Load;
     /// A name is not the wanted one.
     Naming;
+    /// What gives a column its next key.
+    NextKey;
+    /// The database and the server.
+    Server;
     /// A column's type, or how its values compare.
     Typing;
     /// Something of the source has no counterpart.
     Uncarried;
-    /// Words that were made where it was found.
-    Said;
-}
-
-/// Words that were made where it was found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Said(pub Code, pub Severity, pub String);
-
-impl Topic for Said {
-    fn code(&self, _of: &Finding) -> Code {
-        self.0
-    }
-
-    fn severity(&self, _of: &Finding) -> Severity {
-        self.1
-    }
-
-    fn tell(&self, _of: &Finding, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.2)
-    }
 }
 
 /// One thing found while planning or loading.
@@ -170,6 +167,12 @@ impl Finding {
     #[must_use]
     pub fn about(self, subject: Subject) -> Self {
         Finding { subject, ..self }
+    }
+
+    /// The same finding of so many rows, values or objects.
+    #[must_use]
+    pub fn counted(self, count: u64) -> Self {
+        Finding { count: Some(count), ..self }
     }
 
     /// The same finding with the statement that settles it.
@@ -233,4 +236,9 @@ impl Display for Finding {
             None => Ok(()),
         }
     }
+}
+
+/// `1 row`, `2 rows`.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

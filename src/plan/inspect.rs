@@ -21,4 +21,4 @@ pub use remedy::{
     Place, Retype, Values, another_type, held, lossless_type, of_finding, of_lossy, of_orphans, of_repeated,
     of_value, rowid_name, sqlite_name,
 };
-pub use verdict::{code_of, lossy_message, lossy_severity};
+pub use verdict::code_of;

@@ -72,7 +72,7 @@ pub struct Position {
 }
 
 /// How a sequence comes to no good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// There is no value past the keys: `nextval()` fails, begins anew where keys may be in use, or gives
     /// what the column cannot hold.

@@ -1,7 +1,7 @@
 //! Rows that wait in a stage under a key that is taken: set aside where the policy says so, else an error
 //! that names them.
 
-use aliaport_plan::finding::Code;
+use aliaport_plan::finding::Load;
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::policy::Mode;
 use aliaport_rows::identifier::quote;
@@ -39,11 +39,7 @@ impl Import<'_> {
                 let Some(unwanted) = self.in_the_way(index, plan, &demand)? else { continue };
                 let rejected = self.set_aside(index, unwanted)?;
                 if let Some(row) = self.rows.get_mut(index) {
-                    row.warn(
-                        Code::DuplicateKey,
-                        "rows with a key that is there already were set aside",
-                        rejected,
-                    );
+                    row.warn(Load::Duplicates, rejected);
                 }
             }
         }

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use aliaport_plan::finding::{Code, Finding, Said, Severity};
+use aliaport_plan::finding::{Finding, Load};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::planner::OTHER_MODES;
 use aliaport_plan::policy::Mode;
-use aliaport_rows::identifier::quote;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -67,11 +66,7 @@ impl Import<'_> {
                 {
                     continue;
                 }
-                let message = format!(
-                    "rows that were there before the run break foreign key \"{}\", which is NOT VALID; they were left as they are",
-                    reference.name()
-                );
-                row.warn(Code::OrphanRows, &message, count);
+                row.warn(Load::OrphansBefore(reference.name().to_owned()), count);
             }
         }
         Ok(())
@@ -129,16 +124,10 @@ impl Import<'_> {
             if names.is_empty() {
                 continue;
             }
-            let count = u64::try_from(names.len()).ok();
-            let names: Vec<String> = names.iter().map(|name| quote(name)).collect();
-            let message = format!(
-                "triggers of {} do not fire for the rows of this import (options.triggers is \"off\"): {}",
-                plan.target,
-                names.join(", ")
-            );
             if let Some(row) = self.rows.get_mut(index) {
-                let finding = Finding::of(&plan.source, Said(Code::TriggersOff, Severity::Warning, message));
-                row.warnings.push(Finding { count, ..finding });
+                let count = names.len() as u64;
+                let why = Load::TriggersOff(plan.target.clone(), names);
+                row.warnings.push(Finding::of(&plan.source, why).counted(count));
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Keys and sequences, added after the rows are there.
 
-use aliaport_plan::finding::{Code, Finding, Said, Severity};
+use aliaport_plan::finding::{Finding, Load, NextKey};
 use aliaport_plan::plan::{SequencePlan, Step, TablePlan};
 use aliaport_plan::policy::Orphans;
 use aliaport_plan::sequence::Used;
@@ -38,7 +38,7 @@ impl Import<'_> {
         let Some(unwanted) = demand.repeated(index, &table.target.to_string())? else { return Err(error) };
         let rejected = self.set_aside(index, unwanted)?;
         if let Some(row) = self.rows.get_mut(index) {
-            row.warn(Code::DuplicateKey, "rows with a key that is there already were set aside", rejected);
+            row.warn(Load::Duplicates, rejected);
         }
         self.build_index(index, step)
     }
@@ -60,21 +60,16 @@ impl Import<'_> {
         if error.code() != PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED {
             return Err(error);
         }
-        let row = row_of_longest(table, &step.terms)?.map(|key| format!("the row with {key}"));
-        let row = row.unwrap_or_else(|| "a row".to_owned());
+        let key = row_of_longest(table, &step.terms)?;
         if step.unique.is_some() {
+            let row = key.map_or_else(|| "a row".to_owned(), |key| format!("the row with {key}"));
             return Err(Error::new(error.code(), error.message())
                 .detail(format!("In SQLite table \"{}\" {row} has too long a key for {}.", table.source, step.object))
                 .hint("Shorten the value in SQLite, leave the row out with the option where of its table, or leave indexes out with options.indexes = false."));
         }
-        let message = format!(
-            "index {} of table \"{}\" is not carried over: {} (for {row})",
-            step.object,
-            table.source,
-            error.message()
-        );
         if let Some(row) = self.rows.get_mut(index) {
-            row.warnings.push(Finding::of(&table.source, Said(Code::NotCarried, Severity::Warning, message)));
+            let why = Load::IndexLeftOut(step.object.clone(), error.message().to_owned(), key);
+            row.warnings.push(Finding::of(&table.source, why));
         }
         Ok(())
     }
@@ -115,26 +110,22 @@ impl Import<'_> {
         let mut warnings = Vec::new();
         for (_, of, behind) in self.fed.iter().filter(|(table, _, _)| *table == index) {
             let source = plan.columns.iter().find(|c| c.target == of.column).map(|c| c.source.clone());
-            let warn = |code, message| {
-                let mut finding = Finding::of(&plan.source, Said(code, Severity::Warning, message));
+            let warn = |why| {
+                let mut finding = Finding::of(&plan.source, why);
                 finding.column.clone_from(&source);
                 finding
             };
+            let (column, target) = (of.column.clone(), plan.target.clone());
             let oid = match behind {
                 Behind::Sequence(oid) => *oid,
                 Behind::Nothing => continue,
                 Behind::Default(default) => {
-                    warnings.push(warn(
-                        Code::SequenceMissing,
-                        format!(
-                            "the sequence behind column \"{}\" of {} was not moved past the keys, because its default is {default}",
-                            of.column, plan.target
-                        ),
-                    ));
+                    let default = default.clone();
+                    warnings.push(warn(NextKey::NotMoved { column, target, default, is_foretold: false }));
                     continue;
                 }
                 Behind::Function(default) => {
-                    warnings.push(warn(Code::SequenceMissing, sequence::unknown(&of.column, plan, default)));
+                    warnings.push(warn(NextKey::Unknown(column, target, default.clone())));
                     continue;
                 }
             };
@@ -155,8 +146,7 @@ impl Import<'_> {
             }
             next = next.or(position.next);
             if let Some(end) = position.end {
-                let message = sequence::exhausted(&of.column, &sequence.name, position.next, end);
-                warnings.push(warn(Code::SequenceExhausted, message));
+                warnings.push(warn(NextKey::Ends(column, sequence.name, position.next, end)));
             }
         }
         if let Some(row) = self.rows.get_mut(index) {
@@ -241,11 +231,7 @@ impl Import<'_> {
         spi::run(&format!("{} NOT VALID", step.sql))?;
         if let Some(row) = self.rows.get_mut(index) {
             row.orphan_rows += count;
-            row.warn(
-                Code::OrphanRows,
-                "rows point at a missing parent; their foreign key is NOT VALID",
-                count,
-            );
+            row.warn(Load::OrphansNotValid, count);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use aliaport_plan::finding::Code;
+use aliaport_plan::finding::Load;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::policy::{Mode, Orphans};
 use aliaport_rows::identifier::{QualifiedName, quote, quote_list};
@@ -185,9 +185,9 @@ impl<'a> Import<'a> {
             let deleted = self.set_aside(index, unwanted)?;
             if let Some(row) = self.rows.get_mut(index) {
                 row.orphan_rows += found;
-                row.warn(Code::OrphanRows, "rows pointed at a missing parent", found);
-                row.warn(Code::Rejected, "orphans were set aside in aliaport.rejected_row", deleted);
-                row.warn(Code::Nulled, "references to a missing parent became NULL", found - deleted);
+                row.warn(Load::Orphans, found);
+                row.warn(Load::RejectedOrphans, deleted);
+                row.warn(Load::NulledReferences, found - deleted);
             }
         }
         // Keys that an existing table has already are not added, so nothing else would look at them before
@@ -203,14 +203,14 @@ impl<'a> Import<'a> {
                 if count == 0 {
                     continue;
                 }
-                let mut message = "rows point at a missing parent";
+                let mut fate = Load::OrphansKept;
                 // Without constraints an orphan harms nothing; it is only counted.
                 let is_fatal = match (policy, table.is_created) {
                     (Orphans::Keep, true) => false,
                     (Orphans::Keep, false) => match foreign_key::enforced_foreign_key(&table.target, key)? {
                         None => false,
                         Some(constraint) => {
-                            message = "rows point at a missing parent; their foreign key is NOT VALID";
+                            fate = Load::OrphansNotValid;
                             constraint.is_valid || !self.keep(index, &view, key, parent, count)?
                         }
                     },
@@ -223,7 +223,7 @@ impl<'a> Import<'a> {
                 if let Some(row) = self.rows.get_mut(index) {
                     row.has_fatal_orphans |= is_fatal;
                     row.orphan_rows += count;
-                    row.warn(Code::OrphanRows, message, count);
+                    row.warn(fate, count);
                 }
             }
         }

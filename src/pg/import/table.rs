@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use aliaport_plan::finding::{Code, Finding, Said, Severity};
+use aliaport_plan::finding::{Finding, Load};
 use aliaport_plan::inspect::{self, Retype};
 use aliaport_plan::plan::TablePlan;
 use aliaport_plan::policy::{Mode, Verify};
@@ -174,11 +174,7 @@ impl Import<'_> {
         }
         let rejected = self.set_aside(index, unwanted)?;
         if let Some(row) = self.rows.get_mut(index) {
-            row.warn(
-                Code::Rejected,
-                "rows that break a check were set aside in aliaport.rejected_row",
-                rejected,
-            );
+            row.warn(Load::RejectedByCheck, rejected);
         }
         Ok(())
     }
@@ -213,8 +209,7 @@ impl Import<'_> {
             return Ok(());
         }
         if standing::is_restricted(relation)? {
-            let message = "row-level security hides rows of the table from the caller, who cannot count them";
-            row.warn(Code::RowSecurity, message, expected - row.target_rows);
+            row.warn(Load::RowSecurity, expected - row.target_rows);
             return Ok(());
         }
         Err(count_error(plan, expected, row.target_rows, self.options.triggers))
@@ -254,16 +249,12 @@ fn record(row: &mut TableRow, loaded: &Loaded, set_aside: u64) {
     row.rejected_rows = signed(loaded.rejected_rows);
     for (column, lossy, count) in loaded.converter.lossy() {
         row.lossy += count;
-        let why = Said(Code::Lossy(lossy), Severity::Warning, lossy.message().to_owned());
-        row.warnings.push(Finding { count: Some(count), ..Finding::new(why).in_column(&column.source) });
+        let finding = Finding::new(Load::Lossy(lossy)).in_column(&column.source);
+        row.warnings.push(finding.counted(count));
     }
     let nulled = set_aside.saturating_sub(loaded.rejected_rows);
-    row.warn(Code::Rejected, "rows were set aside in aliaport.rejected_row", signed(loaded.rejected_rows));
-    row.warn(
-        Code::Nulled,
-        "values became NULL; their originals are in aliaport.rejected_row",
-        signed(nulled),
-    );
+    row.warn(Load::Rejected, signed(loaded.rejected_rows));
+    row.warn(Load::Nulled, signed(nulled));
 }
 
 /// The error of rows that break a rule of their table: the first of them.

@@ -5,19 +5,17 @@
 //! differ. They are a warning where something is lost and info where only the reading was chosen (a number as
 //! a time, a text as bytes).
 
-use aliaport_plan::finding::{Code, Severity};
-use aliaport_plan::inspect::{
-    self, Classes, Retype, Values, code_of, has_turkish_letter, lossy_message, lossy_severity,
-};
+use aliaport_plan::finding::{Code, Content, Finding};
+use aliaport_plan::inspect::{self, Classes, Retype, Values, code_of, has_turkish_letter};
 use aliaport_rows::convert::{Converter, Lossy, Scratch, ValueError};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Row, StorageClass, Value};
-use aliaport_rows::width::{WIDEST, Width};
+use aliaport_rows::width::Width;
 use serde_json::Value as Json;
 
 use super::input::{InputCheck, Refused};
 use super::sample::{Key, SAMPLES, value_of};
-use super::{InspectedTable, Observation, counted};
+use super::{InspectedTable, Observation};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use crate::pg::table::retype;
@@ -26,7 +24,7 @@ use crate::pg::table::retype;
 const ROWS_BETWEEN_CHECKS: u64 = 1000;
 
 /// What one pass found.
-pub struct Content {
+pub struct Seen {
     /// Rows read.
     pub rows: u64,
     /// One entry a column of the plan: what kinds of values it holds.
@@ -110,7 +108,7 @@ impl Tally {
 }
 
 /// Reads all rows that the import would read.
-pub fn scan(subject: &InspectedTable<'_>) -> Result<Content> {
+pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
     let plan = subject.plan;
     let width = plan.columns.len();
     let converters: Vec<Converter> = (0..width).filter_map(|i| subject.converter(i)).collect();
@@ -120,7 +118,7 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Content> {
     let has_inputs = inputs.iter().any(Option::is_some);
     let key = Key::of_source_key(plan);
     let mut scratch = Scratch::default();
-    let mut content = Content {
+    let mut content = Seen {
         rows: 0,
         classes: vec![Classes::default(); width],
         turkish: vec![false; width],
@@ -204,7 +202,7 @@ fn settle(inputs: &mut [Option<InputCheck>], tallies: &mut [Vec<Tally>], is_last
     Ok(())
 }
 
-impl Content {
+impl Seen {
     /// What was found, column by column.
     pub fn observations(&self, subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
         let columns = self.tallies.iter().enumerate();
@@ -218,19 +216,9 @@ impl Content {
         out.extend(untried);
         let Tally { count, samples, .. } = &self.too_wide;
         if *count > 0 {
-            let (rows, are) =
-                if *count == 1 { ("1 row".to_owned(), "is") } else { (format!("{count} rows"), "are") };
             out.push(Observation {
-                severity: Severity::Error,
-                code: Code::RowTooWide,
-                table: Some(subject.plan.source.clone()),
-                column: None,
-                count: Some(*count),
+                finding: Finding::of(&subject.plan.source, Content::TooWide).counted(*count),
                 sample: Some(Json::Array(samples.clone())),
-                message: format!(
-                    "{rows} of table \"{}\" {are} wider than the {WIDEST} bytes that a page holds, also with long values out of line",
-                    subject.plan.source
-                ),
                 suggestion: Some(
                     "-- leave columns out with their option skip, or import with on_error => 'reject' to set the rows aside"
                         .to_owned(),
@@ -244,43 +232,20 @@ impl Content {
 /// Of a column whose type runs somebody's code.
 fn not_tried(subject: &InspectedTable<'_>, column: usize, code: &str) -> Option<Observation> {
     let place = subject.place(column)?;
-    Some(Observation {
-        severity: Severity::Info,
-        code: Code::TypeMismatch,
-        table: Some(place.table.to_owned()),
-        column: Some(place.column.to_owned()),
-        count: None,
-        sample: None,
-        message: format!(
-            "values of column \"{}\" of table \"{}\" were not tried in their type: that runs {code}, which is not PostgreSQL's own",
-            place.column, place.table
-        ),
-        suggestion: Some(
-            "-- aliaport_import() with dry_run => true tries them with the rights of its caller".to_owned(),
-        ),
-    })
+    let finding = Finding::of(place.table, Content::Untried(code.to_owned())).in_column(place.column);
+    let remedy = "-- aliaport_import() with dry_run => true tries them with the rights of its caller";
+    Some(Observation::new(finding, Some(remedy.to_owned())))
 }
 
 fn observation(subject: &InspectedTable<'_>, column: usize, tally: &Tally) -> Result<Option<Observation>> {
     let Some(place) = subject.place(column) else { return Ok(None) };
     let values =
         Values { count: tally.count, rowids: &tally.rowids, class: tally.class, is_empty: tally.is_empty };
-    let counted = counted(tally.count, "value", "values");
-    let of = format!("of column \"{}\" of table \"{}\"", place.column, place.table);
-    let (severity, code, message, suggestion) = match tally.fate {
-        Fate::Bad(Code::NullInNotNull) => {
-            let message = format!("{counted} {of} {} NULL, which the target does not take", are(tally.count));
-            (
-                Severity::Error,
-                Code::NullInNotNull,
-                message,
-                inspect::of_value(Code::NullInNotNull, &place, values, &Retype::Nothing),
-            )
+    let (why, suggestion) = match tally.fate {
+        Fate::Bad(code @ Code::NullInNotNull) => {
+            (Content::Null, inspect::of_value(code, &place, values, &Retype::Nothing))
         }
         Fate::Bad(code) => {
-            let first = if tally.count == 1 { ":" } else { ", the first:" };
-            let message =
-                format!("{counted} {of} cannot be stored in type {}{first} {}", place.pg_type, tally.message);
             let InspectedTable { opened, table, inspected, plan, .. } = subject;
             let retype = match inspect::another_type(code, place.pg_type) {
                 Some(first) => {
@@ -288,30 +253,20 @@ fn observation(subject: &InspectedTable<'_>, column: usize, tally: &Tally) -> Re
                 }
                 None => Retype::Nothing,
             };
-            (Severity::Error, code, message, inspect::of_value(code, &place, values, &retype))
+            let why = Content::Refused(code, place.pg_type.clone(), tally.message.clone());
+            (why, inspect::of_value(code, &place, values, &retype))
         }
         Fate::Changed(lossy) => {
-            let message = format!("{counted} {of} {}", lossy_message(lossy));
             let held_by = match inspect::lossless_type(lossy, place.pg_type).filter(|_| !place.is_created) {
                 Some(word) => retype::dependents(subject.plan, &place.attribute, word)?,
                 None => Vec::new(),
             };
-            let suggestion = inspect::of_lossy(&place, lossy, &held_by);
-            (lossy_severity(lossy), Code::TypeMismatch, message, suggestion)
+            (Content::Changed(lossy), inspect::of_lossy(&place, lossy, &held_by))
         }
     };
     Ok(Some(Observation {
-        severity,
-        code,
-        table: Some(place.table.to_owned()),
-        column: Some(place.column.to_owned()),
-        count: Some(tally.count),
+        finding: Finding::of(place.table, why).in_column(place.column).counted(tally.count),
         sample: Some(Json::Array(tally.samples.clone())),
-        message,
         suggestion: Some(suggestion),
     }))
-}
-
-fn are(count: u64) -> &'static str {
-    if count == 1 { "is" } else { "are" }
 }

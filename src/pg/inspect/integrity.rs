@@ -1,12 +1,12 @@
 //! What does SQLite itself say about the file, and about rows that its CHECKs forbid?
 
-use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::finding::{Content, Damage, Finding};
 use aliaport_plan::inspect::{carried_checks, rowid_name, sqlite_name};
 use aliaport_sqlite::{Source, SourceError, SourceErrorKind};
 use serde_json::Value as Json;
 
 use super::sample::{Key, SAMPLES, values_of};
-use super::{InspectedTable, Observation, counted};
+use super::{InspectedTable, Observation};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 
@@ -37,75 +37,55 @@ pub fn observe(source: &Source) -> Result<Vec<Observation>> {
     let mut out: Vec<Observation> =
         kinds.into_iter().map(|(_, first, count)| observation(&first, count, is_cut)).collect();
     if !is_small {
-        out.push(Observation::of_all(
-            Severity::Info,
-            Code::Integrity,
-            "the file is large, so its indexes, which an import does not read, were not compared with their tables"
-                .to_owned(),
-            Some("PRAGMA integrity_check;".to_owned()),
-        ));
+        let remedy = "PRAGMA integrity_check;".to_owned();
+        out.push(Observation::new(Finding::new(Content::LargeFile), Some(remedy)));
     }
     Ok(out)
 }
 
 fn observation(message: &str, count: u64, is_cut: bool) -> Observation {
-    let (severity, suggestion) = verdict(message);
-    let more = match (count, is_cut) {
-        (1, _) => String::new(),
-        (_, true) => format!(" (the first of at least {count} alike)"),
-        (_, false) => format!(" (the first of {count} alike)"),
-    };
+    let (damage, suggestion) = verdict(message);
     let mut message = message.to_owned();
     // A sentence of ours begins in lower case; an abbreviation or a table's name does not change.
     if message.starts_with("Tree ") || message.starts_with("Page ") || message.starts_with("Freelist") {
         message.replace_range(..1, &message[..1].to_ascii_lowercase());
     }
-    Observation {
-        count: Some(count),
-        ..Observation::of_all(
-            severity,
-            Code::Integrity,
-            format!("SQLite's integrity_check says: {message}{more}"),
-            Some(suggestion),
-        )
-    }
+    let finding = Finding::new(Content::Damage(damage, message, is_cut)).counted(count);
+    Observation::new(finding, Some(suggestion))
 }
 
-/// How much a message matters and what helps. The texts are those of `btree.c` and `pragma.c`.
-fn verdict(message: &str) -> (Severity, String) {
+/// What a message says, and what helps. The texts are those of `btree.c` and `pragma.c`: SQLite has nothing
+/// else to tell it by.
+fn verdict(message: &str) -> (Damage, String) {
     let after = |words: &str| message.split_once(words).map(|(_, name)| name.to_owned());
-    if let Some(index) = after("missing from index ")
+    let index = after("missing from index ")
         .or_else(|| after("wrong # of entries in index "))
         .or_else(|| after("values differ from index "))
         .or_else(|| {
             after("rowid not at end-of-record for row")
                 .and_then(|m| m.split_once("of index ").map(|p| p.1.to_owned()))
-        })
-    {
-        // The import reads tables, never an index of a table with rowid.
-        return (Severity::Warning, format!("REINDEX {};", sqlite_name(&index)));
-    }
-    if message.starts_with("non-unique entry in index ") {
-        return (
-            Severity::Error,
-            "delete all but one row of each key, then REINDEX; see duplicate_key".to_owned(),
-        );
-    }
-    // NOT NULL and the types of STRICT tables are for the pass over the rows to judge by the target's
-    // columns.
-    if message.starts_with("NULL value in ") || message.contains(" value in ") {
-        return (
-            Severity::Warning,
-            "repair the rows in SQLite; see null_in_not_null and type_mismatch".to_owned(),
-        );
-    }
-    if message.ends_with("never used") || message.starts_with("Freelist") {
-        return (Severity::Warning, "VACUUM;".to_owned());
-    }
-    (
-        Severity::Error,
-        "make a clean copy with the command .recover of the sqlite3 program and import that".to_owned(),
-    )
+        });
+    let damage = if let Some(index) = index {
+        Damage::Index(index)
+    } else if message.starts_with("non-unique entry in index ") {
+        Damage::Repeated
+    } else if message.starts_with("NULL value in ") || message.contains(" value in ") {
+        Damage::Values
+    } else if message.ends_with("never used") || message.starts_with("Freelist") {
+        Damage::Unused
+    } else {
+        Damage::Other
+    };
+    let remedy = match &damage {
+        Damage::Index(index) => format!("REINDEX {};", sqlite_name(index)),
+        Damage::Repeated => "delete all but one row of each key, then REINDEX; see duplicate_key".to_owned(),
+        Damage::Values => "repair the rows in SQLite; see null_in_not_null and type_mismatch".to_owned(),
+        Damage::Unused => "VACUUM;".to_owned(),
+        Damage::Other => {
+            "make a clean copy with the command .recover of the sqlite3 program and import that".to_owned()
+        }
+    };
+    (damage, remedy)
 }
 
 /// Rows that a CHECK forbids which the import makes: PostgreSQL refuses them (23514).
@@ -125,24 +105,11 @@ pub fn checks(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
             .position(|c| check.column.as_ref().is_some_and(|name| c.name == *name));
         let Some((count @ 1.., samples)) = failing(subject, condition, column)? else { continue };
         let text: String = check.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut shown: String = text.chars().take(200).collect();
-        if shown.len() < text.len() {
-            shown.push_str("...");
-        }
         let keys = rowid_name(subject.table).unwrap_or_else(|| "*".to_owned());
+        let finding = Finding::of(&subject.plan.source, Content::Check(check.text.clone())).counted(count);
         out.push(Observation {
-            severity: Severity::Error,
-            code: Code::Integrity,
-            table: Some(subject.plan.source.clone()),
-            column: check.column.clone(),
-            count: Some(count),
+            finding: Finding { column: check.column.clone(), ..finding },
             sample: Some(Json::Array(samples)),
-            message: format!(
-                "{} of table \"{}\" violate{} CHECK ({shown})",
-                counted(count, "row", "rows"),
-                subject.plan.source,
-                if count == 1 { "s" } else { "" }
-            ),
             suggestion: Some(format!(
                 "SELECT {keys} FROM {} WHERE {}; -- repair them, or import with on_error => 'reject'",
                 sqlite_name(&subject.plan.source),

@@ -2,7 +2,7 @@
 
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::ddl;
-use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::finding::{Allowed, Content, Finding, Orphan};
 use aliaport_plan::inspect::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 use aliaport_plan::plan::ForeignKeyPlan;
 use aliaport_plan::policy::{NoCase, Orphans};
@@ -11,9 +11,9 @@ use aliaport_rows::value::Row;
 use aliaport_sqlite::Reference;
 use serde_json::Value as Json;
 
-use super::content::Content;
+use super::content::Seen;
 use super::sample::{Key, SAMPLES, values_of};
-use super::{InspectedTable, Observation, counted, references};
+use super::{InspectedTable, Observation, references};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use crate::pg::table::as_replica::{self, Touch};
@@ -28,7 +28,7 @@ const KEYS_A_PASS: u64 = 32 << 20;
 const ROWS_BETWEEN_CHECKS: u64 = 1000;
 
 /// Rows that repeat a unique key, for the keys that the pass over the table does not rule out.
-pub fn repeated(subject: &InspectedTable<'_>, content: &Content) -> Result<Vec<Observation>> {
+pub fn repeated(subject: &InspectedTable<'_>, content: &Seen) -> Result<Vec<Observation>> {
     let plan = subject.plan;
     let relation = subject
         .target
@@ -73,7 +73,7 @@ impl Hashing<'_> {
 
 fn repeated_key(
     subject: &InspectedTable<'_>,
-    content: &Content,
+    content: &Seen,
     key: &UniqueKey,
 ) -> Result<Option<Observation>> {
     let converters = key.columns.iter().filter_map(|&c| subject.converter(c)).collect();
@@ -107,33 +107,14 @@ fn repeated_key(
     let names: Vec<&str> =
         key.columns.iter().filter_map(|&c| subject.plan.columns.get(c)).map(|c| c.source.as_str()).collect();
     let (samples, rowids) = repeated_samples(subject, &mut hashing, &own, &repeated)?;
-    let (code, how) = if key.is_folded() {
-        (Code::CaseCollision, "without regard to case ")
-    } else {
-        (Code::DuplicateKey, "")
-    };
+    let types = key.columns.iter().filter_map(|&c| subject.plan.columns.get(c)).map(|c| c.pg_type.clone());
+    let why = Content::Repeated(key.what.clone(), key.is_folded(), types.collect());
+    let finding = Finding::of(&subject.plan.source, why).in_column(&names.join(", "));
     Ok(Some(Observation {
-        severity: Severity::Error,
-        code,
-        table: Some(subject.plan.source.clone()),
-        column: Some(names.join(", ")),
-        count: Some(repeated.surplus),
+        finding: finding.counted(repeated.surplus),
         sample: Some(Json::Array(samples)),
-        message: format!(
-            "{} of table \"{}\" {how}repeat{} a value of {} once converted to {}",
-            counted(repeated.surplus, "row", "rows"),
-            subject.plan.source,
-            if repeated.surplus == 1 { "s" } else { "" },
-            key.what,
-            types(subject, key)
-        ),
         suggestion: Some(inspect::of_repeated(subject.table, &names, &rowids)),
     }))
-}
-
-fn types(subject: &InspectedTable<'_>, key: &UniqueKey) -> String {
-    let columns = key.columns.iter().filter_map(|&c| subject.plan.columns.get(c));
-    columns.map(|c| c.pg_type.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The first rows whose key is there more than once, in the order of the scan.
@@ -236,32 +217,16 @@ fn orphans_of(
         return Ok(None);
     }
     let in_the_way = refuses_all(subject, key)?;
-    let (severity, more) = match key.orphans {
-        Some(Orphans::Reject | Orphans::Null) => (Severity::Warning, ", which options allow"),
-        Some(Orphans::Keep) if in_the_way.is_none() => (Severity::Warning, ", which options allow"),
-        // No constraint is made, so nothing refuses them.
-        _ if subject.plan.is_created && !key.is_created => (Severity::Warning, "; no constraint is made"),
-        _ => (Severity::Error, ""),
-    };
+    let allowed = allowed(subject, key, in_the_way.is_none());
     let not_null = |name: &String| {
         subject.plan.columns.iter().any(|c| c.source == *name && c.is_not_null)
             || subject.table.columns.iter().any(|c| c.name == *name && c.is_not_null)
     };
     let is_nullable = !key.source_columns.iter().any(not_null);
+    let orphan = Orphan::InSource(key.label.clone(), key.parent_source.clone());
     Ok(Some(Observation {
-        severity,
-        code: Code::OrphanRows,
-        table: Some(subject.plan.source.clone()),
-        column: Some(key.source_columns.join(", ")),
-        count: Some(count),
+        finding: orphans_found(subject, key, orphan, allowed, count),
         sample: Some(Json::Array(samples)),
-        message: format!(
-            "{} of foreign key {} point{} at a row that \"{}\" does not have{more}",
-            counted(count, "row", "rows"),
-            key.label,
-            if count == 1 { "s" } else { "" },
-            key.parent_source
-        ),
         suggestion: Some(inspect::of_orphans(
             &subject.plan.source,
             &key.source_columns,
@@ -272,6 +237,29 @@ fn orphans_of(
             in_the_way.as_deref(),
         )),
     }))
+}
+
+/// What is found of rows without a parent.
+pub fn orphans_found(
+    subject: &InspectedTable<'_>,
+    key: &ForeignKeyPlan,
+    orphan: Orphan,
+    allowed: Allowed,
+    count: u64,
+) -> Finding {
+    let finding = Finding::of(&subject.plan.source, Content::Orphans(orphan, allowed));
+    finding.in_column(&key.source_columns.join(", ")).counted(count)
+}
+
+/// Whether rows may stay without a parent, or be set aside; `can_be_kept` where nothing refuses them.
+pub fn allowed(subject: &InspectedTable<'_>, key: &ForeignKeyPlan, can_be_kept: bool) -> Allowed {
+    match key.orphans {
+        Some(Orphans::Reject | Orphans::Null) => Allowed::ByOptions,
+        Some(Orphans::Keep) if can_be_kept => Allowed::ByOptions,
+        // No constraint is made, so nothing refuses them.
+        _ if subject.plan.is_created && !key.is_created => Allowed::WithoutConstraint,
+        _ => Allowed::No,
+    }
 }
 
 /// The statement that drops the constraint of a table that is there, where that refuses orphans also under

@@ -5,10 +5,9 @@
 //! Nothing is said of others.
 
 use aliaport_plan::ddl;
-use aliaport_plan::finding::{Code, Severity};
-use aliaport_plan::inspect;
+use aliaport_plan::finding::Orphan;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
-use aliaport_plan::policy::{Mode, NoCase, Orphans};
+use aliaport_plan::policy::{Mode, NoCase};
 use aliaport_rows::convert::{Converter, Scratch};
 use aliaport_rows::identifier::{QualifiedName, comment, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
@@ -18,7 +17,7 @@ use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
 use super::sample::{Key, SAMPLES, values_of};
-use super::{InspectedTable, Observation, counted};
+use super::{InspectedTable, Observation, keys};
 use crate::pg::heap::standing;
 use crate::pg::server::error::Result;
 use crate::pg::server::subxact::{self, AtEnd};
@@ -273,63 +272,32 @@ fn observation(
     missing: Missing,
 ) -> Result<Option<Observation>> {
     let goal = &subject.plan.target;
-    let in_the_way = super::keys::refuses_all(subject, key)?;
-    let (severity, more) = match key.orphans {
-        Some(Orphans::Reject | Orphans::Null) => (Severity::Warning, ", which options allow"),
-        Some(Orphans::Keep) if in_the_way.is_none() => (Severity::Warning, ", which options allow"),
-        _ if subject.plan.is_created && !key.is_created => (Severity::Warning, "; no constraint is made"),
-        _ => (Severity::Error, ""),
-    };
+    let in_the_way = keys::refuses_all(subject, key)?;
+    let allowed = keys::allowed(subject, key, in_the_way.is_none());
     let Missing { count, samples } = missing;
-    let points = if count == 1 { "points" } else { "point" };
-    let rows = counted(count, "row", "rows");
     let parent = subject.inspected.plan.tables.iter().find(|t| t.target == key.parent);
     let left_out = parent
         .and_then(|plan| key.parent_columns.iter().find(|c| !plan.columns.iter().any(|p| p.target == **c)));
     let drop = format!("-- postgresql\n{};", ddl::drop_constraint(goal, &key.name));
-    let (message, suggestion) = if is_declared {
+    let (constraint, referenced) = (key.name.clone(), key.parent.clone());
+    let (orphan, suggestion) = if is_declared {
         let option =
             quote_literal(&json!({"foreign_keys": {key.label.clone(): {"orphans": "reject"}}}).to_string());
         (
-            format!(
-                "{rows} of foreign key {} {points} at a row that {} does not have, and this import does not fill it{more}",
-                key.label, key.parent
-            ),
+            Orphan::InTarget(key.label.clone(), referenced),
             comment(&format!(
                 "include \"{}\" in this import, or import it first; or import with orphans => 'reject' or 'null', for this key alone with options => {option}",
                 key.parent_source
             )),
         )
     } else if let Some(column) = left_out {
-        (
-            format!(
-                "{rows} of {} {points} by constraint {} of {goal} at column {} of {}, which this import does not fill{more}",
-                inspect::sqlite_name(&subject.plan.source),
-                quote(&key.name),
-                quote(column),
-                key.parent
-            ),
-            drop,
-        )
+        (Orphan::Unfilled(constraint, goal.clone(), column.clone(), referenced), drop)
     } else {
-        (
-            format!(
-                "{rows} of {} {points} at a row that {} will not have, by constraint {} of {goal}, which the source does not declare so{more}",
-                inspect::sqlite_name(&subject.plan.source),
-                key.parent,
-                quote(&key.name)
-            ),
-            drop,
-        )
+        (Orphan::Undeclared(constraint, goal.clone(), referenced), drop)
     };
     Ok(Some(Observation {
-        severity,
-        code: Code::OrphanRows,
-        table: Some(subject.plan.source.clone()),
-        column: Some(key.source_columns.join(", ")),
-        count: Some(count),
+        finding: keys::orphans_found(subject, key, orphan, allowed, count),
         sample: Some(Json::Array(samples)),
-        message,
         suggestion: Some(suggestion),
     }))
 }

@@ -1,6 +1,6 @@
 //! Will the sequences of the target have keys left?
 
-use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::finding::{Finding, NextKey};
 use aliaport_plan::sequence::{Bounds, position};
 use aliaport_rows::identifier::quote;
 
@@ -15,11 +15,11 @@ pub fn observe(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
     for of in &plan.sequences {
         let used = sequence::used_in_source(&subject.opened.source, subject.table, plan, of)?;
         let column = plan.columns.iter().find(|c| c.target == of.column).map(|c| c.source.clone());
-        let warn = |code, message, suggestion| Observation {
-            table: Some(plan.source.clone()),
-            column: column.clone(),
-            ..Observation::of_all(Severity::Warning, code, message, suggestion)
+        let warn = |why, suggestion| {
+            let finding = Finding::of(&plan.source, why);
+            Observation::new(Finding { column: column.clone(), ..finding }, suggestion)
         };
+        let (attribute, target) = (of.column.clone(), plan.target.clone());
         if plan.is_created {
             // An identity column's sequence is as its column.
             let holds = sequence::holds(plan, &of.column);
@@ -28,34 +28,25 @@ pub fn observe(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
             let place = position(&bounds, &used);
             if let Some(end) = place.end {
                 let name = format!("of column {}", quote(&of.column));
-                out.push(warn(
-                    Code::SequenceExhausted,
-                    sequence::exhausted(&of.column, &name, place.next, end),
-                    None,
-                ));
+                out.push(warn(NextKey::Ends(attribute, name, place.next, end), None));
             }
             continue;
         }
         match sequence::behind(&plan.target.to_string(), &of.column)? {
             Behind::Nothing => {}
             Behind::Default(default) => {
-                let message = format!(
-                    "the sequence behind column \"{}\" of {} will not be moved past the keys, because its default is {default}",
-                    of.column, plan.target
-                );
-                out.push(warn(Code::TargetRequiredColumn, message, None));
+                let why = NextKey::NotMoved { column: attribute, target, default, is_foretold: true };
+                out.push(warn(why, None));
             }
             Behind::Function(default) => {
-                let message = sequence::unknown(&of.column, plan, &default);
-                out.push(warn(Code::TargetRequiredColumn, message, None));
+                out.push(warn(NextKey::Unknown(attribute, target, default), None));
             }
             Behind::Sequence(oid) => {
                 let Some(sequence) = Sequence::read(oid, plan, &of.column)? else { continue };
                 let place = sequence.place(used, sequence.columns <= 1, false);
                 if let Some(end) = place.end {
-                    let message = sequence::exhausted(&of.column, &sequence.name, place.next, end);
                     let remedy = sequence.remedy(plan, &of.column, &used, end);
-                    out.push(warn(Code::SequenceExhausted, message, remedy));
+                    out.push(warn(NextKey::Ends(attribute, sequence.name, place.next, end), remedy));
                 }
             }
         }

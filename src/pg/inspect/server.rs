@@ -1,13 +1,13 @@
 //! Is this database ready for the source, and this server for the application?
 
-use aliaport_plan::finding::{Code, Severity};
+use aliaport_plan::finding::{Finding, Server};
 use aliaport_plan::inspect::{ALPHABET, Inspected};
 use aliaport_rows::identifier::{quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use serde_json::json;
 
-use super::content::Content;
-use super::{Observation, counted};
+use super::Observation;
+use super::content::Seen;
 use crate::pg::server::encoding::Unfit;
 use crate::pg::server::error::Result;
 use crate::pg::server::{locks, settings, spi};
@@ -18,19 +18,14 @@ const POOL_SIZE: i64 = 20;
 const MAX_OVERFLOW: i64 = 10;
 
 /// `contents` has one entry a table of the plan.
-pub fn observe(inspected: &Inspected, contents: &[Content]) -> Result<Vec<Observation>> {
+pub fn observe(inspected: &Inspected, contents: &[Seen]) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
     out.extend(timezone(inspected)?);
     out.extend(collation(inspected, contents)?);
     out.push(connections()?);
     if let Some((finding, remedy)) = locks::warning(&inspected.plan)? {
         let suggestion = format!("-- postgresql\n{remedy} -- takes effect when the server is started again");
-        out.push(Observation::of_all(
-            finding.severity(),
-            finding.code(),
-            finding.to_string(),
-            Some(suggestion),
-        ));
+        out.push(Observation::new(finding, Some(suggestion)));
     }
     Ok(out)
 }
@@ -42,14 +37,8 @@ fn database() -> Result<String> {
 /// All that can be said in a database that is not in UTF-8.
 pub fn wrong_encoding() -> Result<Observation> {
     let Unfit { encoding, remedy, .. } = Unfit::of_this_database()?;
-    Ok(Observation::of_all(
-        Severity::Error,
-        Code::ServerEncoding,
-        format!(
-            "the encoding of this database is {encoding}, and an import needs UTF-8; the file was not looked at"
-        ),
-        Some(format!("{remedy} -- then connect to it and run CREATE EXTENSION aliaport_import;")),
-    ))
+    let remedy = format!("{remedy} -- then connect to it and run CREATE EXTENSION aliaport_import;");
+    Ok(Observation::new(Finding::new(Server::Encoding(encoding)), Some(remedy)))
 }
 
 /// Naive times are instants in `options.timezone`; the session's TimeZone only decides how `timestamptz` is
@@ -62,29 +51,19 @@ fn timezone(inspected: &Inspected) -> Result<Option<Observation>> {
         return Ok(None);
     }
     let session = settings::session_time_zone();
-    let zone = &inspected.plan.timezone;
-    let columns = |n: usize| counted(n as u64, "column", "columns");
-    if with_zone > 0 && !is_same_zone(&session, zone) {
-        return Ok(Some(Observation::of_all(
-            Severity::Warning,
-            Code::ServerTimezone,
-            format!(
-                "date-times without an offset are taken as {zone}, and a session with TimeZone {session} shows {} of type timestamp with time zone in its own",
-                columns(with_zone)
-            ),
-            Some(format!(
-                "ALTER DATABASE {} SET timezone = {}; or import with options => '{{\"timezone\":\"...\"}}' if the application writes local time",
-                quote(&database()?),
-                quote_literal(zone)
-            )),
-        )));
-    }
-    Ok(Some(Observation::of_all(
-        Severity::Info,
-        Code::ServerTimezone,
-        format!("date-times without an offset in {} are taken as {zone}", columns(with_zone + without)),
-        Some("options => '{\"timezone\":\"...\"}' if the application writes local time".to_owned()),
-    )))
+    let zone = inspected.plan.timezone.clone();
+    let (why, remedy) = if with_zone > 0 && !is_same_zone(&session, &zone) {
+        let remedy = format!(
+            "ALTER DATABASE {} SET timezone = {}; or import with options => '{{\"timezone\":\"...\"}}' if the application writes local time",
+            quote(&database()?),
+            quote_literal(&zone)
+        );
+        (Server::OtherZone(with_zone, zone, session), remedy)
+    } else {
+        let remedy = "options => '{\"timezone\":\"...\"}' if the application writes local time".to_owned();
+        (Server::Zone(with_zone + without, zone), remedy)
+    };
+    Ok(Some(Observation::new(Finding::new(why), Some(remedy))))
 }
 
 fn is_same_zone(a: &str, b: &str) -> bool {
@@ -97,7 +76,7 @@ fn is_same_zone(a: &str, b: &str) -> bool {
 }
 
 /// Whether Turkish text of the source will be sorted and folded as Turkish readers expect.
-fn collation(inspected: &Inspected, contents: &[Content]) -> Result<Option<Observation>> {
+fn collation(inspected: &Inspected, contents: &[Seen]) -> Result<Option<Observation>> {
     let plans = inspected.plan.tables.iter().zip(contents);
     let turkish: Vec<_> = plans
         .flat_map(|(plan, content)| {
@@ -125,13 +104,6 @@ fn collation(inspected: &Inspected, contents: &[Content]) -> Result<Option<Obser
         &[],
     )?;
     let tables = turkish.iter().map(|(t, _)| &t.source).collect::<std::collections::BTreeSet<_>>().len();
-    let what = format!(
-        "{} of {} hold{} Turkish text, which the default collation of database \"{}\" does not sort and fold as Turkish",
-        counted(turkish.len() as u64, "column", "columns"),
-        counted(tables as u64, "table", "tables"),
-        if turkish.len() == 1 { "s" } else { "" },
-        database()?
-    );
     let alter = |name: &str| {
         format!(
             "ALTER TABLE {} ALTER COLUMN {} TYPE {} COLLATE {name};",
@@ -140,30 +112,21 @@ fn collation(inspected: &Inspected, contents: &[Content]) -> Result<Option<Obser
             column.pg_type
         )
     };
-    let mut observation = match available {
-        Some(name) => Observation::of_all(
-            Severity::Info,
-            Code::ServerCollation,
-            format!("{what}; collation {} does", quote(&name)),
-            Some(format!(
-                "{} after the import, or ORDER BY ... COLLATE {} in queries",
-                alter(&quote(&name)),
-                quote(&name)
-            )),
+    let remedy = match &available {
+        Some(name) => format!(
+            "{} after the import, or ORDER BY ... COLLATE {} in queries",
+            alter(&quote(name)),
+            quote(name)
         ),
-        None => Observation::of_all(
-            Severity::Warning,
-            Code::ServerCollation,
-            format!("{what}, and the server has no Turkish collation"),
-            Some(format!(
-                "CREATE COLLATION turkish (provider = icu, locale = 'tr-TR'); {} after the import, on a server built with ICU or with the locale tr_TR.UTF-8",
-                alter("turkish")
-            )),
+        None => format!(
+            "CREATE COLLATION turkish (provider = icu, locale = 'tr-TR'); {} after the import, on a server built with ICU or with the locale tr_TR.UTF-8",
+            alter("turkish")
         ),
     };
+    let why = Server::Turkish { columns: turkish.len(), tables, database: database()?, available };
     let examples = turkish.iter().take(5).map(|(t, c)| json!({"table": t.source, "column": c.source}));
-    observation.sample = Some(examples.collect());
-    Ok(Some(observation))
+    let sample = Some(examples.collect());
+    Ok(Some(Observation { sample, ..Observation::new(Finding::new(why), Some(remedy)) }))
 }
 
 fn is_collatable(pg_type: &PgType) -> bool {
@@ -184,26 +147,13 @@ fn connections() -> Result<Observation> {
     .unwrap_or(0)
     .max(0);
     let each = POOL_SIZE + MAX_OVERFLOW;
-    let workers = usable / each;
-    let message = format!(
-        "{usable} connections are usable (max_connections without the reserved ones, or the database's limit): \
-         enough for {workers} {} of the application with pool_size {POOL_SIZE} and max_overflow {MAX_OVERFLOW} each",
-        if workers == 1 { "worker" } else { "workers" }
-    );
-    if workers == 0 {
-        let suggestion = format!(
-            "ALTER SYSTEM SET max_connections = {}; and restart, or put PgBouncer in front",
-            each + 10
-        );
-        return Ok(Observation::of_all(
-            Severity::Warning,
-            Code::ConnectionCapacity,
-            message,
-            Some(suggestion),
-        ));
-    }
-    let suggestion = format!(
-        "for more workers ALTER SYSTEM SET max_connections ({each} each) and restart, or put PgBouncer in front"
-    );
-    Ok(Observation::of_all(Severity::Info, Code::ConnectionCapacity, message, Some(suggestion)))
+    let remedy = if usable < each {
+        format!("ALTER SYSTEM SET max_connections = {}; and restart, or put PgBouncer in front", each + 10)
+    } else {
+        format!(
+            "for more workers ALTER SYSTEM SET max_connections ({each} each) and restart, or put PgBouncer in front"
+        )
+    };
+    let why = Server::Connections(usable, POOL_SIZE, MAX_OVERFLOW);
+    Ok(Observation::new(Finding::new(why), Some(remedy)))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aliaport_plan::finding::{Code, Finding, Said, Severity};
+use aliaport_plan::finding::{Code, Finding, Load, Severity};
 use aliaport_plan::plan::{Action, TablePlan};
 use aliaport_rows::convert::Lossy;
 use aliaport_rows::digest::TableDigest;
@@ -123,13 +123,14 @@ impl TableRow {
         *self.seconds.entry(action.as_str()).or_default() += time.as_secs_f64();
     }
 
-    pub(in crate::pg) fn warn(&mut self, code: Code, message: &str, count: i64) {
+    /// Tells what became of so many rows or values, unless there are none.
+    pub(in crate::pg) fn warn(&mut self, why: Load, count: i64) {
         if count > 0 {
-            if code == Code::Nulled {
+            let finding = Finding::new(why).counted(count.unsigned_abs());
+            if finding.code() == Code::Nulled {
                 self.lossy += count.unsigned_abs();
             }
-            let why = Said(code, Severity::Warning, message.to_owned());
-            self.warnings.push(Finding { count: u64::try_from(count).ok(), ..Finding::new(why) });
+            self.warnings.push(finding);
         }
     }
 

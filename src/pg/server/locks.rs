@@ -6,7 +6,7 @@
 //! is counted before the first table is made.
 #![allow(unsafe_code)] // reads one of the server's numbers
 
-use aliaport_plan::finding::{Code, Finding, Said, Severity};
+use aliaport_plan::finding::{Finding, Locks, Server};
 use aliaport_plan::plan::{Action, Plan, TablePlan};
 use aliaport_rows::pg_type::PgType;
 use pgrx::prelude::*;
@@ -18,17 +18,8 @@ use super::spi;
 /// other tables of shared memory leave (some 100 kB are kept for that, a lock takes about 270 bytes).
 const SLOP: i64 = 1000;
 
-/// Of what an import needs and the server has.
-struct Room {
-    /// Locks that are taken at least.
-    needed: i64,
-    /// Tables that are made.
-    tables: usize,
-    /// `max_locks_per_transaction`.
-    each: i64,
-    /// The number of sessions and prepared transactions that share the table.
-    sessions: i64,
-}
+/// What an import needs and the server has.
+struct Room(Locks);
 
 impl Room {
     fn needed_by(plan: &Plan) -> Result<Room> {
@@ -45,44 +36,28 @@ impl Room {
         });
         let made = || plan.tables.iter().filter(|t| t.is_created);
         let needed = relations.count() + made().map(relations_of).sum::<usize>();
-        Ok(Room {
-            needed: i64::try_from(needed).unwrap_or(i64::MAX),
+        let needed = i64::try_from(needed).unwrap_or(i64::MAX);
+        let each = setting("max_locks_per_transaction")?.unwrap_or(64);
+        let sessions = backends + setting("max_prepared_transactions")?.unwrap_or(0);
+        let nominal = each.saturating_mul(sessions);
+        Ok(Room(Locks {
             tables: made().count(),
-            each: setting("max_locks_per_transaction")?.unwrap_or(64),
-            sessions: backends + setting("max_prepared_transactions")?.unwrap_or(0),
-        })
-    }
-
-    /// What the table of locks holds by its settings.
-    fn nominal(&self) -> i64 {
-        self.each.saturating_mul(self.sessions)
-    }
-
-    /// Whether it cannot work, not even where nobody else holds a lock.
-    fn is_too_small(&self) -> bool {
-        self.needed > self.nominal() + self.nominal() / 10 + SLOP
+            needed,
+            nominal,
+            each,
+            sessions,
+            is_too_small: needed > nominal + nominal / 10 + SLOP,
+        }))
     }
 
     /// Whether it may not work: other sessions need locks, too.
     fn is_tight(&self) -> bool {
-        self.needed > self.nominal() - self.nominal() / 4
+        self.0.needed > self.0.nominal - self.0.nominal / 4
     }
 
     /// The setting with which half of the table stays free for others.
     fn enough(&self) -> i64 {
-        (self.needed * 2 / self.sessions.max(1) + 1).max(self.each)
-    }
-
-    fn facts(&self) -> String {
-        format!(
-            "{} tables with their indexes, sequences and TOAST tables take {} locks in one transaction, and the server has room for about {} \
-             (max_locks_per_transaction {} for each of {} sessions)",
-            self.tables,
-            self.needed,
-            self.nominal(),
-            self.each,
-            self.sessions
-        )
+        (self.0.needed * 2 / self.0.sessions.max(1) + 1).max(self.0.each)
     }
 
     fn remedy(&self) -> String {
@@ -110,14 +85,14 @@ fn relations_of(table: &TablePlan) -> usize {
 /// Raises 53200 where the import cannot come to its end.
 pub fn require(plan: &Plan) -> Result<()> {
     let room = Room::needed_by(plan)?;
-    if !room.is_too_small() {
+    if !room.0.is_too_small {
         return Ok(());
     }
     Err(Error::new(
         PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY,
         "the import needs more locks than the server has room for",
     )
-    .detail(format!("{}.", room.facts()))
+    .detail(format!("{}.", room.0))
     .hint(format!(
         "Run {} and restart the server, or import in several runs with options.include, each in a transaction of its own.",
         room.remedy()
@@ -130,7 +105,6 @@ pub fn warning(plan: &Plan) -> Result<Option<(Finding, String)>> {
     if !room.is_tight() {
         return Ok(None);
     }
-    let severity = if room.is_too_small() { Severity::Error } else { Severity::Warning };
-    let why = Said(Code::ConnectionCapacity, severity, room.facts());
-    Ok(Some((Finding::new(why), room.remedy())))
+    let remedy = room.remedy();
+    Ok(Some((Finding::new(Server::Locks(room.0)), remedy)))
 }

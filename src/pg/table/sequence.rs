@@ -306,28 +306,6 @@ impl Sequence {
     }
 }
 
-/// The message of a sequence that has no value past the keys, or will have none one day.
-pub fn exhausted(column: &str, sequence: &str, next: Option<i64>, end: End) -> String {
-    let end = match (end, next) {
-        (End::BeginsAnew, _) => {
-            return format!(
-                "sequence {sequence} begins anew when it has come to its end (CYCLE), with keys that column \"{column}\" has by then"
-            );
-        }
-        (End::Exhausted, Some(next)) => format!("gives {next} next, which may be in use or does not fit"),
-        (End::Exhausted, None) => "has no value left".to_owned(),
-    };
-    format!("sequence {sequence} cannot go on past the keys of column \"{column}\": it {end}")
-}
-
-/// The message of a key whose default may give anything.
-pub fn unknown(column: &str, table: &TablePlan, default: &str) -> String {
-    format!(
-        "whether the default {default} of key column \"{column}\" of {} gives keys that are in use cannot be known: a sequence that it draws from is not moved past the keys",
-        table.target
-    )
-}
-
 /// The keys that the source has in the column behind which a sequence is: in every row, whatever is filtered,
 /// set aside or left out, and those that AUTOINCREMENT remembers.
 pub fn used_in_source(

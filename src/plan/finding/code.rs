@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use aliaport_rows::convert::Lossy;
 
+use super::lossy;
+
 /// Which function gives a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -54,7 +56,7 @@ macro_rules! codes {
             pub fn meaning(self) -> &'static str {
                 match self {
                     $(Code::$variant => $meaning,)*
-                    Code::Lossy(lossy) => lossy.message(),
+                    Code::Lossy(lossy) => lossy::landed(lossy),
                 }
             }
 
@@ -68,14 +70,14 @@ macro_rules! codes {
             fn example(self) -> &'static str {
                 match self {
                     $(Code::$variant => $example,)*
-                    Code::Lossy(lossy) => lossy.message(),
+                    Code::Lossy(lossy) => lossy::landed(lossy),
                 }
             }
 
             fn remedy(self) -> &'static str {
                 match self {
                     $(Code::$variant => $remedy,)*
-                    Code::Lossy(lossy) => lossy_remedy(lossy),
+                    Code::Lossy(lossy) => lossy::remedy(lossy),
                 }
             }
         }
@@ -251,33 +253,6 @@ codes! {
         "how many connections and locks this server has room for";
         "97 connections are usable (max_connections without the reserved ones, or the database's limit): enough for 3 workers of the application with pool_size 20 and max_overflow 10 each";
         "Change the settings that the suggestion names, and start the server again where it says so.";
-}
-
-/// What to do about values that landed and are not the same.
-fn lossy_remedy(lossy: Lossy) -> &'static str {
-    match lossy {
-        Lossy::NumericRounded => {
-            "Name a `numeric` with more decimal places, or without a limit, with the option `type`."
-        }
-        Lossy::RealRounded => "Import the column as `numeric`, which keeps every digit.",
-        Lossy::SubMicrosecond => "Import the column as `text` where the digits beyond microseconds matter.",
-        Lossy::EpochNumber => {
-            "Say with the option `number` what the numbers count, so that nothing is guessed."
-        }
-        Lossy::TimeDropped => "Import the column as `timestamp` or `timestamptz`.",
-        Lossy::DateDropped | Lossy::OffsetDropped => "Import the column as `timestamptz`, or as `text`.",
-        Lossy::TextAsBytes => {
-            "Nothing has to be done where the column is meant to hold bytes; otherwise import it as `text`."
-        }
-        Lossy::BlanksCut => "Import the column as `text` where trailing blanks matter.",
-        Lossy::DuplicateKey => "Import the column as `json`, which keeps the text as it is.",
-        Lossy::TimeGap | Lossy::TimeFold => {
-            "Import the column as `timestamp`, which keeps local times as they are, or check the option `timezone`."
-        }
-        Lossy::OffsetAssumed => "Import the column as `time`, which has no offset.",
-        Lossy::FieldsDropped => "Name a plain `interval` with the option `type`.",
-        Lossy::UuidBytes => "Say with the option `uuid` in which order the bytes stand.",
-    }
 }
 
 impl Code {

@@ -13,8 +13,6 @@ pub enum Existing {
     Bookkeeping,
     /// This attribute of this table is generated.
     Generated(String, QualifiedName),
-    /// This attribute of this table, which is SQLite's rowid, has neither a sequence nor a default.
-    NoNextKey(String, QualifiedName),
     /// This table, to which no full-text search is added.
     NoSearch(QualifiedName),
 }
@@ -27,7 +25,6 @@ impl Topic for Existing {
         match self {
             Existing::Bookkeeping => Code::Bookkeeping,
             Existing::Generated(..) | Existing::NoSearch(_) => Code::NotCarried,
-            Existing::NoNextKey(..) => Code::SequenceMissing,
         }
     }
 
@@ -39,11 +36,6 @@ impl Topic for Existing {
                 "column {} of {target} is generated: the values of SQLite column \"{}\" are not written",
                 quote(attribute),
                 of.column_name()
-            ),
-            Existing::NoNextKey(attribute, target) => write!(
-                f,
-                "key column {} of {target} has neither a sequence nor a default, where SQLite gives a new row its next key",
-                quote(attribute)
             ),
             Existing::NoSearch(target) => {
                 write!(f, "no full-text search is added to {target}, because it exists already")

@@ -48,8 +48,6 @@ pub enum Cause {
     NoCollation,
     /// PostgreSQL's constraints only refuse.
     Refuses,
-    /// A key in a row, named as text, is too long for it: what PostgreSQL says.
-    TooLong(String, Option<String>),
     /// A foreign key like it is made already.
     DeclaredTwice,
     /// The source does not have this parent.
@@ -140,10 +138,6 @@ impl Cause {
                     instead_of_refusing(&of.subject)
                 )
             }
-            Cause::TooLong(message, row) => match row {
-                Some(key) => write!(f, ": {message} (for the row with {key})"),
-                None => write!(f, ": {message} (for a row)"),
-            },
             Cause::ParentMissing(parent) => {
                 write!(f, ": its parent \"{parent}\" does not exist in the source")
             }

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::catalogue::{IndexOrigin, Table};
+use crate::finding::KeyName;
 use crate::option::Options;
 use crate::plan::TablePlan;
 use crate::policy::NoCase;
@@ -26,8 +27,8 @@ pub struct UniqueKey {
     pub columns: Vec<usize>,
     /// How each column's texts compare.
     pub folds: Vec<Fold>,
-    /// What it is, for messages: `the primary key`, `unique index "ix"`.
-    pub what: String,
+    /// What it is.
+    pub what: KeyName,
     /// SQLite holds the same columns unique.
     pub is_enforced: bool,
 }
@@ -66,7 +67,7 @@ pub fn unique_keys(
     };
     let own = own_keys(table);
     let mut keys: Vec<UniqueKey> = Vec::new();
-    let mut push = |columns: Vec<usize>, is_nocase: &[bool], what: String, is_enforced: bool| {
+    let mut push = |columns: Vec<usize>, is_nocase: &[bool], what: KeyName, is_enforced: bool| {
         let fold = |(&column, is_nocase): (&usize, &bool)| match plan.columns.get(column).map(|c| &c.pg_type)
         {
             Some(PgType::Citext) => Fold::Unicode,
@@ -91,7 +92,7 @@ pub fn unique_keys(
                 let is_enforced = own.iter().any(|own| {
                     own.columns.iter().all(|&c| position(c).is_some_and(|p| columns.contains(&p)))
                 });
-                let what = format!("the unique key ({}) of {}", key.join(", "), plan.target);
+                let what = KeyName::Target(key.clone(), plan.target.clone());
                 let exact = vec![false; columns.len()];
                 push(columns, &exact, what, is_enforced);
             }
@@ -118,7 +119,7 @@ pub fn unique_keys(
 struct OwnKey {
     columns: Vec<usize>,
     is_nocase: Vec<bool>,
-    what: String,
+    what: KeyName,
     is_statement: bool,
 }
 
@@ -133,7 +134,7 @@ fn own_keys(table: &Table) -> Vec<OwnKey> {
         keys.push(OwnKey {
             columns: table.primary_key.clone(),
             is_nocase: table.primary_key.iter().map(is_nocase).collect(),
-            what: "the primary key".to_owned(),
+            what: KeyName::Primary,
             is_statement: false,
         });
     }
@@ -143,11 +144,10 @@ fn own_keys(table: &Table) -> Vec<OwnKey> {
     for index in table.indexes.iter().filter(declared) {
         let columns: Option<Vec<usize>> = index.terms.iter().map(|t| t.column).collect();
         let Some(columns) = columns else { continue };
-        let names: Vec<&str> =
-            columns.iter().filter_map(|&c| table.columns.get(c)).map(|c| c.name.as_str()).collect();
+        let names = columns.iter().filter_map(|&c| table.columns.get(c)).map(|c| c.name.clone());
         let what = match index.origin {
-            IndexOrigin::Statement => format!("unique index \"{}\"", index.name),
-            _ => format!("the unique constraint on ({})", names.join(", ")),
+            IndexOrigin::Statement => KeyName::Index(index.name.clone()),
+            _ => KeyName::Unique(names.collect()),
         };
         keys.push(OwnKey {
             is_nocase: index.terms.iter().map(|t| t.collation.eq_ignore_ascii_case("NOCASE")).collect(),

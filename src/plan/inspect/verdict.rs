@@ -1,7 +1,7 @@
-//! Under which code is a value reported, and how much does it matter?
+//! Under which code is a value reported?
 
-use crate::finding::{Code, Severity};
-use aliaport_rows::convert::{Lossy, ValueError, ValueErrorKind as Kind};
+use crate::finding::Code;
+use aliaport_rows::convert::{ValueError, ValueErrorKind as Kind};
 use aliaport_rows::pg_type::PgType;
 
 /// The code of a value that its column cannot hold. What is wrong with the bytes goes before what the type
@@ -30,56 +30,6 @@ pub fn code_of(error: &ValueError, pg_type: &PgType) -> Code {
             Code::OutOfRange
         }
         _ => Code::TypeMismatch,
-    }
-}
-
-/// How much it matters that values arrive differently. A number that is read as a point in time and a text
-/// stored as its bytes are the same value, if they were meant so; the others lose something that was there.
-#[must_use]
-pub fn lossy_severity(lossy: Lossy) -> Severity {
-    match lossy {
-        Lossy::EpochNumber | Lossy::TextAsBytes => Severity::Info,
-        Lossy::NumericRounded
-        | Lossy::RealRounded
-        | Lossy::SubMicrosecond
-        | Lossy::TimeDropped
-        | Lossy::DateDropped
-        | Lossy::OffsetDropped
-        | Lossy::BlanksCut
-        | Lossy::DuplicateKey
-        | Lossy::TimeGap
-        | Lossy::TimeFold
-        | Lossy::OffsetAssumed
-        | Lossy::FieldsDropped
-        | Lossy::UuidBytes => Severity::Warning,
-    }
-}
-
-/// What will happen to such values, as the end of a sentence that begins with their number.
-#[must_use]
-pub fn lossy_message(lossy: Lossy) -> &'static str {
-    match lossy {
-        Lossy::NumericRounded => "will be rounded to the column's scale",
-        Lossy::RealRounded => "will be rounded to the nearest floating-point value",
-        Lossy::SubMicrosecond => "will lose a fraction of a second beyond the column's precision",
-        Lossy::EpochNumber => "will be read as Unix or Julian time: a number in a date or time column",
-        Lossy::TimeDropped => "will lose the time of day in a date column",
-        Lossy::DateDropped => "will lose the date in a time column",
-        Lossy::OffsetDropped => "will lose the UTC offset in a time column",
-        Lossy::TextAsBytes => "will be stored as bytes: a text in a bytea column",
-        Lossy::BlanksCut => "will lose trailing blanks",
-        Lossy::DuplicateKey => "will keep only the last of repeated keys in a JSON object",
-        Lossy::TimeGap => {
-            "will be read by the offset before the change: local times that the clocks of the time zone skip"
-        }
-        Lossy::TimeFold => {
-            "will be read by the offset after the change: local times that the clocks of the time zone show twice"
-        }
-        Lossy::OffsetAssumed => {
-            "will get the standard offset of the time zone: times without a date and an offset"
-        }
-        Lossy::FieldsDropped => "will lose the fields of an interval that the column does not keep",
-        Lossy::UuidBytes => "will be read in the byte order of RFC 4122: a blob of 16 bytes in a uuid column",
     }
 }
 

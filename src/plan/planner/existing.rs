@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::catalogue::{Column, Generated, Table};
-use crate::finding::{Blocker, Existing, Finding, PlanErrorKind};
+use crate::finding::{Blocker, Existing, Finding, NextKey, PlanErrorKind};
 use crate::name::spell;
 use crate::option::Options;
 use crate::target::{FilledTable, Past, TargetColumn, TargetRelation};
@@ -97,7 +97,7 @@ impl<'a> Drafting<'a> {
                 table.rowid_alias.is_some_and(|i| table.columns.get(i).is_some_and(|c| c.name == source));
             let is_integer = matches!(found.pg_type, PgType::BigInt | PgType::Integer | PgType::SmallInt);
             if is_rowid && is_integer && !(found.has_default || found.has_sequence || found.is_generated) {
-                let why = Existing::NoNextKey(found.name.clone(), draft.target.clone());
+                let why = NextKey::Missing(found.name.clone(), draft.target.clone());
                 findings.push(Finding::of(&table.name, why).in_column(source));
             }
             if found.is_generated {

@@ -78,30 +78,4 @@ impl Lossy {
             Lossy::UuidBytes => "uuid_bytes",
         }
     }
-
-    /// One sentence without a full stop that says what happened to the values.
-    #[must_use]
-    pub fn message(self) -> &'static str {
-        match self {
-            Lossy::NumericRounded => "numbers were rounded to the column's scale",
-            Lossy::RealRounded => "numbers were rounded to the nearest floating-point value",
-            Lossy::SubMicrosecond => "fractions of a second were rounded to the column's precision",
-            Lossy::EpochNumber => "numbers were read as points in time",
-            Lossy::TimeDropped => "the time of day was dropped in a date column",
-            Lossy::DateDropped => "the date was dropped in a time column",
-            Lossy::OffsetDropped => "the UTC offset was dropped in a time column",
-            Lossy::TextAsBytes => "texts were stored as bytes",
-            Lossy::BlanksCut => "trailing blanks were cut",
-            Lossy::DuplicateKey => "of repeated keys in a JSON object only the last was kept",
-            Lossy::TimeGap => "local times that the clocks skip were read by the offset before the change",
-            Lossy::TimeFold => {
-                "local times that the clocks show twice were read by the offset after the change"
-            }
-            Lossy::OffsetAssumed => {
-                "times without a date and an offset got the standard offset of the time zone"
-            }
-            Lossy::FieldsDropped => "fields of an interval that the column does not keep were dropped",
-            Lossy::UuidBytes => "blobs were read as uuids in the byte order of RFC 4122",
-        }
-    }
 }
