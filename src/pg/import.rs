@@ -177,15 +177,13 @@ fn work(request: &Request<'_>, schema: &str, run: &history::Run) -> Result<Outco
             None => pgrx::warning!("{finding}"),
         }
     }
-    let sets_aside = request.on_error != OnError::Abort;
     if request.dry_run {
         // Inside the subtransaction that the caller undoes, so what was raised may be looked at.
-        let steps = || error::setting_aside(sets_aside, || import.steps());
-        if let Err(error) = error::attempt(steps) {
+        if let Err(error) = error::attempt(|| import.steps()) {
             return import.ended(error);
         }
     } else {
-        error::setting_aside(sets_aside, || import.steps())?;
+        import.steps()?;
     }
     import.complete()
 }
@@ -387,7 +385,7 @@ impl<'a> Import<'a> {
             Action::Truncate | Action::Analyze => spi::run_for_caller(&step.sql),
             _ => spi::run(&step.sql),
         };
-        error::located(place, || match step.action {
+        error::located(self.request.on_error, place, || match step.action {
             Action::AddPrimaryKey | Action::AddUnique | Action::CreateIndex => memory::for_indexes(run),
             _ => run(),
         })

@@ -51,7 +51,8 @@ impl Input {
             )
         };
         // SAFETY: the caller's promise.
-        let value = error::located(place, || unsafe { self.read(text, context) });
+        let value =
+            error::located_with_step(|_| place(), |_| String::new(), || unsafe { self.read(text, context) });
         self.names = names;
         value
     }

@@ -91,11 +91,13 @@ pub fn bulk(
 ) -> Result<Loaded> {
     // The row at hand, for errors that PostgreSQL raises.
     let at = Shared::new(LoadPosition::default());
-    error::located_by_code(
+    let on_error = policy.on_error;
+    error::located_with_step(
         |code| match error::is_about_a_row(code) {
             true => at.get().sentence(&plan.source),
             false => format!("SQLite table \"{}\", while its rows were written.", plan.source),
         },
+        |code| error::next_step(code, on_error).to_owned(),
         || {
             // Else `check` finds the rows that break a constraint, when all are there.
             let is_checked = policy.on_error == OnError::Abort;

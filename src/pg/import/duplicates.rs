@@ -64,7 +64,9 @@ impl Import<'_> {
             format!("SQLite table \"{}\", while its keys were looked for in {}.", plan.source, plan.target)
         };
         match others {
-            Some(others) => error::located(place, || demand.taken(unwanted, index, &rows, &others)),
+            Some(others) => {
+                error::located(self.request.on_error, place, || demand.taken(unwanted, index, &rows, &others))
+            }
             None => Ok(unwanted),
         }
     }

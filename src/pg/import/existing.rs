@@ -159,7 +159,7 @@ impl Import<'_> {
     pub(super) fn delete_all(&mut self, index: usize, step: &Step) -> Result<()> {
         let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let place = || format!("SQLite table \"{}\", statement: {}.", plan.source, step.sql);
-        let deleted = error::located(place, || {
+        let deleted = error::located(self.request.on_error, place, || {
             self.on_table(plan, relation, Touch::Delete, || spi::count_for_caller(&step.sql))
         })?;
         compat::command_counter_increment();
@@ -225,8 +225,9 @@ impl Import<'_> {
         let place = || {
             format!("SQLite table \"{}\", while vanished rows of {} were deleted.", plan.source, plan.target)
         };
-        let deleted =
-            error::located(place, || self.on_table(plan, relation, Touch::Delete, || difference.delete()))?;
+        let deleted = error::located(self.request.on_error, place, || {
+            self.on_table(plan, relation, Touch::Delete, || difference.delete())
+        })?;
         self.shrunk.push(relation);
         if let Some(row) = self.rows.get_mut(index) {
             row.deleted = Some(deleted);
@@ -259,7 +260,7 @@ impl Import<'_> {
         // what the run has made.
         let written = self.on_table(plan, relation, Touch::Write, || {
             subxact::within(subxact::AtEnd::Keep, || {
-                error::located(place, || match difference {
+                error::located(self.request.on_error, place, || match difference {
                     Some(difference) if difference.is_none() => Ok((0, 0)),
                     Some(difference) => difference.write(&staged.stage, &plan.target),
                     None => Ok((staged.stage.insert_all(&plan.target)?, 0)),

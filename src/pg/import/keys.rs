@@ -204,7 +204,7 @@ impl Import<'_> {
         // made.
         let count = if self.rows.get(index).is_some_and(|row| row.target_rows <= FEW_ROWS) {
             let place = || format!("SQLite table \"{}\", statement: {}.", table.source, step.sql);
-            let count = error::located(place, count)?;
+            let count = error::located(self.request.on_error, place, count)?;
             if count == 0 {
                 return self.statement(step);
             }

@@ -51,7 +51,7 @@ impl Import<'_> {
                         plan.source
                     )
                 };
-                Some(error::located(place, || Stage::create(plan, relation, index))?)
+                Some(error::located(self.request.on_error, place, || Stage::create(plan, relation, index))?)
             }
         };
         let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
@@ -97,7 +97,7 @@ impl Import<'_> {
             // well.
             let place = || format!("SQLite table \"{}\", while its indexes were rebuilt.", plan.source);
             let reindex = || spi::run_for_caller(&format!("REINDEX TABLE {}", plan.target));
-            error::located(place, || memory::for_indexes(reindex))?;
+            error::located(self.request.on_error, place, || memory::for_indexes(reindex))?;
             compat::command_counter_increment();
         }
         row.path = Some(path.as_str());
@@ -163,7 +163,7 @@ impl Import<'_> {
         let rows = self.staged.get(&index).map_or(&plan.target, |s| &s.stage.table).clone();
         let place = || format!("SQLite table \"{}\", while its rows were checked.", plan.source);
         let find = || broken_rules::unwanted(index, &rows, relation, plan, self.options.triggers);
-        let Some(unwanted) = error::located(place, find)? else { return Ok(()) };
+        let Some(unwanted) = error::located(self.request.on_error, place, find)? else { return Ok(()) };
         if self.request.on_error == OnError::Abort {
             let mut first = None;
             self.originals(index, &unwanted, Some(1), |entry| {
@@ -274,7 +274,7 @@ fn check_error(plan: &TablePlan, count: i64, first: Option<&SetAside>) -> Error 
             plan.source,
             display_value(Value::Text(row.as_bytes()))
         ))
-        .hint(error::next_step(code))
+        .hint(error::next_step(code, OnError::Abort))
 }
 
 /// The error of a table whose content is not what was sent.

@@ -4,7 +4,6 @@
 //! A PostgreSQL error that crosses a Rust frame loses its CONTEXT and its object names, so the place in the
 //! source is carried here, in DETAIL, by [`located`].
 
-use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
@@ -12,6 +11,7 @@ use pgrx::prelude::*;
 
 use aliaport_plan::option::OptionError;
 use aliaport_plan::planner::PlanError;
+use aliaport_rows::row::OnError;
 use aliaport_rows::sqlstate::SqlState;
 use aliaport_sqlite::{SourceError, SourceErrorKind};
 
@@ -227,9 +227,10 @@ impl From<OptionError> for Error {
 }
 
 /// Runs `f`; a PostgreSQL error in it is raised again with the same code, message and hint and with `place`
-/// added to its DETAIL. Nothing is swallowed, so no subtransaction is needed.
-pub fn located<R>(place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
-    located_by_code(|_| place(), f)
+/// added to its DETAIL, and with the next step where it has no hint, by what the import does with bad rows.
+/// Nothing is swallowed, so no subtransaction is needed.
+pub fn located<R>(on_error: OnError, place: impl Fn() -> String, f: impl FnOnce() -> R) -> R {
+    located_with_step(|_| place(), |code| next_step(code, on_error).to_owned(), f)
 }
 
 /// True where a row may be to blame: its data, a rule that it breaks, a limit that it passes, or what a
@@ -238,12 +239,8 @@ pub fn is_about_a_row(code: PgSqlErrorCode) -> bool {
     ["22", "23", "42", "44", "54", "P0"].iter().any(|class| sqlstate(code).as_str().starts_with(class))
 }
 
-/// The same; the place may depend on the code.
-pub fn located_by_code<R>(place: impl Fn(PgSqlErrorCode) -> String, f: impl FnOnce() -> R) -> R {
-    located_with_step(place, |code| next_step(code).to_owned(), f)
-}
-
-/// The same; `step` says what to do about an error that has no hint of its own.
+/// The same; the place may depend on the code, and `step` says what to do about an error that has no hint of
+/// its own. Where it says nothing, whoever called this may.
 pub fn located_with_step<R>(
     place: impl Fn(PgSqlErrorCode) -> String,
     step: impl Fn(PgSqlErrorCode) -> String,
@@ -261,7 +258,10 @@ pub fn located_with_step<R>(
         _ => place,
     };
     let mut error = Error::new(report.sql_error_code(), report.message().to_owned()).detail(detail);
-    error = error.hint(report.hint().map_or_else(|| step(report.sql_error_code()), str::to_owned));
+    let hint = report.hint().map_or_else(|| step(report.sql_error_code()), str::to_owned);
+    if !hint.is_empty() {
+        error = error.hint(hint);
+    }
     error.raise()
 }
 
@@ -314,8 +314,9 @@ pub fn observed<R>(f: impl FnOnce() -> Result<R>, listener: impl FnOnce(&Told)) 
 }
 
 /// What to do about an error of PostgreSQL's that has no hint of its own.
-pub fn next_step(code: PgSqlErrorCode) -> &'static str {
-    if SETS_ASIDE.get() && is_of_a_row(code) {
+pub fn next_step(code: PgSqlErrorCode, on_error: OnError) -> &'static str {
+    // An import that sets bad rows aside need not be told to do so.
+    if on_error != OnError::Abort && is_of_a_row(code) {
         return "Repair the row in SQLite, or leave it out with the option where of its table.";
     }
     use PgSqlErrorCode as C;
@@ -347,24 +348,6 @@ pub fn next_step(code: PgSqlErrorCode) -> &'static str {
         }
         _ => "Nothing was imported; with dry_run => true the import can be tried without effect.",
     }
-}
-
-thread_local! {
-    /// The import that runs sets bad rows aside, so that no advice may be to do so.
-    static SETS_ASIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs the steps of an import, which sets bad rows aside or does not.
-pub fn setting_aside<R>(sets_aside: bool, f: impl FnOnce() -> R) -> R {
-    /// Puts it back, also where `f` raises an error.
-    struct Before(bool);
-    impl Drop for Before {
-        fn drop(&mut self) {
-            SETS_ASIDE.set(self.0);
-        }
-    }
-    let _before = Before(SETS_ASIDE.replace(sets_aside));
-    f()
 }
 
 /// A row may be to blame, and not what it points at.

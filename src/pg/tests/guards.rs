@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use aliaport_rows::row::OnError;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
@@ -114,7 +115,8 @@ mod tests {
         let place = || "SQLite table \"t\", rowid 7.".to_owned();
         let raise = |using: &str| {
             let sql = format!("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514' {using}; END $$");
-            within(AtEnd::Undo, || error::located(place, || spi::run_for_caller(&sql))).unwrap_err()
+            within(AtEnd::Undo, || error::located(OnError::Abort, place, || spi::run_for_caller(&sql)))
+                .unwrap_err()
         };
         let full = raise(", DETAIL = 'Why.', HINT = 'What to do.'");
         assert_eq!(full.code(), PgSqlErrorCode::ERRCODE_CHECK_VIOLATION);
@@ -125,7 +127,7 @@ mod tests {
         let bare = raise("").into_report();
         assert_eq!(bare.detail(), Some("SQLite table \"t\", rowid 7."));
         assert!(bare.hint().is_some_and(|hint| !hint.is_empty()), "every error says what to do next");
-        assert_eq!(error::located(place, || 5), 5);
+        assert_eq!(error::located(OnError::Abort, place, || 5), 5);
     }
 
     #[pg_test]
@@ -155,7 +157,7 @@ mod tests {
         request_cancel();
         assert!(interrupt::is_cancelled());
         let _ = within(AtEnd::Keep, || {
-            error::located(|| "here".to_owned(), interrupt::check);
+            error::located(OnError::Abort, || "here".to_owned(), interrupt::check);
             Ok(())
         });
     }
