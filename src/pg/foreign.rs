@@ -3,8 +3,10 @@
 //! [`option`] checks what CREATE and ALTER are given, [`definition`] reads what the catalogues say of a
 //! table, [`connection`] has the file in the transaction's one snapshot, and [`remote`] brings the two
 //! together. [`plan`] and [`cost`] work for the planner, which asks [`push`] what SQLite may decide;
-//! [`scan_plan`] is what they hand to [`scan`], whose rows [`slot`] takes.
+//! [`scan_plan`] is what they hand to [`scan`], whose rows [`slot`] takes. [`analyze`] samples a table and
+//! takes the [`census`] of its columns; [`schema`] writes the statements of IMPORT FOREIGN SCHEMA.
 
+mod analyze;
 mod census;
 pub mod column;
 mod connection;
@@ -21,6 +23,7 @@ pub mod push;
 mod remote;
 mod scan;
 mod scan_plan;
+mod schema;
 mod slot;
 mod utility;
 

@@ -13,6 +13,7 @@ mod effect;
 mod error;
 mod existing;
 mod foreign;
+mod foreign_table;
 mod home;
 mod keys;
 mod missing;
@@ -41,6 +42,7 @@ use draft::{Draft, Drafting, Role, one_line};
 pub use effect::check_mode as check_options;
 pub use error::PlanError;
 use foreign::Foreign;
+pub use foreign_table::{ForeignColumn, ForeignTable, foreign_tables};
 use relations::Relations;
 use request::same;
 

@@ -347,6 +347,27 @@ impl Source {
         self.fingerprint.borrow().clone()
     }
 
+    /// Waits until the fingerprint is one that another look at the same file has, too: it is not for a moment
+    /// after the file was written to.
+    ///
+    /// # Errors
+    /// `Interrupted`, and what looking at the file can meet.
+    pub fn settle(&self) -> Result<(), SourceError> {
+        let observe =
+            || FileState::observe(&self.location).map_err(|error| SourceError::from_io(self.path(), &error));
+        let wait = observe()?.unsettled();
+        if !wait.is_zero() && !self.interrupt.sleep(wait + RETRY) {
+            return Err(SourceError::new(SourceErrorKind::Interrupted, self.path()));
+        }
+        let now = observe()?;
+        if now.is_same_file(&self.seen.files) {
+            // SAFETY: the connection was opened with this layer and belongs to this thread.
+            let header = unsafe { vfs::header(self.handle()) };
+            self.fingerprint.replace(now.fingerprint(header.as_ref()));
+        }
+        Ok(())
+    }
+
     /// Where it lies, for messages, and to ask for rights again.
     #[must_use]
     pub fn path(&self) -> &Path {

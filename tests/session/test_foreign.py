@@ -179,3 +179,41 @@ def test_a_locked_file_is_waited_for(port, connection):
     assert one(connection, "SELECT count(*) FROM t") == 2000
     ends.join()
     db.close()
+
+
+def test_a_census_is_of_one_state_of_the_file(port, connection):
+    """What ANALYZE has proven is not concluded of another state, nor by a plan that was made before."""
+    asked = "SELECT count(*) FROM t WHERE i < 5"
+    connection.execute("PREPARE p (bigint) AS SELECT count(*) FROM t WHERE i < $1")
+    connection.execute("ANALYZE t")
+    assert one(connection, "SELECT proof FROM aliaport.foreign_census WHERE table_name = 't' AND column_name = 'i'") == "integer"
+
+    def statement(sql):
+        plan = connection.execute(f"EXPLAIN (VERBOSE, COSTS OFF) {sql}").fetchall()
+        return " ".join(line for (line,) in plan)
+
+    exact = statement(asked)
+    assert "< ?1" in exact and ">= \'\'" not in exact
+    connection.execute("SET plan_cache_mode = force_generic_plan")
+    assert one(connection, "EXECUTE p(5)") == 4
+    db = sqlite3.connect(port)
+    db.execute("UPDATE t SET i = 'zero' WHERE id = 1")
+    db.commit()
+    db.close()
+    assert ">= \'\'" in statement(asked)
+    for sql in (asked, "EXECUTE p(5)"):
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            connection.execute(sql)
+    connection.execute("ALTER FOREIGN TABLE t OPTIONS (ADD on_error 'skip')")
+    connection.execute("ANALYZE t")
+    assert connection.execute("SELECT bad, proof FROM aliaport.foreign_census WHERE column_name = 'i' AND table_name = 't'").fetchone() == (1, None)
+    assert one(connection, "SELECT reltuples FROM pg_class WHERE relname = 't'") == 1999
+    assert one(connection, asked) == 3
+
+
+def test_analyze_of_a_file_that_is_gone_is_a_warning(port, connection):
+    notices = []
+    connection.add_notice_handler(lambda notice: notices.append(notice.sqlstate))
+    port.unlink()
+    connection.execute("ANALYZE t")
+    assert notices == ["58P01", "01000"]

@@ -58,3 +58,58 @@ pub fn read(relation: pg_sys::Oid) -> Result<Option<TableCensus>> {
     }
     Ok(census)
 }
+
+/// What was counted of one column.
+#[derive(Clone, Debug, Default)]
+pub struct ColumnCensus {
+    /// Its attribute number.
+    pub attnum: i16,
+    /// Values of each storage class.
+    pub nulls: i64,
+    /// INTEGER
+    pub integers: i64,
+    /// REAL
+    pub reals: i64,
+    /// TEXT
+    pub texts: i64,
+    /// BLOB
+    pub blobs: i64,
+    /// Values that the column cannot hold.
+    pub bad: i64,
+    /// What holds of all of them.
+    pub proof: Option<Proof>,
+}
+
+/// Puts a census in the place of the one before.
+pub fn write(table: &Opened, rows: u64, columns: &[ColumnCensus]) -> Result<()> {
+    let relation = table.definition.relation;
+    let stamp = table.stamp();
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    spi::as_history_owner(|| {
+        spi::run_with(
+            "DELETE FROM aliaport.foreign_column f WHERE f.relation = $1 \
+             OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = f.relation)",
+            &[relation.into()],
+        )?;
+        for column in columns {
+            spi::run_with(
+                "INSERT INTO aliaport.foreign_column (relation, attnum, analyzed_at, stamp, row_count, nulls, integers, reals, texts, blobs, bad, proof) \
+                 VALUES ($1, $2, pg_catalog.clock_timestamp(), $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                &[
+                    relation.into(),
+                    column.attnum.into(),
+                    stamp.clone().into(),
+                    rows.into(),
+                    column.nulls.into(),
+                    column.integers.into(),
+                    column.reals.into(),
+                    column.texts.into(),
+                    column.blobs.into(),
+                    column.bad.into(),
+                    column.proof.map(|proof| proof.to_string()).into(),
+                ],
+            )?;
+        }
+        Ok(())
+    })
+}

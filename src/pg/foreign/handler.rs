@@ -3,7 +3,7 @@
 
 use pgrx::{AllocatedByRust, PgBox, pg_sys};
 
-use super::{explain, modify, plan, scan};
+use super::{analyze, explain, modify, plan, scan, schema};
 
 /// What PostgreSQL calls for foreign tables of ours. Scans are not parallel: the snapshot is one
 /// connection's, and a worker would have another one.
@@ -19,6 +19,8 @@ pub fn routine() -> pg_sys::Datum {
     routine.ReScanForeignScan = Some(scan::rescan_foreign_scan);
     routine.EndForeignScan = Some(scan::end_foreign_scan);
     routine.ExplainForeignScan = Some(explain::explain_foreign_scan);
+    routine.AnalyzeForeignTable = Some(analyze::analyze_foreign_table);
+    routine.ImportForeignSchema = Some(schema::import_foreign_schema);
     routine.PlanForeignModify = Some(modify::plan_foreign_modify);
     routine.IsForeignRelUpdatable = Some(modify::is_foreign_rel_updatable);
     routine.ExecForeignInsert = Some(modify::exec_foreign_insert);

@@ -153,23 +153,33 @@ pub fn file_name(path: &str) -> &str {
 }
 
 /// An option that is none.
-pub fn unknown(name: &str, known: &[&str], object: Object) -> Error {
+fn unknown(name: &str, known: &[&str], object: Object) -> Error {
+    unknown_of(
+        name,
+        known,
+        match object {
+            Object::Server => "A server of aliaport_fdw",
+            Object::Table => "A foreign table of aliaport_fdw",
+            Object::Column => "A column of a foreign table of aliaport_fdw",
+            Object::Other => "What is no server, foreign table or column of aliaport_fdw",
+        },
+    )
+}
+
+/// The same of whatever takes these options.
+pub fn unknown_of(name: &str, known: &[&str], whose: &str) -> Error {
     let error =
         Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("invalid option \"{name}\""));
-    let whose = match object {
-        Object::Server => "A server",
-        Object::Table => "A foreign table",
-        Object::Column => "A column of a foreign table",
-        Object::Other => "This object",
-    };
     let allowed = match known.split_last() {
-        None => return error
-            .detail(format!("{whose} takes no options of aliaport_fdw."))
-            .hint("Leave the option out: the path belongs to the server, everything else to its tables and their columns."),
+        None => {
+            return error
+                .detail(format!("{whose} takes no options."))
+                .hint("Leave the option out: the path belongs to the server, all others to it, its tables and their columns.");
+        }
         Some((last, [])) => (*last).to_owned(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
     };
-    let error = error.detail(format!("{whose} of aliaport_fdw takes the options {allowed}."));
+    let error = error.detail(format!("{whose} takes the options {allowed}."));
     match nearest(name, known.iter().copied()) {
         Some(near) => error.hint(format!("Perhaps you meant the option \"{near}\".")),
         None => error.hint("Leave the option out, or write one of these."),

@@ -145,7 +145,12 @@ unsafe fn begin(node: *mut pg_sys::ForeignScanState, plan: *mut pg_sys::ForeignS
         let slot = (*node).ss.ss_ScanTupleSlot;
         let context = (*(*node).ss.ps.state).es_query_cxt;
         let outer = pg_sys::MemoryContextSwitchTo(context);
-        let made = Slot::new(((*slot).tts_values, (*slot).tts_isnull, natts), &definition, &wanted, context);
+        let made = Slot::new(
+            ((*slot).tts_values, (*slot).tts_isnull, natts),
+            (&definition, definition.on_error),
+            &wanted,
+            context,
+        );
         pg_sys::MemoryContextSwitchTo(outer);
         made
     };

@@ -55,7 +55,7 @@ impl Slot {
     /// which is current.
     pub unsafe fn new(
         (values, is_null, attributes): (*mut pg_sys::Datum, *mut bool, usize),
-        definition: &Definition,
+        (definition, on_error): (&Definition, OnError),
         columns: &[&DefinedColumn],
         context: pg_sys::MemoryContext,
     ) -> Self {
@@ -75,7 +75,7 @@ impl Slot {
             arena: Arena::default(),
             context,
             domains: vec![ptr::null_mut(); columns.len()],
-            on_error: definition.on_error,
+            on_error,
             hint: remedy(definition),
             table: definition.table.clone(),
             is_refused: false,

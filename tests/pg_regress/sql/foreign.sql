@@ -108,6 +108,40 @@ FETCH ALL FROM held;
 CLOSE held;
 DISCARD ALL;
 SELECT count(*) FROM f.berth;
+SET search_path = f, public;
 
-DROP SCHEMA f CASCADE;
+-- IMPORT FOREIGN SCHEMA.
+CREATE SCHEMA all_of_it;
+IMPORT FOREIGN SCHEMA public FROM SERVER port INTO all_of_it;
+IMPORT FOREIGN SCHEMA main FROM SERVER port INTO all_of_it OPTIONS (import_view 'false');
+IMPORT FOREIGN SCHEMA main FROM SERVER port INTO all_of_it OPTIONS (import_views 'maybe');
+IMPORT FOREIGN SCHEMA main FROM SERVER port INTO all_of_it OPTIONS (identifiers 'snake');
+IMPORT FOREIGN SCHEMA main LIMIT TO (ships) FROM SERVER port INTO all_of_it;
+IMPORT FOREIGN SCHEMA main FROM SERVER port INTO all_of_it OPTIONS (import_default 'true');
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attfdwoptions
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relnamespace = 'all_of_it'::regnamespace ORDER BY c.relname, a.attnum;
+CREATE SCHEMA some_of_it;
+IMPORT FOREIGN SCHEMA main LIMIT TO (ship, berth) FROM SERVER port INTO some_of_it OPTIONS (import_not_null 'false', integer 'integer');
+SELECT attrelid::regclass, attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'some_of_it.berth'::regclass AND attnum > 0;
+DROP FOREIGN TABLE some_of_it.ship, some_of_it.berth;
+IMPORT FOREIGN SCHEMA main EXCEPT (ship) FROM SERVER port INTO some_of_it OPTIONS (import_views 'false');
+SELECT relname FROM pg_class WHERE relnamespace = 'some_of_it'::regnamespace ORDER BY 1;
+SELECT * FROM all_of_it.afloat ORDER BY id;
+SELECT count(*) FROM all_of_it.log;
+
+-- ANALYZE: statistics, and the census.
+ANALYZE all_of_it.ship;
+ANALYZE all_of_it.berth;
+ANALYZE all_of_it.afloat;
+ANALYZE wrong;
+SELECT table_name, column_name, row_count, nulls, integers, reals, texts, blobs, bad, proof FROM aliaport.foreign_census
+WHERE schema_name = 'all_of_it' OR table_name = 'wrong' ORDER BY 1, 2;
+SELECT attname, null_frac, n_distinct FROM pg_stats WHERE schemaname = 'all_of_it' AND tablename = 'berth' ORDER BY 1;
+SELECT reltuples FROM pg_class WHERE oid = 'all_of_it.berth'::regclass;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM all_of_it.berth WHERE ship_id = 3;
+ALTER FOREIGN TABLE all_of_it.berth ALTER ship_id TYPE numeric;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM all_of_it.berth WHERE ship_id = 3;
+
+DROP SCHEMA f, all_of_it, some_of_it CASCADE;
 DROP SERVER port CASCADE;
