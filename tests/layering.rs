@@ -37,6 +37,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/heap/pipeline.rs",
     "src/pg/heap/readback.rs",
     "src/pg/heap/relation.rs",
+    "src/pg/heap/row_array.rs",
     "src/pg/heap/standing.rs",
     "src/pg/record/aside.rs",
     "src/pg/record/failure.rs",

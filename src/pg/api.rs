@@ -222,7 +222,7 @@ fn inspected(
                     finding.count.and_then(|n| i64::try_from(n).ok()),
                     sample.map(JsonB),
                     message,
-                    suggestion,
+                    suggestion.map(|s| s.to_string()),
                 )
             })
             .collect::<Vec<_>>(),

@@ -9,4 +9,5 @@ pub mod pipeline;
 pub mod readback;
 pub mod refusal;
 pub mod relation;
+pub mod row_array;
 pub mod standing;

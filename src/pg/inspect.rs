@@ -2,7 +2,8 @@
 //!
 //! One call shows everything: what would stop the plan does not stop the inspection
 //! (`aliaport_plan::inspect`). The parts: `integrity` is SQLite's own check of the file and of its CHECKs,
-//! `content` the one pass over each table with the import's converters, `keys` looks for repeated keys and
+//! `content` the one pass over each table with the import's converters, `demands` what a table that is there
+//! asks of each row, `keys` looks for repeated keys and
 //! orphans, `references` for parents in the target, `sequences` for sequences without a key left, `server` at
 //! this database.
 //!
@@ -10,6 +11,7 @@
 //! raised as an error, as in the import.
 
 mod content;
+mod demands;
 mod input;
 mod integrity;
 mod keys;
@@ -27,9 +29,10 @@ use aliaport_plan::plan::TablePlan;
 use aliaport_plan::planner;
 use aliaport_plan::policy::Mode;
 use aliaport_plan::profile::Profiles;
+use aliaport_plan::suggestion::Suggestion;
 use aliaport_plan::target::Target;
 use aliaport_rows::convert::{Converter, Zone};
-use aliaport_rows::identifier::{comment, quote_literal};
+use aliaport_rows::identifier::quote_literal;
 use aliaport_sqlite::Uncomputable;
 
 use crate::pg::planning;
@@ -44,11 +47,11 @@ pub struct Observation {
     /// Up to five keys or rowids with the offending value.
     pub sample: Option<serde_json::Value>,
     /// What to do; SQL where there is some.
-    pub suggestion: Option<String>,
+    pub suggestion: Option<Suggestion>,
 }
 
 impl Observation {
-    fn new(finding: Finding, suggestion: Option<String>) -> Self {
+    fn new(finding: Finding, suggestion: Option<Suggestion>) -> Self {
         Observation { finding, sample: None, suggestion }
     }
 }
@@ -79,7 +82,7 @@ pub fn inspect(
     missing::settle(&mut inspected.plan)?;
     missing::as_before(&mut inspected.plan)?;
     let obstacles = inspected.obstacles.iter();
-    out.extend(obstacles.map(|o| Observation::new(o.finding.clone(), o.hint.clone())));
+    out.extend(obstacles.map(|o| Observation::new(o.finding.clone(), o.suggestion())));
     out.extend(inspected.plan.findings.iter().map(|f| finding(f, &opened.catalogue)));
     let mut seen = Vec::with_capacity(inspected.plan.tables.len());
     for plan in &inspected.plan.tables {
@@ -113,7 +116,7 @@ fn leave_uncomputable_out(opened: &mut planning::Opened) -> Result<Vec<Observati
         let why = Content::Uncomputable(reason.trim_end_matches('.').to_owned());
         out.push(Observation::new(
             Finding::of(&table, why).in_column(&column),
-            Some(comment(&format!(
+            Some(Suggestion::postgresql().note(format!(
                 "leave the column out with options => {}, or make it STORED in SQLite",
                 quote_literal(&planning::skipping(&table, &column))
             ))),
@@ -164,8 +167,15 @@ impl<'a> InspectedTable<'a> {
             pg_type: &column.pg_type,
             is_created: self.plan.is_created,
             is_not_null: column.is_not_null || declared.is_not_null,
+            is_repairable: self.is_repairable(&column.source) && declared.keeps_texts(),
             rowid: inspect::rowid_name(self.table),
         })
+    }
+
+    /// An UPDATE of this column in SQLite changes nothing else.
+    fn is_repairable(&self, column: &str) -> bool {
+        let place = self.table.columns.iter().position(|c| c.name == *column);
+        place.is_some_and(|place| inspect::is_repairable(&self.opened.catalogue, self.table, &[place], None))
     }
 
     fn converter(&self, column: usize) -> Option<Converter> {
@@ -175,12 +185,6 @@ impl<'a> InspectedTable<'a> {
 }
 
 fn finding(finding: &Finding, catalogue: &Catalogue) -> Observation {
-    let statement = finding.remedy().map(|s| {
-        format!(
-            "-- postgresql
-{s};"
-        )
-    });
-    let suggestion = statement.or_else(|| inspect::of_finding(finding, catalogue));
+    let suggestion = finding.suggestion().or_else(|| inspect::of_finding(finding, catalogue));
     Observation::new(finding.clone(), suggestion)
 }

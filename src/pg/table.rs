@@ -11,6 +11,7 @@ pub mod missing;
 pub mod operator;
 pub mod orphan;
 pub mod past;
+pub mod relax;
 pub mod retype;
 pub mod schema;
 pub mod sequence;

@@ -4,6 +4,8 @@
 //! What no PRAGMA tells (CHECKs, constraint names, DEFERRABLE, collations, generation expressions) is still
 //! in [`Table::sql`]; [`crate::grammar`] reads it from there.
 
+use crate::decl::{Affinity, affinity};
+
 /// Everything the file declares, in `sqlite_schema` order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
@@ -94,6 +96,14 @@ pub struct Column {
     pub default: Option<String>,
     /// Generated columns are read like any other; the plan decides what becomes of them.
     pub generated: Generated,
+}
+
+impl Column {
+    /// A text that is written to it stays one, also where it looks like a number.
+    #[must_use]
+    pub fn keeps_texts(&self) -> bool {
+        matches!(affinity(&self.declared_type), Affinity::Text | Affinity::Blob)
+    }
 }
 
 /// Whether and how a column is generated.

@@ -7,6 +7,7 @@
 mod blocker;
 mod code;
 mod content;
+mod demand;
 mod drift;
 mod existing;
 mod load;
@@ -18,11 +19,13 @@ mod subject;
 mod typing;
 mod uncarried;
 
+use crate::suggestion::Suggestion;
 use std::fmt::{self, Display};
 
 pub use blocker::{Blocker, MAX_COLUMNS, PlanErrorKind};
 pub use code::Code;
 pub use content::{Allowed, Content, Damage, KeyName, Orphan};
+pub use demand::Demand;
 pub use drift::{Drift, Wanted};
 pub use existing::{Existing, SKIPPED};
 pub use load::Load;
@@ -97,6 +100,8 @@ topics! {
     Blocker;
     /// What an inspection finds in the rows of the source.
     Content;
+    /// What tables that are there ask of rows.
+    Demand;
     /// Tables that are there differ from what the import would make.
     Drift;
     /// What the target has already.
@@ -133,6 +138,8 @@ pub struct Finding {
     pub statement: Option<String>,
     /// What can be run, or is said, in place of the statement.
     pub instead: Option<String>,
+    /// What helps, where that is more than a statement.
+    pub advice: Option<Suggestion>,
 }
 
 impl Finding {
@@ -147,6 +154,7 @@ impl Finding {
             count: None,
             statement: None,
             instead: None,
+            advice: None,
         }
     }
 
@@ -183,8 +191,8 @@ impl Finding {
 
     /// The same finding, with what helps.
     #[must_use]
-    pub fn helped_by(self, remedy: String) -> Self {
-        Finding { instead: Some(remedy), ..self }
+    pub fn helped_by(self, remedy: Suggestion) -> Self {
+        Finding { advice: Some(remedy), ..self }
     }
 
     /// What kind of finding it is.
@@ -197,6 +205,13 @@ impl Finding {
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.why.topic().severity(self)
+    }
+
+    /// What to do, where that is known.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<Suggestion> {
+        let run = |statement| Suggestion::postgresql().run(statement);
+        self.advice.clone().or_else(|| self.remedy().map(run))
     }
 
     /// What to run.

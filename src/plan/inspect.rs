@@ -18,7 +18,7 @@ pub use key::{Classes, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
 pub use language::{ALPHABET, has_turkish_letter};
 pub use obstacle::{Inspected, Obstacle, plan_despite};
 pub use remedy::{
-    Place, Retype, Values, another_type, held, lossless_type, of_finding, of_lossy, of_orphans, of_repeated,
-    of_value, rowid_name, sqlite_name,
+    LISTED, Orphaned, Place, Relaxing, Retype, Shapes, Values, another_type, held, is_repairable,
+    lossless_type, of_finding, of_lossy, of_null, of_orphans, of_repeated, of_value, rowid_name, sqlite_name,
 };
 pub use verdict::code_of;

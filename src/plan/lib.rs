@@ -20,4 +20,5 @@ pub mod planner;
 pub mod policy;
 pub mod profile;
 pub mod sequence;
+pub mod suggestion;
 pub mod target;

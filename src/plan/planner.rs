@@ -34,9 +34,10 @@ use crate::order::load_order;
 use crate::plan::{ForeignKeyPlan, Plan, TablePlan};
 use crate::policy::Mode;
 use crate::profile::Profiles;
+use crate::suggestion::Suggestion;
 use crate::target::Target;
 use aliaport_rows::column::ColumnPlan;
-use aliaport_rows::identifier::{comment, quote_literal};
+use aliaport_rows::identifier::quote_literal;
 
 use draft::{Draft, Drafting, Role, one_line};
 pub use effect::check_mode as check_options;
@@ -220,8 +221,8 @@ fn check_mode(drafts: &[Draft<'_>], mode: Mode) -> Result<(), PlanError> {
                 .map(|d| {
                     let name = d.table.name.as_str();
                     let remedy = match is_like_bookkeeping(name) {
-                        true => comment(&format!("{} {OTHER_MODES}", leave_out(&[name]))),
-                        false => OTHER_MODES.to_owned(),
+                        true => Suggestion::postgresql().note(leave_out(&[name])).note(OTHER_MODES),
+                        false => Suggestion::postgresql().note(OTHER_MODES),
                     };
                     d.finding(Blocker::HasRows(d.target.clone())).helped_by(remedy)
                 })

@@ -97,7 +97,7 @@ def test_the_type_in_a_hint_takes_all_values_of_the_column(connection, files, ma
         return
     if made:
         statement = hint.partition("first: ")[2]
-        assert f" TYPE {better} USING " in statement and statement.rstrip(";") + " first" in said, (hint, said)
+        assert f" TYPE {better} USING " in statement and statement in said, (hint, said)
         connection.execute(statement)
         run(connection, path)
     else:

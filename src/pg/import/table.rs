@@ -146,7 +146,7 @@ impl Import<'_> {
         Ok(match retype::find_wider_type(self.source, table, self.plan, plan, column, first)? {
             Retype::Nothing => error,
             Retype::To(better) => {
-                let existing = (!plan.is_created).then_some((&plan.target, of.target.as_str()));
+                let existing = (!plan.is_created).then_some((&plan.target, of.target.as_str(), &of.pg_type));
                 error.hint(retyped(&plan.source, &of.source, existing, better))
             }
             Retype::Held(by) => error.hint(format!(

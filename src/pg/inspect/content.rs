@@ -6,19 +6,21 @@
 //! a time, a text as bytes).
 
 use aliaport_plan::finding::{Code, Content, Finding};
-use aliaport_plan::inspect::{self, Classes, Retype, Values, code_of, has_turkish_letter};
-use aliaport_rows::convert::{Converter, Lossy, Scratch, ValueError};
+use aliaport_plan::inspect::{self, Classes, LISTED, Retype, Shapes, Values, code_of, has_turkish_letter};
+use aliaport_plan::suggestion::Suggestion;
+use aliaport_rows::convert::{Converter, Lossy, Moments, NumberUnit, Scratch, ValueError};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Row, StorageClass, Value};
 use aliaport_rows::width::Width;
 use serde_json::Value as Json;
 
+use super::demands::{self, Demands};
 use super::input::{InputCheck, Refused};
 use super::sample::{Key, SAMPLES, value_of};
 use super::{InspectedTable, Observation};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
-use crate::pg::table::retype;
+use crate::pg::table::{relax, retype};
 
 /// Rows between two looks at the interrupt flags.
 const ROWS_BETWEEN_CHECKS: u64 = 1000;
@@ -36,6 +38,8 @@ pub struct Seen {
     too_wide: Tally,
     /// Columns whose values were not tried, and the code that would have run.
     untried: Vec<(usize, String)>,
+    /// What the table that is there asks, and rows do not have.
+    demanded: Vec<Observation>,
 }
 
 /// What happens to a value.
@@ -52,9 +56,15 @@ struct Tally {
     fate: Fate,
     count: u64,
     samples: Vec<Json>,
+    /// The first [`LISTED`] of them.
     rowids: Vec<i64>,
-    class: StorageClass,
-    is_empty: bool,
+    /// The storage class of all of them, where it is one.
+    class: Option<StorageClass>,
+    shapes: Shapes,
+    /// What the numbers among them are as moments.
+    moments: Moments,
+    /// The type's own input function refused them.
+    is_refused: bool,
     /// What is wrong with the first one.
     message: String,
 }
@@ -66,8 +76,10 @@ impl Tally {
             count: 0,
             samples: Vec::new(),
             rowids: Vec::new(),
-            class: StorageClass::Null,
-            is_empty: false,
+            class: None,
+            shapes: Shapes::default(),
+            moments: Moments::default(),
+            is_refused: false,
             message: String::new(),
         }
     }
@@ -84,24 +96,29 @@ impl Tally {
     fn add(&mut self, key: &Key, row: &Row<'_>, value: Value<'_>, message: impl FnOnce() -> String) {
         self.count += 1;
         if self.count == 1 {
-            self.class = value.storage_class();
-            self.is_empty = value == Value::Text(b"");
+            self.class = Some(value.storage_class());
             self.message = message();
+        }
+        self.class = self.class.filter(|class| *class == value.storage_class());
+        self.shapes.add(value);
+        if self.rowids.len() < LISTED {
+            self.rowids.extend(row.rowid());
         }
         if self.samples.len() < SAMPLES {
             self.samples.push(key.entry(row, value_of(value)));
-            self.rowids.extend(row.rowid());
         }
     }
 
     fn add_refused(&mut self, refused: Refused) {
         self.count += 1;
         if self.count == 1 {
-            self.class = StorageClass::Text;
+            self.is_refused = true;
             self.message = refused.message;
         }
-        if self.samples.len() < SAMPLES {
+        if self.rowids.len() < LISTED {
             self.rowids.extend(refused.pending.rowid);
+        }
+        if self.samples.len() < SAMPLES {
             self.samples.push(refused.pending.entry);
         }
     }
@@ -116,6 +133,7 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
     let mut inputs: Vec<Option<InputCheck>> =
         (0..width).map(|i| InputCheck::for_column(subject, i, &mut untried)).collect::<Result<_>>()?;
     let has_inputs = inputs.iter().any(Option::is_some);
+    let mut demands = Demands::of_table(subject)?;
     let key = Key::of_source_key(plan);
     let mut scratch = Scratch::default();
     let mut content = Seen {
@@ -125,12 +143,17 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
         tallies: (0..width).map(|_| Vec::new()).collect(),
         too_wide: Tally::new(Fate::Bad(Code::RowTooWide)),
         untried,
+        demanded: Vec::new(),
     };
     let mut row_width = Width::new(width, true);
     let mut reader =
         subject.opened.source.rows_where(subject.table, &subject.columns, plan.filter.as_deref())?;
     while let Some(row) = reader.next()? {
         row_width.restart();
+        let mut is_good = true;
+        if let Some(demands) = &mut demands {
+            demands.begin();
+        }
         for (i, converter) in converters.iter().enumerate() {
             let value = row.value(i);
             content.classes[i].add(value.storage_class());
@@ -142,18 +165,21 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
             match converter.convert(value, &mut scratch) {
                 Ok(converted) => {
                     row_width.add(&converted.cell);
+                    if let Some(demands) = &mut demands {
+                        demands.cell(i, &converted.cell);
+                    }
                     if converted.cell == Cell::Null && plan.columns[i].is_not_null {
+                        is_good = false;
                         let tally = Tally::with_fate(&mut content.tallies[i], Fate::Bad(Code::NullInNotNull));
                         tally.add(&key, &row, value, String::new);
                     }
                     if let Some(lossy) = converted.lossy {
                         content.classes[i].add_lossy(lossy);
-                        Tally::with_fate(&mut content.tallies[i], Fate::Changed(lossy)).add(
-                            &key,
-                            &row,
-                            value,
-                            String::new,
-                        );
+                        let tally = Tally::with_fate(&mut content.tallies[i], Fate::Changed(lossy));
+                        tally.add(&key, &row, value, String::new);
+                        if lossy == Lossy::EpochNumber {
+                            tally.moments.see(value, &converted.cell);
+                        }
                     }
                     if let Some(input) = &mut inputs[i] {
                         let entry = || key.entry(&row, value_of(value));
@@ -161,9 +187,15 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
                     }
                 }
                 Err(error) => {
+                    is_good = false;
                     bad(&mut content.tallies[i], &plan.columns[i].pg_type, &error, &key, &row, value)
                 }
             }
+        }
+        if let Some(demands) = &mut demands
+            && is_good
+        {
+            demands.end(|| key.entry(&row, Json::Null))?;
         }
         if row_width.is_too_wide() {
             content.too_wide.add(&key, &row, Value::Null, String::new);
@@ -177,6 +209,10 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
         }
     }
     settle(&mut inputs, &mut content.tallies, true)?;
+    content.demanded = demands::instead_rules(subject)?;
+    if let Some(demands) = demands {
+        content.demanded.extend(demands.observations()?);
+    }
     Ok(content)
 }
 
@@ -214,14 +250,16 @@ impl Seen {
             }
         }
         out.extend(untried);
+        out.extend(self.demanded.iter().cloned());
         let Tally { count, samples, .. } = &self.too_wide;
         if *count > 0 {
             out.push(Observation {
                 finding: Finding::of(&subject.plan.source, Content::TooWide).counted(*count),
                 sample: Some(Json::Array(samples.clone())),
                 suggestion: Some(
-                    "-- leave columns out with their option skip, or import with on_error => 'reject' to set the rows aside"
-                        .to_owned(),
+                    Suggestion::postgresql()
+                        .note("import with on_error => 'reject', which sets these rows aside")
+                        .note("or leave columns out with their option skip"),
                 ),
             });
         }
@@ -233,40 +271,67 @@ impl Seen {
 fn not_tried(subject: &InspectedTable<'_>, column: usize, code: &str) -> Option<Observation> {
     let place = subject.place(column)?;
     let finding = Finding::of(place.table, Content::Untried(code.to_owned())).in_column(place.column);
-    let remedy = "-- aliaport_import() with dry_run => true tries them with the rights of its caller";
-    Some(Observation::new(finding, Some(remedy.to_owned())))
+    let remedy = "aliaport_import() with dry_run => true tries them with the rights of its caller";
+    Some(Observation::new(finding, Some(Suggestion::postgresql().note(remedy))))
 }
 
 fn observation(subject: &InspectedTable<'_>, column: usize, tally: &Tally) -> Result<Option<Observation>> {
     let Some(place) = subject.place(column) else { return Ok(None) };
-    let values =
-        Values { count: tally.count, rowids: &tally.rowids, class: tally.class, is_empty: tally.is_empty };
+    let InspectedTable { opened, table, inspected, plan, .. } = subject;
+    let values = Values {
+        count: tally.count,
+        rowids: &tally.rowids,
+        class: tally.class,
+        shapes: tally.shapes,
+        is_utf8: opened.catalogue.encoding == "UTF-8",
+        are_jsonb: tally.shapes.blobs == tally.count && are_jsonb(subject, column, tally.fate)?,
+    };
+    // One that takes every value of the column as it is.
+    let retype = |first: Option<&str>| match first.filter(|_| !tally.is_refused) {
+        Some(first) => retype::find_wider_type(&opened.source, table, &inspected.plan, plan, column, first),
+        None => Ok(Retype::Nothing),
+    };
     let (why, suggestion) = match tally.fate {
-        Fate::Bad(code @ Code::NullInNotNull) => {
-            (Content::Null, inspect::of_value(code, &place, values, &Retype::Nothing))
+        Fate::Bad(Code::NullInNotNull) => {
+            let relaxing = relax::not_null(plan, &place.attribute)?;
+            let own = subject.columns.get(column).and_then(|c| table.columns.get(*c));
+            let is_stricter = !plan.is_created && own.is_some_and(|c| !c.is_not_null);
+            let stricter = is_stricter.then(|| (plan.target.clone(), place.attribute.clone()));
+            (Content::Null(stricter), Some(inspect::of_null(&place, values, &relaxing)))
         }
         Fate::Bad(code) => {
-            let InspectedTable { opened, table, inspected, plan, .. } = subject;
-            let retype = match inspect::another_type(code, place.pg_type) {
-                Some(first) => {
-                    retype::find_wider_type(&opened.source, table, &inspected.plan, plan, column, first)?
-                }
-                None => Retype::Nothing,
-            };
+            let retype = retype(inspect::another_type(code, place.pg_type))?;
             let why = Content::Refused(code, place.pg_type.clone(), tally.message.clone());
-            (why, inspect::of_value(code, &place, values, &retype))
+            (why, Some(inspect::of_value(code, &place, values, &retype)))
+        }
+        Fate::Changed(Lossy::EpochNumber) => {
+            let is_said = plan.columns.get(column).is_none_or(|c| c.number != NumberUnit::Auto);
+            let is_doubtful = !is_said && (tally.moments.look_like_days() || tally.moments.are_mixed());
+            let moments = (!is_said).then_some(&tally.moments);
+            let suggestion = inspect::of_lossy(&place, Lossy::EpochNumber, &Retype::Nothing, moments);
+            (Content::Numbers { reach: tally.moments.reach(), is_doubtful }, suggestion)
         }
         Fate::Changed(lossy) => {
-            let held_by = match inspect::lossless_type(lossy, place.pg_type).filter(|_| !place.is_created) {
-                Some(word) => retype::dependents(subject.plan, &place.attribute, word)?,
-                None => Vec::new(),
-            };
-            (Content::Changed(lossy), inspect::of_lossy(&place, lossy, &held_by))
+            let retype = retype(inspect::lossless_type(lossy, place.pg_type))?;
+            (Content::Changed(lossy), inspect::of_lossy(&place, lossy, &retype, None))
         }
     };
     Ok(Some(Observation {
         finding: Finding::of(place.table, why).in_column(place.column).counted(tally.count),
         sample: Some(Json::Array(tally.samples.clone())),
-        suggestion: Some(suggestion),
+        suggestion,
     }))
+}
+
+/// Whether all blobs of a column of JSON are what SQLite's jsonb() writes.
+fn are_jsonb(subject: &InspectedTable<'_>, column: usize, fate: Fate) -> Result<bool> {
+    let place = subject.columns.get(column).copied();
+    let Some(own) = place.and_then(|c| subject.table.columns.get(c)) else { return Ok(false) };
+    if fate != Fate::Bad(Code::BadJson) {
+        return Ok(false);
+    }
+    let name = inspect::sqlite_name(&own.name);
+    let others = format!("typeof({name}) = 'blob' AND NOT json_valid({name}, 8)");
+    let mut rows = subject.opened.source.rows_where(subject.table, &[], Some(&others))?;
+    Ok(rows.next()?.is_none())
 }

@@ -2,6 +2,7 @@
 
 use aliaport_plan::finding::{Content, Damage, Finding};
 use aliaport_plan::inspect::{carried_checks, rowid_name, sqlite_name};
+use aliaport_plan::suggestion::Suggestion;
 use aliaport_sqlite::{Source, SourceError, SourceErrorKind};
 use serde_json::Value as Json;
 
@@ -37,7 +38,7 @@ pub fn observe(source: &Source) -> Result<Vec<Observation>> {
     let mut out: Vec<Observation> =
         kinds.into_iter().map(|(_, first, count)| observation(&first, count, is_cut)).collect();
     if !is_small {
-        let remedy = "PRAGMA integrity_check;".to_owned();
+        let remedy = Suggestion::sqlite().run("PRAGMA integrity_check");
         out.push(Observation::new(Finding::new(Content::LargeFile), Some(remedy)));
     }
     Ok(out)
@@ -56,7 +57,8 @@ fn observation(message: &str, count: u64, is_cut: bool) -> Observation {
 
 /// What a message says, and what helps. The texts are those of `btree.c` and `pragma.c`: SQLite has nothing
 /// else to tell it by.
-fn verdict(message: &str) -> (Damage, String) {
+fn verdict(message: &str) -> (Damage, Suggestion) {
+    let sqlite = Suggestion::sqlite;
     let after = |words: &str| message.split_once(words).map(|(_, name)| name.to_owned());
     let index = after("missing from index ")
         .or_else(|| after("wrong # of entries in index "))
@@ -77,13 +79,14 @@ fn verdict(message: &str) -> (Damage, String) {
         Damage::Other
     };
     let remedy = match &damage {
-        Damage::Index(index) => format!("REINDEX {};", sqlite_name(index)),
-        Damage::Repeated => "delete all but one row of each key, then REINDEX; see duplicate_key".to_owned(),
-        Damage::Values => "repair the rows in SQLite; see null_in_not_null and type_mismatch".to_owned(),
-        Damage::Unused => "VACUUM;".to_owned(),
-        Damage::Other => {
-            "make a clean copy with the command .recover of the sqlite3 program and import that".to_owned()
+        Damage::Index(index) => sqlite().run(format!("REINDEX {}", sqlite_name(index))),
+        Damage::Repeated => {
+            sqlite().note("delete all but one row of each key, then REINDEX; see duplicate_key")
         }
+        Damage::Values => sqlite().note("repair the rows; see null_in_not_null and type_mismatch"),
+        Damage::Unused => sqlite().run("VACUUM"),
+        Damage::Other => sqlite()
+            .note("make a clean copy with the command .recover of the sqlite3 program and import that"),
     };
     (damage, remedy)
 }
@@ -110,12 +113,16 @@ pub fn checks(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
         out.push(Observation {
             finding: Finding { column: check.column.clone(), ..finding },
             sample: Some(Json::Array(samples)),
-            suggestion: Some(format!(
-                "SELECT {keys} FROM {} WHERE {}; -- repair them, or import with on_error => 'reject'",
-                sqlite_name(&subject.plan.source),
-                // A comment in it ends with its line.
-                if check.text.contains("--") { condition.clone() } else { format!("NOT ({text})") }
-            )),
+            suggestion: Some(
+                Suggestion::sqlite()
+                    .run(format!(
+                        "SELECT {keys} FROM {} WHERE {}",
+                        sqlite_name(&subject.plan.source),
+                        // A comment in it ends with its line.
+                        if check.text.contains("--") { condition.clone() } else { format!("NOT ({text})") }
+                    ))
+                    .note("repair these rows, or import with on_error => 'reject' to set them aside"),
+            ),
         });
     }
     Ok(out)

@@ -3,7 +3,10 @@
 use aliaport_plan::catalogue::Table;
 use aliaport_plan::ddl;
 use aliaport_plan::finding::{Allowed, Content, Finding, Orphan};
-use aliaport_plan::inspect::{self, KeyHasher, Repeated, UniqueKey, can_repeat, unique_keys};
+use aliaport_plan::inspect::{
+    self, KeyHasher, LISTED, Orphaned, Repeated, UniqueKey, can_repeat, is_repairable, rowid_name,
+    unique_keys,
+};
 use aliaport_plan::plan::ForeignKeyPlan;
 use aliaport_plan::policy::{NoCase, Orphans};
 use aliaport_rows::convert::{Converter, Scratch};
@@ -17,8 +20,7 @@ use super::{InspectedTable, Observation, references};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 use crate::pg::table::as_replica::{self, Touch};
-use crate::pg::table::foreign_key;
-use crate::pg::table::target;
+use crate::pg::table::{foreign_key, relax, target};
 
 /// Keys compared in one pass: 256 MB of hashes. A larger table is read several times, each time for a part of
 /// the hashes.
@@ -107,13 +109,34 @@ fn repeated_key(
     let names: Vec<&str> =
         key.columns.iter().filter_map(|&c| subject.plan.columns.get(c)).map(|c| c.source.as_str()).collect();
     let (samples, rowids) = repeated_samples(subject, &mut hashing, &own, &repeated)?;
+    // Only the target has it.
+    let is_stricter = !key.is_enforced && !subject.plan.is_created;
+    let drop = match is_stricter {
+        true => {
+            let attributes = key.columns.iter().filter_map(|&c| subject.plan.columns.get(c));
+            let attributes: Vec<String> = attributes.map(|c| c.target.clone()).collect();
+            relax::unique_key(subject.plan, &attributes)?
+        }
+        false => None,
+    };
     let types = key.columns.iter().filter_map(|&c| subject.plan.columns.get(c)).map(|c| c.pg_type.clone());
-    let why = Content::Repeated(key.what.clone(), key.is_folded(), types.collect());
+    let why = Content::Repeated {
+        key: key.what.clone(),
+        is_folded: key.is_folded(),
+        types: types.collect(),
+        is_stricter,
+    };
     let finding = Finding::of(&subject.plan.source, why).in_column(&names.join(", "));
     Ok(Some(Observation {
         finding: finding.counted(repeated.surplus),
         sample: Some(Json::Array(samples)),
-        suggestion: Some(inspect::of_repeated(subject.table, &names, &rowids)),
+        suggestion: Some(inspect::of_repeated(
+            subject.table,
+            &names,
+            &rowids,
+            repeated.surplus,
+            drop.as_deref(),
+        )),
     }))
 }
 
@@ -196,16 +219,22 @@ fn orphans_of(
         .map(|c| subject.columns.iter().position(|p| p == c).and_then(|p| subject.converter(p)))
         .collect();
     let mut scratch = Scratch::default();
-    let (mut count, mut samples) = (0u64, Vec::new());
+    let (mut count, mut samples, mut rowids) = (0u64, Vec::new(), Vec::new());
+    // What SQLite takes for orphans are these rows and no others.
+    let mut is_exact = true;
     let mut reader = subject.opened.source.orphans(&reference, &columns)?;
     while let Some(row) = reader.next()? {
         let is_bad = converters.iter().enumerate().any(|(i, converter)| {
             converter.as_ref().is_some_and(|c| c.convert(row.value(first + i), &mut scratch).is_err())
         });
         if is_bad {
+            is_exact = false;
             continue;
         }
         count += 1;
+        if rowids.len() < LISTED {
+            rowids.extend(row.rowid());
+        }
         if samples.len() < SAMPLES {
             samples.push(sample_key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));
         }
@@ -224,18 +253,26 @@ fn orphans_of(
     };
     let is_nullable = !key.source_columns.iter().any(not_null);
     let orphan = Orphan::InSource(key.label.clone(), key.parent_source.clone());
+    let declared = subject.table.foreign_keys.iter().position(|k| k.columns == own);
     Ok(Some(Observation {
         finding: orphans_found(subject, key, orphan, allowed, count),
         sample: Some(Json::Array(samples)),
-        suggestion: Some(inspect::of_orphans(
-            &subject.plan.source,
-            &key.source_columns,
-            &key.parent_source,
-            &key.parent_source_columns,
+        suggestion: Some(inspect::of_orphans(&Orphaned {
+            child: &subject.plan.source,
+            columns: &key.source_columns,
+            parent: &key.parent_source,
+            parent_columns: &key.parent_source_columns,
+            rowid: rowid_name(subject.table).as_deref(),
+            rowids: &rowids,
+            count,
+            can_be_cleared: is_nullable
+                && (is_exact || count == rowids.len() as u64)
+                && declared.is_some()
+                && is_repairable(&subject.opened.catalogue, subject.table, &own, declared),
             is_nullable,
-            &key.label,
-            in_the_way.as_deref(),
-        )),
+            label: &key.label,
+            in_the_way: in_the_way.as_deref(),
+        })),
     }))
 }
 

@@ -8,8 +8,9 @@ use aliaport_plan::ddl;
 use aliaport_plan::finding::Orphan;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_plan::policy::{Mode, NoCase};
+use aliaport_plan::suggestion::Suggestion;
 use aliaport_rows::convert::{Converter, Scratch};
-use aliaport_rows::identifier::{QualifiedName, comment, quote, quote_literal};
+use aliaport_rows::identifier::{QualifiedName, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Value};
 use aliaport_sqlite::Reference;
@@ -278,17 +279,20 @@ fn observation(
     let parent = subject.inspected.plan.tables.iter().find(|t| t.target == key.parent);
     let left_out = parent
         .and_then(|plan| key.parent_columns.iter().find(|c| !plan.columns.iter().any(|p| p.target == **c)));
-    let drop = format!("-- postgresql\n{};", ddl::drop_constraint(goal, &key.name));
+    let drop = Suggestion::postgresql().run(ddl::drop_constraint(goal, &key.name)).note(
+        "or import with orphans => 'reject', which sets these rows aside, or 'null', which clears the reference",
+    );
     let (constraint, referenced) = (key.name.clone(), key.parent.clone());
     let (orphan, suggestion) = if is_declared {
         let option =
             quote_literal(&json!({"foreign_keys": {key.label.clone(): {"orphans": "reject"}}}).to_string());
         (
             Orphan::InTarget(key.label.clone(), referenced),
-            comment(&format!(
-                "include \"{}\" in this import, or import it first; or import with orphans => 'reject' or 'null', for this key alone with options => {option}",
-                key.parent_source
-            )),
+            Suggestion::postgresql()
+                .note(format!("include \"{}\" in this import, or import it first", key.parent_source))
+                .note(format!(
+                    "or import with orphans => 'reject' or 'null', for this key alone with options => {option}"
+                )),
         )
     } else if let Some(column) = left_out {
         (Orphan::Unfilled(constraint, goal.clone(), column.clone(), referenced), drop)

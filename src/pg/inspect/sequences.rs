@@ -4,6 +4,8 @@ use aliaport_plan::finding::{Finding, NextKey};
 use aliaport_plan::sequence::{Bounds, position};
 use aliaport_rows::identifier::quote;
 
+use aliaport_plan::suggestion::Suggestion;
+
 use super::{InspectedTable, Observation};
 use crate::pg::server::error::Result;
 use crate::pg::table::sequence::{self, Behind, Sequence};
@@ -46,6 +48,7 @@ pub fn observe(subject: &InspectedTable<'_>) -> Result<Vec<Observation>> {
                 let place = sequence.place(used, sequence.columns <= 1, false);
                 if let Some(end) = place.end {
                     let remedy = sequence.remedy(plan, &of.column, &used, end);
+                    let remedy = remedy.map(|statement| Suggestion::postgresql().run(statement));
                     out.push(warn(NextKey::Ends(attribute, sequence.name, place.next, end), remedy));
                 }
             }

@@ -2,6 +2,7 @@
 
 use aliaport_plan::finding::{Finding, Server};
 use aliaport_plan::inspect::{ALPHABET, Inspected};
+use aliaport_plan::suggestion::Suggestion;
 use aliaport_rows::identifier::{quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use serde_json::json;
@@ -17,6 +18,10 @@ use crate::pg::server::{locks, settings, spi};
 const POOL_SIZE: i64 = 20;
 const MAX_OVERFLOW: i64 = 10;
 
+/// What to do where naive times are local ones.
+const LOCAL_TIME: &str =
+    "if the application writes local time, import with options => '{\"timezone\":\"...\"}' and its time zone";
+
 /// `contents` has one entry a table of the plan.
 pub fn observe(inspected: &Inspected, contents: &[Seen]) -> Result<Vec<Observation>> {
     let mut out = Vec::new();
@@ -24,7 +29,8 @@ pub fn observe(inspected: &Inspected, contents: &[Seen]) -> Result<Vec<Observati
     out.extend(collation(inspected, contents)?);
     out.push(connections()?);
     if let Some((finding, remedy)) = locks::warning(&inspected.plan)? {
-        let suggestion = format!("-- postgresql\n{remedy} -- takes effect when the server is started again");
+        let suggestion =
+            Suggestion::postgresql().run(remedy).note("it takes effect when the server is started again");
         out.push(Observation::new(finding, Some(suggestion)));
     }
     Ok(out)
@@ -37,7 +43,9 @@ fn database() -> Result<String> {
 /// All that can be said in a database that is not in UTF-8.
 pub fn wrong_encoding() -> Result<Observation> {
     let Unfit { encoding, remedy, .. } = Unfit::of_this_database()?;
-    let remedy = format!("{remedy} -- then connect to it and run CREATE EXTENSION aliaport_import;");
+    let remedy = Suggestion::postgresql()
+        .run(remedy)
+        .note("then connect to it and run CREATE EXTENSION aliaport_import;");
     Ok(Observation::new(Finding::new(Server::Encoding(encoding)), Some(remedy)))
 }
 
@@ -52,18 +60,17 @@ fn timezone(inspected: &Inspected) -> Result<Option<Observation>> {
     }
     let session = settings::session_time_zone();
     let zone = inspected.plan.timezone.clone();
+    let remedy = Suggestion::postgresql();
     let (why, remedy) = if with_zone > 0 && !is_same_zone(&session, &zone) {
-        let remedy = format!(
-            "ALTER DATABASE {} SET timezone = {}; or import with options => '{{\"timezone\":\"...\"}}' if the application writes local time",
-            quote(&database()?),
-            quote_literal(&zone)
+        let set = format!("ALTER DATABASE {} SET timezone = {}", quote(&database()?), quote_literal(&zone));
+        let remedy = remedy.run(set).note(
+            "new sessions show them so; sessions that are there, and roles with a setting of their own, do not",
         );
         (Server::OtherZone(with_zone, zone, session), remedy)
     } else {
-        let remedy = "options => '{\"timezone\":\"...\"}' if the application writes local time".to_owned();
         (Server::Zone(with_zone + without, zone), remedy)
     };
-    Ok(Some(Observation::new(Finding::new(why), Some(remedy))))
+    Ok(Some(Observation::new(Finding::new(why), Some(remedy.note(LOCAL_TIME)))))
 }
 
 fn is_same_zone(a: &str, b: &str) -> bool {
@@ -106,22 +113,20 @@ fn collation(inspected: &Inspected, contents: &[Seen]) -> Result<Option<Observat
     let tables = turkish.iter().map(|(t, _)| &t.source).collect::<std::collections::BTreeSet<_>>().len();
     let alter = |name: &str| {
         format!(
-            "ALTER TABLE {} ALTER COLUMN {} TYPE {} COLLATE {name};",
+            "ALTER TABLE {} ALTER COLUMN {} TYPE {} COLLATE {name}",
             plan.target,
             quote(&column.target),
             column.pg_type
         )
     };
+    let ask = Suggestion::postgresql();
     let remedy = match &available {
-        Some(name) => format!(
-            "{} after the import, or ORDER BY ... COLLATE {} in queries",
-            alter(&quote(name)),
-            quote(name)
-        ),
-        None => format!(
-            "CREATE COLLATION turkish (provider = icu, locale = 'tr-TR'); {} after the import, on a server built with ICU or with the locale tr_TR.UTF-8",
-            alter("turkish")
-        ),
+        Some(name) => ask
+            .note(format!("after the import: {};", alter(&quote(name))))
+            .note(format!("or ORDER BY ... COLLATE {} in queries", quote(name))),
+        None => ask
+            .note("on a server built with ICU: CREATE COLLATION turkish (provider = icu, locale = 'tr-TR');")
+            .note(format!("after the import: {};", alter("turkish"))),
     };
     let why = Server::Turkish { columns: turkish.len(), tables, database: database()?, available };
     let examples = turkish.iter().take(5).map(|(t, c)| json!({"table": t.source, "column": c.source}));
@@ -147,12 +152,14 @@ fn connections() -> Result<Observation> {
     .unwrap_or(0)
     .max(0);
     let each = POOL_SIZE + MAX_OVERFLOW;
+    let ask = Suggestion::postgresql();
     let remedy = if usable < each {
-        format!("ALTER SYSTEM SET max_connections = {}; and restart, or put PgBouncer in front", each + 10)
+        ask.run(format!("ALTER SYSTEM SET max_connections = {}", each + 10))
+            .note("it takes effect when the server is started again; or put PgBouncer in front")
     } else {
-        format!(
-            "for more workers ALTER SYSTEM SET max_connections ({each} each) and restart, or put PgBouncer in front"
-        )
+        ask.note(format!(
+            "for more workers raise max_connections by {each} each and start the server again, or put PgBouncer in front"
+        ))
     };
     let why = Server::Connections(usable, POOL_SIZE, MAX_OVERFLOW);
     Ok(Observation::new(Finding::new(why), Some(remedy)))

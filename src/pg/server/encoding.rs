@@ -41,7 +41,7 @@ pub fn require_utf8() -> Result<()> {
     .detail(format!(
         "{database} stores texts in {encoding}, and the texts of a SQLite database need UTF-8. Nothing was read."
     ))
-    .hint(format!("Run {remedy} connect to that database, and run CREATE EXTENSION aliaport_import; there.")))
+    .hint(format!("Run {remedy}; connect to that database, and run CREATE EXTENSION aliaport_import; there.")))
 }
 
 /// A database that cannot take the texts of SQLite.
@@ -78,7 +78,7 @@ impl Unfit {
              ORDER BY c.collname LIMIT 1",
         )?;
         let remedy = format!(
-            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE {locale} LC_CTYPE {locale};",
+            "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE {locale} LC_CTYPE {locale}",
             quote(&free_name(database.as_deref().unwrap_or("aliaport"))?),
             locale = quote_literal(locale.as_deref().unwrap_or("C")),
         );

@@ -61,7 +61,7 @@ impl Room {
     }
 
     fn remedy(&self) -> String {
-        format!("ALTER SYSTEM SET max_locks_per_transaction = {};", self.enough())
+        format!("ALTER SYSTEM SET max_locks_per_transaction = {}", self.enough())
     }
 }
 
@@ -94,7 +94,7 @@ pub fn require(plan: &Plan) -> Result<()> {
     )
     .detail(format!("{}.", room.0))
     .hint(format!(
-        "Run {} and restart the server, or import in several runs with options.include, each in a transaction of its own.",
+        "Run {}; and restart the server, or import in several runs with options.include, each in a transaction of its own.",
         room.remedy()
     )))
 }

@@ -5,6 +5,7 @@
 //! inserted.
 
 use aliaport_plan::plan::TablePlan;
+use aliaport_rows::column::ColumnPlan;
 use aliaport_rows::identifier::{QualifiedName, quote};
 use aliaport_rows::sqlstate::SqlState;
 use pgrx::pg_sys;
@@ -15,29 +16,39 @@ use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 
 /// One rule, as a condition that is true for a row that breaks it.
-struct Rule {
+pub struct Rule {
     condition: String,
+    /// The attributes it speaks of.
+    attributes: Vec<String>,
     /// The SQLite columns it speaks of, for `aliaport.rejected_row`.
-    columns: String,
+    pub columns: String,
     /// The message that PostgreSQL would raise.
-    reason: String,
+    pub reason: String,
+    /// The statement that takes the rule away, or makes room for the rows.
+    pub remedy: Option<String>,
+}
+
+impl Rule {
+    /// True where the source fills every attribute that the rule needs, with values that `is_known` says are
+    /// known.
+    pub fn is_over(&self, plan: &TablePlan, is_known: impl Fn(&ColumnPlan) -> bool) -> bool {
+        self.attributes.iter().all(|a| plan.columns.iter().any(|c| c.target == *a && is_known(c)))
+    }
 }
 
 /// The CHECK constraints of the table `relation`.
-///
-/// Those over columns that are not written can be evaluated only where `is_stored`: before the INSERT their
-/// values are not known.
-fn constraints(relation: pg_sys::Oid, plan: &TablePlan, is_stored: bool) -> Result<Vec<Rule>> {
+fn constraints(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Rule>> {
     let found = spi::rows(
         // A NOT ENFORCED constraint, which PostgreSQL 18 has, is not looked at; in the order of names, as
         // PostgreSQL checks.
         "SELECT k.conname::text, pg_catalog.pg_get_expr(k.conbin, k.conrelid), k.conrelid::regclass::text, \
                 ARRAY(SELECT COALESCE(a.attname::text, '') FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(attnum, n) \
                       LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.n), \
-                CASE WHEN p.isleaf AND p.level > 0 THEN pg_catalog.pg_get_partition_constraintdef(p.relid::oid) END, c.relname::text \
+                CASE WHEN p.isleaf AND p.level > 0 THEN pg_catalog.pg_get_partition_constraintdef(p.relid::oid) END, c.relname::text, \
+                CASE WHEN k.coninhcount = 0 THEN pg_catalog.format('ALTER TABLE %I.%I DROP CONSTRAINT %I', n.nspname, c.relname, k.conname) END \
          FROM (SELECT $1::oid AS relid, false AS isleaf, 0 AS level \
                UNION ALL SELECT relid::oid, isleaf, level FROM pg_catalog.pg_partition_tree($1::oid::regclass) WHERE isleaf AND level > 0) AS p \
-         JOIN pg_catalog.pg_class c ON c.oid = p.relid \
+         JOIN pg_catalog.pg_class c ON c.oid = p.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_constraint k ON k.conrelid = p.relid AND k.contype = 'c' \
          WHERE (p.level = 0 OR k.coninhcount = 0) \
            AND COALESCE((pg_catalog.to_jsonb(k) ->> 'conenforced')::pg_catalog.bool, true) \
@@ -50,18 +61,20 @@ fn constraints(relation: pg_sys::Oid, plan: &TablePlan, is_stored: bool) -> Resu
                 row.get::<Vec<String>>(4)?.unwrap_or_default(),
                 row.get::<String>(5)?,
                 row.get::<String>(6)?.unwrap_or_default(),
+                row.get::<String>(7)?,
             ))
         },
     )?;
     Ok(found
         .into_iter()
-        .filter(|(_, _, columns, _, _)| is_stored || columns.iter().all(|c| is_written(plan, c)))
-        .map(|(name, expression, columns, partition, table)| Rule {
+        .map(|(name, expression, columns, partition, table, remedy)| Rule {
             condition: match partition {
                 Some(bound) => format!("({bound}) AND ({expression}) IS FALSE"),
                 None => format!("({expression}) IS FALSE"),
             },
             columns: sources(plan, &columns),
+            attributes: columns,
+            remedy,
             reason: format!("new row for relation \"{table}\" violates check constraint \"{name}\""),
         })
         .collect())
@@ -76,7 +89,8 @@ fn domains(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Rule>> {
              WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped \
            UNION ALL \
              SELECT d.attnum, d.attname, t.typbasetype, d.depth + 1 FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typid WHERE t.typtype = 'd') \
-         SELECT d.attname::text, k.conname::text, pg_catalog.pg_get_expr(k.conbin, 0), pg_catalog.format_type(d.typid, NULL) \
+         SELECT d.attname::text, k.conname::text, pg_catalog.pg_get_expr(k.conbin, 0), pg_catalog.format_type(d.typid, NULL), \
+                pg_catalog.format('ALTER DOMAIN %s DROP CONSTRAINT %I', pg_catalog.format_type(d.typid, NULL), k.conname) \
          FROM d JOIN pg_catalog.pg_constraint k ON k.contypid = d.typid AND k.contype = 'c' \
          ORDER BY d.attnum, d.depth DESC, k.conname",
         &[relation.into()],
@@ -86,19 +100,22 @@ fn domains(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Rule>> {
                 row.get::<String>(2)?.unwrap_or_default(),
                 row.get::<String>(3)?.unwrap_or_default(),
                 row.get::<String>(4)?.unwrap_or_default(),
+                row.get::<String>(5)?,
             ))
         },
     )?;
     Ok(found
         .into_iter()
         .filter(|(column, ..)| is_written(plan, column))
-        .map(|(column, name, expression, domain)| Rule {
+        .map(|(column, name, expression, domain, remedy)| Rule {
             // VALUE is no reserved word: outside of a domain it is a column of that name.
             condition: format!(
                 "EXISTS (SELECT FROM (SELECT {} AS value) AS v WHERE ({expression}) IS FALSE)",
                 quote(&column)
             ),
             columns: sources(plan, std::slice::from_ref(&column)),
+            attributes: vec![column],
+            remedy,
             reason: format!("value for domain {domain} violates check constraint \"{name}\""),
         })
         .collect())
@@ -109,12 +126,16 @@ fn domains(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Rule>> {
 fn partitions(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Option<Rule>> {
     let found = spi::rows(
         "SELECT c.relname::text, \
-                (SELECT pg_catalog.string_agg('(' || pg_catalog.pg_get_partition_constraintdef(t.relid::oid) || ')', ' OR ') \
+                (SELECT pg_catalog.string_agg('(' || COALESCE(pg_catalog.pg_get_partition_constraintdef(t.relid::oid), 'true') || ')', ' OR ') \
                  FROM pg_catalog.pg_partition_tree(c.oid::regclass) t WHERE t.isleaf AND t.level > 0), \
                 ARRAY(SELECT COALESCE(a.attname::text, '') FROM pg_catalog.pg_partition_tree(c.oid::regclass) t \
                       JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.relid::oid \
                       CROSS JOIN LATERAL pg_catalog.unnest(p.partattrs::int2[]) AS u(attnum) \
-                      LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = u.attnum AND u.attnum > 0) \
+                      LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = u.attnum AND u.attnum > 0), \
+                (SELECT pg_catalog.format('CREATE TABLE %I.%I PARTITION OF %I.%I DEFAULT', n.nspname, c.relname || '_default', n.nspname, c.relname) \
+                 FROM pg_catalog.pg_partitioned_table p JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE p.partrelid = c.oid AND p.partstrat <> 'h' AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', n.nspname, c.relname || '_default')) IS NULL \
+                   AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid::regclass) t WHERE NOT t.isleaf AND t.level > 0)) \
          FROM pg_catalog.pg_class c WHERE c.oid = $1 AND c.relkind = 'p'",
         &[relation.into()],
         |row| {
@@ -122,18 +143,18 @@ fn partitions(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Option<Rule>> {
                 row.get::<String>(1)?.unwrap_or_default(),
                 row.get::<String>(2)?,
                 row.get::<Vec<String>>(3)?.unwrap_or_default(),
+                row.get::<String>(4)?,
             ))
         },
     )?;
-    let Some((table, Some(bounds), columns)) = found.into_iter().next() else { return Ok(None) };
-    // A key that is an expression may read columns that are not written; PostgreSQL then says it at the
-    // INSERT.
-    if !columns.iter().all(|c| is_written(plan, c)) {
-        return Ok(None);
-    }
+    let Some((table, bounds, columns, remedy)) = found.into_iter().next() else { return Ok(None) };
+    // Without any partition no row has one.
+    let bounds = bounds.unwrap_or_else(|| "false".to_owned());
     Ok(Some(Rule {
         condition: format!("({bounds}) IS NOT TRUE"),
         columns: sources(plan, &columns),
+        attributes: columns,
+        remedy,
         reason: format!("no partition of relation \"{table}\" found for row"),
     }))
 }
@@ -146,6 +167,22 @@ fn first_broken(rules: &[Rule]) -> String {
     let arms: Vec<String> =
         rules.iter().enumerate().map(|(i, rule)| format!("WHEN {} THEN {i}", rule.condition)).collect();
     format!("CASE {} END", arms.join(" "))
+}
+
+/// Every rule of the table `relation` that a row of the plan must keep, but for the checks of domains.
+pub fn rules_of_table(relation: pg_sys::Oid, plan: &TablePlan) -> Result<Vec<Rule>> {
+    let mut rules: Vec<Rule> = partitions(relation, plan)?.into_iter().collect();
+    rules.extend(constraints(relation, plan)?);
+    Ok(rules)
+}
+
+/// The query for the rows of a FROM item that break one of the rules, each with what the expression `place`
+/// gives of it and the number of the first rule that it breaks.
+pub fn breaking(rules: &[Rule], place: &str, rows: &str) -> String {
+    format!(
+        "SELECT d.place, d.broken FROM (SELECT {place} AS place, {} AS broken FROM {rows}) AS d WHERE d.broken IS NOT NULL",
+        first_broken(rules)
+    )
 }
 
 /// The rows of `rows`, which are the table `relation` itself (the one with this number) or a stage for it,
@@ -163,17 +200,15 @@ pub fn unwanted(
     let is_stored = *rows == plan.target;
     let mut rules = domains(relation, plan)?;
     if is_stored || !(may_fire && trigger::has_before_triggers(relation)?) {
-        rules.extend(partitions(relation, plan)?);
-        rules.extend(constraints(relation, plan, is_stored)?);
+        rules.extend(rules_of_table(relation, plan)?);
     }
+    // Before the INSERT the values of columns that are not written are not known; of a rule over them
+    // PostgreSQL speaks then.
+    rules.retain(|rule| is_stored || rule.is_over(plan, |_| true));
     if rules.is_empty() {
         return Ok(None);
     }
-    let broken = format!(
-        "SELECT d.place, d.broken FROM (SELECT ctid::pg_catalog.text AS place, {} AS broken FROM ONLY {rows}) AS d \
-         WHERE d.broken IS NOT NULL",
-        first_broken(&rules)
-    );
+    let broken = breaking(&rules, "ctid::pg_catalog.text", &format!("ONLY {rows}"));
     let mut found: Option<Unwanted> = None;
     spi::pages(
         &broken,

@@ -40,14 +40,16 @@ pub fn find_wider_type(
         }
     }
     let Some(better) = wider.narrowest() else { return Ok(Retype::Nothing) };
-    let held = match of.is_created {
-        true => keys(plan, of, &column.target, better),
-        false => dependents(of, &column.target, better)?,
-    };
+    if better == column.pg_type.to_string() {
+        return Ok(Retype::Nothing);
+    }
+    let there = if of.is_created { Vec::new() } else { dependents(of, &column.target, better)? };
+    let held = if there.is_empty() { keys(plan, of, &column.target, better) } else { there };
     Ok(if held.is_empty() { Retype::To(better) } else { Retype::Held(held) })
 }
 
-/// The foreign keys of a column that the import makes: both sides of a key need types that can be compared.
+/// The foreign keys of a column that the source declares: both sides of a key need types that can be
+/// compared.
 fn keys(plan: &Plan, of: &TablePlan, attribute: &String, better: &str) -> Vec<String> {
     // Of an integer type every other one is a relative.
     if better == "bigint" {

@@ -290,7 +290,7 @@ impl Sequence {
     /// The statements that let it go on past any key, where there are such.
     pub fn remedy(&self, table: &TablePlan, column: &str, used: &Used, end: End) -> Option<String> {
         if end == End::BeginsAnew {
-            return Some(format!("ALTER SEQUENCE {} NO CYCLE;", self.name));
+            return Some(format!("ALTER SEQUENCE {} NO CYCLE", self.name));
         }
         let (least, most) = used.range?;
         let end = if self.counts_up() { most } else { least };
@@ -302,7 +302,7 @@ impl Sequence {
             format!("ALTER TABLE {} ALTER COLUMN {quoted} TYPE bigint; ", table.target)
         };
         let limit = if self.counts_up() { "NO MAXVALUE" } else { "NO MINVALUE" };
-        Some(format!("{retype}ALTER SEQUENCE {} AS bigint {limit} NO CYCLE;", self.name))
+        Some(format!("{retype}ALTER SEQUENCE {} AS bigint {limit} NO CYCLE", self.name))
     }
 }
 

@@ -2,6 +2,7 @@
 //! PostgreSQL would stop at the first of them.
 
 use aliaport_plan::plan::{TablePlan, UniqueTerms};
+use aliaport_rows::identifier::quote;
 use aliaport_rows::sqlstate::SqlState;
 use pgrx::pg_sys;
 
@@ -101,6 +102,21 @@ impl UniqueIndex {
         rows: &str,
         others: &str,
     ) -> Result<Option<Unwanted>> {
+        let taken = format!("FROM ({}) AS s", self.places_taken("ctid", &format!("ONLY {rows}"), others));
+        if spi::one::<i64>(&format!("SELECT pg_catalog.count(*) {taken}"), &[])?.unwrap_or(0) == 0 {
+            return Ok(unwanted);
+        }
+        let unwanted = match unwanted {
+            Some(unwanted) => unwanted,
+            None => Unwanted::new(number, vec![self.kind()])?,
+        };
+        unwanted.add(&format!("SELECT s.place, 0 {taken}"))?;
+        Ok(Some(unwanted))
+    }
+
+    /// The query for what the expression `place` gives of the rows of a FROM item whose key a row of another
+    /// has.
+    pub fn places_taken(&self, place: &str, rows: &str, others: &str) -> String {
         let condition = self.condition();
         let named: Vec<String> =
             self.unique.terms.iter().enumerate().map(|(i, t)| format!("{t} AS k{i}")).collect();
@@ -115,20 +131,27 @@ impl UniqueIndex {
             })
             .collect();
         // A join and no EXISTS: not every engine that keeps rows elsewhere understands that.
-        let taken = format!(
-            "FROM (SELECT DISTINCT s.place FROM (SELECT ctid AS place, {named} FROM ONLY {rows} WHERE {condition}) AS s \
-                   JOIN (SELECT {named} FROM {others} WHERE {condition}) AS o ON {}) AS s",
+        format!(
+            "SELECT DISTINCT s.place FROM (SELECT {place} AS place, {named} FROM {rows} WHERE {condition}) AS s \
+             JOIN (SELECT {named} FROM {others} WHERE {condition}) AS o ON {}",
             equal.join(" AND ")
-        );
-        if spi::one::<i64>(&format!("SELECT pg_catalog.count(*) {taken}"), &[])?.unwrap_or(0) == 0 {
-            return Ok(unwanted);
-        }
-        let unwanted = match unwanted {
-            Some(unwanted) => unwanted,
-            None => Unwanted::new(number, vec![self.kind()])?,
-        };
-        unwanted.add(&format!("SELECT s.place, 0 {taken}"))?;
-        Ok(Some(unwanted))
+        )
+    }
+
+    /// The query for what the expression `place` gives of the rows of a FROM item that this key speaks of,
+    /// with a hash of their keys: equal keys have equal ones.
+    pub fn hashes(&self, place: &str, rows: &str) -> String {
+        format!(
+            "SELECT {place}, pg_catalog.hash_record_extended(ROW({}), 0) FROM {rows} WHERE {}",
+            self.unique.terms.join(", "),
+            self.condition()
+        )
+    }
+
+    /// It is over columns alone, all rows, and NULLs differ.
+    pub fn is_plain(&self) -> bool {
+        let is_column = |term: &String| self.columns.iter().any(|c| quote(c) == *term);
+        !self.nulls_are_equal && self.unique.predicate.is_none() && self.unique.terms.iter().all(is_column)
     }
 
     /// True where the source fills every attribute that the key needs.

@@ -18,8 +18,16 @@ const SHOWN: usize = 200;
 pub enum Content {
     /// Values cannot be stored in this type, the first of them because of this.
     Refused(Code, PgType, String),
-    /// Values are NULL, and must not be.
-    Null,
+    /// Values are NULL, and must not be; in the target alone where this column of it takes none and the one
+    /// of SQLite does.
+    Null(Option<(QualifiedName, String)>),
+    /// Numbers will be read as moments, from the first to the last of these, by a unit that is in doubt.
+    Numbers {
+        /// The first and the last moment, where they become moments.
+        reach: Option<(String, String)>,
+        /// Their sizes suggest more than one unit, or digits of a date.
+        is_doubtful: bool,
+    },
     /// Values will land and not be the same.
     Changed(Lossy),
     /// Values were not tried, because that runs this code.
@@ -30,8 +38,17 @@ pub enum Content {
     TooWide,
     /// Rows break this CHECK.
     Check(String),
-    /// Rows repeat this key, perhaps without regard to case, once converted to these types.
-    Repeated(KeyName, bool, Vec<PgType>),
+    /// Rows repeat a key.
+    Repeated {
+        /// Which one.
+        key: KeyName,
+        /// Without regard to case.
+        is_folded: bool,
+        /// What its values are converted to.
+        types: Vec<PgType>,
+        /// The source does not have the key.
+        is_stricter: bool,
+    },
     /// Rows have no parent, and whether that is allowed.
     Orphans(Orphan, Allowed),
     /// What SQLite says of the file: of as many alike, or of more where it was cut short.
@@ -109,13 +126,13 @@ impl Topic for Content {
     fn code(&self, _of: &Finding) -> Code {
         match self {
             Content::Refused(code, ..) => *code,
-            Content::Null => Code::NullInNotNull,
+            Content::Null(_) => Code::NullInNotNull,
             // The interface has no code for each way to differ.
-            Content::Changed(_) | Content::Untried(_) => Code::TypeMismatch,
+            Content::Changed(_) | Content::Numbers { .. } | Content::Untried(_) => Code::TypeMismatch,
             Content::Uncomputable(_) => Code::NotCarried,
             Content::TooWide => Code::RowTooWide,
-            Content::Repeated(_, true, _) => Code::CaseCollision,
-            Content::Repeated(_, false, _) => Code::DuplicateKey,
+            Content::Repeated { is_folded: true, .. } => Code::CaseCollision,
+            Content::Repeated { is_folded: false, .. } => Code::DuplicateKey,
             Content::Orphans(..) => Code::OrphanRows,
             Content::Check(_) | Content::Damage(..) | Content::LargeFile => Code::Integrity,
         }
@@ -124,6 +141,8 @@ impl Topic for Content {
     fn severity(&self, _of: &Finding) -> Severity {
         match self {
             Content::Changed(lossy) => lossy::severity(*lossy),
+            Content::Numbers { is_doubtful: true, .. } => Severity::Warning,
+            Content::Numbers { is_doubtful: false, .. } => Severity::Info,
             Content::Untried(_) | Content::LargeFile => Severity::Info,
             Content::Orphans(_, Allowed::ByOptions | Allowed::WithoutConstraint) => Severity::Warning,
             // The import reads tables, never an index of a table with rowid; and NOT NULL and the types of
@@ -144,8 +163,25 @@ impl Topic for Content {
                 let colon = if count == 1 { ":" } else { ", the first:" };
                 write!(f, "{} of {} cannot be stored in type {pg_type}{colon} {first}", values(), of.noun())
             }
-            Content::Null => {
+            Content::Null(None) => {
                 write!(f, "{} of {} {are} NULL, which the target does not take", values(), of.noun())
+            }
+            Content::Null(Some((target, attribute))) => write!(
+                f,
+                "{} of {} {are} NULL, which {target}.{} does not take, although the column of SQLite does",
+                values(),
+                of.noun(),
+                quote(attribute)
+            ),
+            Content::Numbers { reach, .. } => {
+                write!(f, "{} of {} {}", values(), of.noun(), lossy::will_land(Lossy::EpochNumber))?;
+                match reach {
+                    Some((first, last)) if first == last => {
+                        write!(f, ", and become{s} {first}")
+                    }
+                    Some((first, last)) => write!(f, ", from {first} to {last}"),
+                    None => Ok(()),
+                }
             }
             Content::Changed(lossy) => {
                 write!(f, "{} of {} {}", values(), of.noun(), lossy::will_land(*lossy))
@@ -168,14 +204,15 @@ impl Topic for Content {
                 let text = shorten(&text.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN);
                 write!(f, "{} of table \"{table}\" violate{s} CHECK ({text})", rows())
             }
-            Content::Repeated(key, is_folded, types) => {
+            Content::Repeated { key, is_folded, types, is_stricter } => {
                 let how = if *is_folded { "without regard to case " } else { "" };
                 let types: Vec<String> = types.iter().map(ToString::to_string).collect();
                 write!(
                     f,
-                    "{} of table \"{table}\" {how}repeat{s} a value of {key} once converted to {}",
+                    "{} of table \"{table}\" {how}repeat{s} a value of {key} once converted to {}{}",
                     rows(),
-                    types.join(", ")
+                    types.join(", "),
+                    if *is_stricter { ": the source does not have this key" } else { "" }
                 )
             }
             Content::Orphans(orphan, allowed) => {

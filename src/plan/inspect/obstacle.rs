@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::planner::{PlanError, PlanErrorKind, Request, plan};
 use crate::policy::Mode;
 use crate::profile::Profiles;
+use crate::suggestion::Suggestion;
 use crate::target::{Target, TargetRelation};
 
 /// One thing that an import with these options would fail on before it reads a row.
@@ -19,8 +20,17 @@ use crate::target::{Target, TargetRelation};
 pub struct Obstacle {
     /// What it is, with the code of the interface.
     pub finding: Finding,
-    /// What to do, as whole sentences.
+    /// What to do about all of its kind, as whole sentences.
     pub hint: Option<String>,
+}
+
+impl Obstacle {
+    /// What to do, as `aliaport_inspect` shows it.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<Suggestion> {
+        let of_hint = || Some(Suggestion::postgresql().note(self.hint.as_ref()?));
+        self.finding.suggestion().or_else(of_hint)
+    }
 }
 
 /// A plan that leaves the obstacles out.
@@ -74,11 +84,7 @@ pub fn plan_despite(
             return Err(error);
         }
         let hint = error.hint();
-        obstacles.extend(
-            findings
-                .into_iter()
-                .map(|finding| Obstacle { hint: finding.remedy().or(hint.as_ref()).cloned(), finding }),
-        );
+        obstacles.extend(findings.into_iter().map(|finding| Obstacle { finding, hint: hint.clone() }));
     }
 }
 

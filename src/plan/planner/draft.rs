@@ -21,6 +21,7 @@ use crate::name::{Change, Names, spell};
 use crate::option::{Options, shorten};
 use crate::policy::NoCase;
 use crate::profile::{Profiles, TableProfile};
+use crate::suggestion::Suggestion;
 use crate::target::{Target, TargetRelation};
 
 /// Characters of a statement that a finding shows.
@@ -186,7 +187,7 @@ impl<'a> Drafting<'a> {
             let made = draft.columns.iter().filter(|c| c.role != Role::Skipped && !is_there(&c.target));
             findings.extend(made.filter(|c| c.pg_type == PgType::Citext).map(|c| {
                 let finding = draft.finding(Blocker::MissingType).in_column(&c.column.name);
-                finding.helped_by("-- postgresql\nCREATE EXTENSION citext;".to_owned())
+                finding.helped_by(Suggestion::postgresql().run("CREATE EXTENSION citext"))
             }));
         }
         let hint =

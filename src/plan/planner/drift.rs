@@ -14,6 +14,7 @@ use crate::finding::{Blocker, Drift, Finding, PlanErrorKind, Subject};
 use crate::name::{Names, spell};
 use crate::option::{Options, is_glob};
 use crate::plan::{KeptColumn, Plan};
+use crate::suggestion::Suggestion;
 use crate::target::{FilledTable, Target};
 use aliaport_rows::identifier::{QualifiedName, comment, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
@@ -65,10 +66,7 @@ pub(super) fn missing_columns(
             let statement = ddl::add_columns(&draft.target, std::slice::from_ref(&definition));
             let why = Blocker::MissingColumn(column.target.clone(), draft.target.clone());
             let finding = draft.finding(why).in_column(name);
-            findings.push(finding.helped_by(format!(
-                "-- postgresql
-{statement};"
-            )));
+            findings.push(finding.helped_by(Suggestion::postgresql().run(statement)));
             definitions.push(definition);
             skip(&mut skipped, &table, name);
         }
@@ -77,12 +75,10 @@ pub(super) fn missing_columns(
         if let ([column], [old]) = (definitions.as_slice(), gone.as_slice()) {
             let rename = ddl::rename_column(&draft.target, &old.target, &column.name);
             renamed.push(format!(" If \"{}\" was renamed in SQLite, run {rename}; instead.", old.source));
-            if let Some(remedy) = findings.last_mut().and_then(|f| f.instead.as_mut()) {
-                remedy.push('\n');
-                remedy.push_str(&comment(&format!(
-                    "If \"{}\" was renamed in SQLite, run this instead:\n{rename};",
-                    old.source
-                )));
+            if let Some(last) = findings.last_mut() {
+                let instead =
+                    format!("If \"{}\" was renamed in SQLite, run this instead:\n{rename};", old.source);
+                last.advice = last.advice.take().map(|suggestion| suggestion.note(instead));
             }
         }
     }
@@ -234,7 +230,7 @@ pub(super) fn check_lost(
                 });
                 continue;
             }
-            let drop = format!("{};", ddl::drop_column(&draft.target, &lost.target));
+            let drop = ddl::drop_column(&draft.target, &lost.target);
             let mut keep = Map::new();
             skip(&mut keep, &table, &lost.source);
             let keep = skip_option(keep);
@@ -254,13 +250,10 @@ pub(super) fn check_lost(
                 }
             };
             let why = Blocker::VanishedColumn(lost.target.clone(), draft.target.clone());
-            findings.push(draft.finding(why).in_column(&lost.source).helped_by(format!(
-                "-- postgresql
-{drop}
-{}",
-                comment(&format!("This gives its values up. {stay}"))
-            )));
-            drops.push(drop);
+            let remedy =
+                Suggestion::postgresql().run(&drop).note(format!("This gives its values up. {stay}"));
+            findings.push(draft.finding(why).in_column(&lost.source).helped_by(remedy));
+            drops.push(format!("{drop};"));
             skip(&mut skipped, &table, &lost.source);
         }
     }

@@ -6,6 +6,7 @@ use crate::catalogue::{Column, Generated, Table};
 use crate::finding::{Blocker, Existing, Finding, NextKey, PlanErrorKind};
 use crate::name::spell;
 use crate::option::Options;
+use crate::suggestion::Suggestion;
 use crate::target::{FilledTable, Past, TargetColumn, TargetRelation};
 use aliaport_rows::identifier::QualifiedName;
 use aliaport_rows::pg_type::PgType;
@@ -129,8 +130,8 @@ impl<'a> Drafting<'a> {
                 }
                 let Some(relax) = drift::relaxed(draft, self.target, &column.name) else { continue };
                 let remedy = match &relax {
-                    Some(statement) => format!("-- postgresql\n{statement};\n-- Or {or}"),
-                    None => format!("-- {or}"),
+                    Some(statement) => Suggestion::postgresql().run(statement).note(format!("or {or}")),
+                    None => Suggestion::postgresql().note(or),
                 };
                 run.extend(relax.map(|statement| format!("{statement};")));
                 let why = Blocker::RequiredColumn(column.name.clone(), draft.target.clone());

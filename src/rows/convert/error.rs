@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::identifier::{QualifiedName, quote, quote_literal};
+use crate::pg_type::PgType;
 use crate::sqlstate::SqlState;
 use crate::value::{StorageClass, Value};
 
@@ -298,6 +299,7 @@ impl ValueError {
             ValueErrorKind::Encoding { .. } | ValueErrorKind::Class { class: StorageClass::Blob, .. } => {
                 Some("bytea")
             }
+            ValueErrorKind::Syntax { type_name: "boolean", .. } => Some("smallint"),
             ValueErrorKind::Class {
                 class: StorageClass::Integer | StorageClass::Real,
                 is_datetime: true,
@@ -348,11 +350,16 @@ impl ValueError {
 /// What to do about a value where `better` takes all of its column: an option, or for a column that is there
 /// the statement of [`retyping`].
 #[must_use]
-pub fn retyped(table: &str, column: &str, existing: Option<(&QualifiedName, &str)>, better: &str) -> String {
+pub fn retyped(
+    table: &str,
+    column: &str,
+    existing: Option<(&QualifiedName, &str, &PgType)>,
+    better: &str,
+) -> String {
     match existing {
-        Some((target, attribute)) => format!(
+        Some((target, attribute, pg_type)) => format!(
             "Repair the value in SQLite, set on_error to reject or null, or change the column first: {};",
-            retyping(target, attribute, better)
+            retyping(target, attribute, pg_type, better)
         ),
         None => format!(
             "Repair the source, map the column with {}, or set on_error to reject or null.",
@@ -363,10 +370,14 @@ pub fn retyped(table: &str, column: &str, existing: Option<(&QualifiedName, &str
 
 /// The statement that gives a column another type.
 #[must_use]
-pub fn retyping(target: &QualifiedName, attribute: &str, better: &str) -> String {
+pub fn retyping(target: &QualifiedName, attribute: &str, pg_type: &PgType, better: &str) -> String {
     let name = quote(attribute);
     let using = match better {
         "bytea" => format!("pg_catalog.convert_to({name}::text, 'UTF8')"),
+        // There is no other cast from boolean to a number.
+        "smallint" | "bigint" | "numeric" if *pg_type == PgType::Boolean => {
+            format!("{name}::integer::{better}")
+        }
         _ => format!("{name}::{better}"),
     };
     format!("ALTER TABLE {target} ALTER COLUMN {name} TYPE {better} USING {using}")
