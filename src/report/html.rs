@@ -3,15 +3,13 @@
 use std::fmt::Write as _;
 
 use super::escape::{html as esc, html_lines, short};
-use super::quantity::{counted, duration, grouped, grouped_or_dash, rate, share};
-use super::summary::{self, signed};
-use super::{Report, Table, style, svg};
+use super::grid::{self, Cell, Grid, Role, Tone};
+use super::quantity::{counted, grouped};
+use super::summary::{self, signed, slug};
+use super::{Report, style, svg};
 
 /// The longest message shown.
 const MESSAGE: usize = 600;
-
-/// One of a table's numbers.
-type Count = fn(&Table) -> Option<i64>;
 
 /// The whole page.
 pub fn page(report: &Report) -> String {
@@ -24,7 +22,7 @@ pub fn page(report: &Report) -> String {
 fn write_page(out: &mut String, report: &Report) -> std::fmt::Result {
     let run = &report.run;
     let title = esc(&summary::title(run));
-    let class = class(&run.status);
+    let class = tone(grid::tone_of(&run.status));
     writeln!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -57,6 +55,7 @@ fn write_page(out: &mut String, report: &Report) -> std::fmt::Result {
         write!(out, "<dt>{label}</dt><dd>{}</dd>", esc(&short(&value, 2000)))?;
     }
     out.push_str("</dl>\n");
+    contents(out, report)?;
     foreign_keys(out, report)?;
     tables(out, report)?;
     warnings(out, report)?;
@@ -71,12 +70,9 @@ fn write_page(out: &mut String, report: &Report) -> std::fmt::Result {
     )
 }
 
-fn class(status: &str) -> &'static str {
-    match status {
-        "ok" | "unchanged" => "ok",
-        "warning" => "warn",
-        _ => "bad",
-    }
+/// The heading of a section, which links can name.
+fn heading(title: &str) -> String {
+    format!("<h2 id=\"{}\">{title}</h2>", slug(title))
 }
 
 fn foreign_keys(out: &mut String, report: &Report) -> std::fmt::Result {
@@ -84,7 +80,7 @@ fn foreign_keys(out: &mut String, report: &Report) -> std::fmt::Result {
         return Ok(());
     }
     let graph = svg::graph(report);
-    writeln!(out, "<section><h2>Load order and foreign keys</h2>")?;
+    writeln!(out, "<section>{}", heading(summary::KEYS))?;
     if let Some(picture) = &graph.picture {
         let line = |class: &str, words: &str| {
             format!(
@@ -140,74 +136,8 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.tables.is_empty() {
         return Ok(());
     }
-    let sum = |value: Count| -> i64 { report.tables.iter().filter_map(value).fold(0, i64::saturating_add) };
-    // What is zero everywhere is no column.
-    let optional: Vec<(&str, Count)> = [
-        ("of these updated", (|t: &Table| t.updated_rows) as Count),
-        ("deleted", |t| t.deleted_rows),
-        ("rejected", |t| t.rejected_rows),
-        ("orphans", |t| t.orphan_rows),
-    ]
-    .into_iter()
-    .filter(|(_, value)| sum(*value) != 0)
-    .collect();
-    out.push_str(
-        "<section><h2>Tables</h2>\n<div class=\"wide\"><table class=\"cards\"><thead><tr><th class=\"num\">#</th><th>table</th>\
-         <th class=\"num\">rows in the source</th><th class=\"num\">imported</th>",
-    );
-    for (label, _) in &optional {
-        write!(out, "<th class=\"num\">{label}</th>")?;
-    }
-    out.push_str(
-        "<th class=\"num\">in the target</th><th>content</th><th class=\"num\">time</th><th class=\"num\">rows/s</th><th>status</th></tr></thead>\n<tbody>",
-    );
-    let most_rows = report.tables.iter().filter_map(|t| t.imported_rows).max().unwrap_or(0);
-    let most_time = report.tables.iter().filter_map(|t| t.elapsed_us).max().unwrap_or(0);
-    for table in &report.tables {
-        write!(
-            out,
-            "<tr><td class=\"num soft order\">{}</td><td class=\"name\" data-n=\"{}\"><code>{}</code></td>",
-            table.load_order,
-            table.load_order,
-            esc(&table.table_name)
-        )?;
-        cell(out, "rows in the source", &grouped_or_dash(table.source_rows), "")?;
-        cell(
-            out,
-            "imported",
-            &grouped_or_dash(table.imported_rows),
-            &bar("bar", share(table.imported_rows, most_rows)),
-        )?;
-        for (label, value) in &optional {
-            cell(out, label, &grouped_or_dash(value(table)), "")?;
-        }
-        cell(out, "in the target", &grouped_or_dash(table.target_rows), "")?;
-        let (class, words) = match table.content_match {
-            Some(true) => ("ok", "equal"),
-            Some(false) => ("bad", "differs"),
-            None => ("soft", "–"),
-        };
-        write!(out, "<td class=\"{class}\" data-l=\"content\">{words}</td>")?;
-        let time = table.elapsed_us.map_or_else(|| "–".to_owned(), duration);
-        cell(out, "time", &time, &bar("bar t", share(table.elapsed_us, most_time)))?;
-        cell(out, "rows/s", &grouped_or_dash(rate(table.imported_rows, table.elapsed_us)), "")?;
-        writeln!(
-            out,
-            "<td data-l=\"status\"><span class=\"{}\">{}</span></td></tr>",
-            self::class(&table.status),
-            esc(&table.status)
-        )?;
-    }
-    write!(out, "</tbody><tfoot><tr><td class=\"no\"></td><td class=\"name\">all tables</td>")?;
-    cell(out, "rows in the source", &grouped(sum(|t| t.source_rows)), "")?;
-    cell(out, "imported", &grouped(sum(|t| t.imported_rows)), "")?;
-    for (label, value) in &optional {
-        cell(out, label, &grouped(sum(*value)), "")?;
-    }
-    cell(out, "in the target", &grouped(sum(|t| t.target_rows)), "")?;
-    out.push_str("<td class=\"no\"></td>");
-    cell(out, "time", &duration(sum(|t| t.elapsed_us)), "")?;
-    out.push_str("<td class=\"no\"></td><td class=\"no\"></td></tr></tfoot></table></div>\n");
+    writeln!(out, "<section>{}", heading(summary::TABLES))?;
+    write_grid(out, &grid::tables(report))?;
     for table in report.tables.iter().filter(|t| t.error.is_some()) {
         let field = |name: &str| {
             table.error.as_ref().and_then(|e| e.get(name)).and_then(|v| v.as_str()).unwrap_or_default()
@@ -227,8 +157,76 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "</section>")
 }
 
-fn cell(out: &mut String, label: &str, value: &str, bar: &str) -> std::fmt::Result {
-    write!(out, "<td class=\"num\" data-l=\"{label}\">{value}{bar}</td>")
+/// A table; on a phone each of its lines becomes a card.
+fn write_grid(out: &mut String, grid: &Grid) -> std::fmt::Result {
+    out.push_str("<div class=\"wide\"><table class=\"cards\"><thead><tr>");
+    for column in &grid.columns {
+        let class = match column.role {
+            Role::Order | Role::Number | Role::Bar(_) => " class=\"num\"",
+            _ => "",
+        };
+        write!(out, "<th{class}>{}</th>", column.label)?;
+    }
+    out.push_str("</tr></thead><tbody>\n");
+    for row in &grid.rows {
+        write_row(out, grid, row)?;
+    }
+    out.push_str("</tbody>");
+    if let Some(total) = &grid.total {
+        out.push_str("<tfoot>");
+        write_row(out, grid, total)?;
+        out.push_str("</tfoot>");
+    }
+    writeln!(out, "</table></div>")
+}
+
+fn write_row(out: &mut String, grid: &Grid, row: &[Cell]) -> std::fmt::Result {
+    out.push_str("<tr>");
+    for (column, cell) in grid.columns.iter().zip(row) {
+        let label = column.label;
+        let of_role = match column.role {
+            Role::Order => "num soft order ",
+            Role::Name => "name ",
+            Role::Number | Role::Bar(_) => "num ",
+            Role::Word => "",
+            Role::Long => "all ",
+        };
+        let class = format!("{of_role}{}{}", tone(cell.tone), if cell.text.is_empty() { " no" } else { "" });
+        write!(out, "<td class=\"{}\"", class.trim())?;
+        match column.role {
+            Role::Order => {}
+            // The card's heading has the number of the line in front.
+            Role::Name => {
+                let order = grid.columns.iter().zip(row).find(|(c, _)| c.role == Role::Order);
+                if let Some((_, order)) = order.filter(|(_, order)| !order.text.is_empty()) {
+                    write!(out, " data-n=\"{}\"", esc(&order.text))?;
+                }
+            }
+            _ => write!(out, " data-l=\"{label}\"")?,
+        }
+        let text = esc(&cell.text);
+        if cell.is_code {
+            write!(out, "><code>{text}</code>")?
+        } else {
+            write!(out, ">{text}")?
+        }
+        if let Role::Bar(class) = column.role {
+            out.push_str(&bar(class, cell.share));
+        }
+        out.push_str("</td>");
+    }
+    writeln!(out, "</tr>")
+}
+
+/// The class of the style sheet.
+fn tone(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Plain => "",
+        Tone::Soft => "soft",
+        Tone::Good => "ok",
+        Tone::Warning => "warn",
+        Tone::Bad => "bad",
+    }
 }
 
 /// `share` from 0 to 1; what is not zero shows.
@@ -246,14 +244,19 @@ fn warnings(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.warnings.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<section><h2>Warnings</h2>")?;
-    for group in &report.warnings {
+    writeln!(out, "<section>{}", heading(summary::WARNINGS))?;
+    for (n, group) in report.warnings.iter().enumerate() {
         let class = match group.severity.as_str() {
             "info" => "soft",
             "error" => "bad",
             _ => "warn",
         };
-        write!(out, "<h3><code class=\"{class}\">{}</code></h3>", esc(&group.code))?;
+        write!(
+            out,
+            "<h3 id=\"{}-{n}\"><code class=\"{class}\">{}</code></h3>",
+            slug(summary::WARNINGS),
+            esc(&group.code)
+        )?;
         if let Some(meaning) = group.meaning {
             write!(out, "<p class=\"soft\">{}</p>", esc(meaning))?;
         }
@@ -264,7 +267,7 @@ fn warnings(out: &mut String, report: &Report) -> std::fmt::Result {
             write!(
                 out,
                 "<li><code>{}</code>: {}{count}</li>",
-                esc(&entry.table_name),
+                esc(&entry.place()),
                 esc(&short(&entry.message, MESSAGE))
             )?;
         }
@@ -279,47 +282,60 @@ fn rejected(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "<section><h2>Rejected rows</h2>\n<p class=\"soft\">Whole rows are in <code>aliaport.rejected_row</code>, \
+        "<section>{}\n<p>{}</p><p class=\"soft\">Whole rows are in <code>aliaport.rejected_row</code>, \
          <code>run_id = {}</code>. Samples hold values of the source.</p>",
+        heading(summary::rejected_title(&report.run)),
+        summary::why_rejected(report),
         report.run.run_id
     )?;
-    for group in &report.rejected {
-        let what = match group.action.as_str() {
-            "nulled" => counted(group.count, "value became NULL", "values became NULL"),
-            _ => counted(group.count, "row rejected", "rows rejected"),
-        };
-        let column = group.column_name.as_deref().map(|c| format!(".{}", esc(c))).unwrap_or_default();
+    for (n, group) in report.rejected.iter().enumerate() {
         write!(
             out,
-            "<h3><code>{}{column}</code>: {what} <span class=\"soft\">({})</span></h3>\
-             <div class=\"wide\"><table class=\"cards\"><thead><tr><th>row</th><th>value</th><th>reason</th></tr></thead><tbody>",
-            esc(&group.table_name),
+            "<h3 id=\"{}-{n}\"><code>{}</code>: {} <span class=\"soft\">({})</span></h3>",
+            slug(summary::rejected_title(&report.run)),
+            esc(&group.place()),
+            group.what(&report.run),
             esc(&group.sqlstate)
         )?;
-        for sample in &group.samples {
-            write!(
-                out,
-                "<tr><td class=\"all\" data-l=\"row\"><code>{}</code></td><td class=\"all\" data-l=\"value\"><code>{}</code></td><td class=\"all\" data-l=\"reason\">{}</td></tr>",
-                esc(&short(&sample.key(), 200)),
-                esc(&short(&sample.value_with_class(), 300)),
-                esc(&short(&sample.reason, MESSAGE))
-            )?;
-        }
-        out.push_str("</tbody></table></div>");
+        write_grid(out, &grid::samples(group, MESSAGE))?;
         let more = group.count - signed(group.samples.len());
         if more > 0 {
-            write!(out, "<p class=\"soft\">and {} more</p>", grouped(more))?;
+            writeln!(out, "<p class=\"soft\">and {} more</p>", grouped(more))?;
         }
-        out.push('\n');
     }
     writeln!(out, "</section>")
+}
+
+/// Links to the sections of a long page, and to what is in them.
+fn contents(out: &mut String, report: &Report) -> std::fmt::Result {
+    if !summary::is_long(report) {
+        return Ok(());
+    }
+    out.push_str("<nav aria-label=\"Contents\"><ul>\n");
+    for section in summary::sections(report) {
+        write!(out, "<li><a href=\"#{}\">{}</a>", slug(section.title), section.title)?;
+        if !section.entries.is_empty() {
+            out.push_str("<ul>");
+            for (n, (name, count)) in section.entries.iter().enumerate() {
+                let anchor = format!("{}-{n}", slug(section.title));
+                write!(
+                    out,
+                    "<li><a href=\"#{anchor}\">{}</a> <span class=\"soft\">{count}</span></li>",
+                    esc(name)
+                )?;
+            }
+            out.push_str("</ul>");
+        }
+        writeln!(out, "</li>")?;
+    }
+    writeln!(out, "</ul></nav>")
 }
 
 fn not_carried(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.not_carried.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<section><h2>Not carried over</h2>\n<ul>")?;
+    writeln!(out, "<section>{}\n<ul>", heading(summary::NOT_CARRIED))?;
     for object in &report.not_carried {
         write!(out, "<li>{}", esc(&short(&object.message, MESSAGE)))?;
         if let Some(sql) = &object.sql {
@@ -336,7 +352,8 @@ fn sequences(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "<section><h2>Sequences</h2>\n<p class=\"soft\">What nextval() gave next when the run ended.</p><div class=\"columns\">"
+        "<section>{}\n<p class=\"soft\">What nextval() gave next when the run ended.</p><div class=\"columns\">",
+        heading(summary::SEQUENCES)
     )?;
     for sequence in &report.sequences {
         writeln!(
@@ -351,7 +368,7 @@ fn sequences(out: &mut String, report: &Report) -> std::fmt::Result {
 
 fn going_back(out: &mut String, report: &Report) -> std::fmt::Result {
     let back = &report.going_back;
-    writeln!(out, "<section><h2>How to go back</h2>\n<p>{}</p>", esc(&back.summary))?;
+    writeln!(out, "<section>{}\n<p>{}</p>", heading(summary::BACK), esc(&back.summary))?;
     for step in &back.steps {
         writeln!(
             out,

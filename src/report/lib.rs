@@ -5,6 +5,7 @@
 //! source's and may be hostile; `escape` says how each format defuses them.
 
 mod escape;
+mod grid;
 mod html;
 mod layout;
 mod markdown;
@@ -116,6 +117,12 @@ pub struct Table {
     pub deleted_rows: Option<i64>,
     /// Rows set aside.
     pub rejected_rows: Option<i64>,
+    /// The SQLite table; null: a run of 0.1.0, which did not record it.
+    pub source_table: Option<String>,
+    /// Of the rows set aside, those that have a bad value; null: not known.
+    pub rejected_for_value: Option<i64>,
+    /// Of the rows set aside, those that point at a missing parent; null: not known.
+    pub rejected_for_parent: Option<i64>,
     /// Rows in the target after the run.
     pub target_rows: Option<i64>,
     /// Rows that point at a missing parent, as found.
@@ -165,6 +172,14 @@ pub struct Warning {
     pub sql: Option<String>,
     /// Rows, values or objects concerned, where counted.
     pub count: Option<i64>,
+}
+
+impl Warning {
+    /// The table, and the column where it is about one.
+    #[must_use]
+    pub fn place(&self) -> String {
+        rejected::place(&self.table_name, self.column_name.as_deref())
+    }
 }
 
 /// All warnings of one code.
@@ -237,13 +252,20 @@ impl Report {
     #[must_use]
     pub fn new(
         run: Run,
-        tables: Vec<Table>,
+        mut tables: Vec<Table>,
         foreign_keys: Vec<ForeignKey>,
         noted: Vec<Noted>,
         rejected: Vec<RejectedGroup>,
     ) -> Self {
-        let (lost, noted): (Vec<Noted>, Vec<Noted>) =
+        let (lost, mut noted): (Vec<Noted>, Vec<Noted>) =
             noted.into_iter().partition(|n| n.code == "not_carried");
+        if !rejected.is_empty() {
+            // A section of their own tells of them.
+            noted.retain(|n| ![Code::Rejected, Code::Nulled].map(Code::as_str).contains(&n.code.as_str()));
+        }
+        for table in &mut tables {
+            tell_apart(table, &rejected);
+        }
         let sequences = tables
             .iter()
             .filter_map(|t| Some(Sequence { table_name: t.table_name.clone(), next_value: t.sequence_next? }))
@@ -273,6 +295,19 @@ impl Report {
     }
 }
 
+/// The table's rejected rows by what they were rejected for.
+fn tell_apart(table: &mut Table, rejected: &[RejectedGroup]) {
+    let Some(source) = &table.source_table else { return };
+    let of_it = rejected.iter().filter(|g| &g.table_name == source && g.action != "nulled");
+    let (parent, value): (Vec<_>, Vec<_>) = of_it.partition(|g| g.is_for_parent());
+    let sum = |groups: &[&RejectedGroup]| groups.iter().map(|g| g.count).fold(0, i64::saturating_add);
+    // Whoever may not see all of them is told nothing of their parts.
+    if sum(&parent).saturating_add(sum(&value)) == table.rejected_rows.unwrap_or(0) {
+        table.rejected_for_parent = Some(sum(&parent));
+        table.rejected_for_value = Some(sum(&value));
+    }
+}
+
 /// By code, in the order of the first of each; what needs a decision comes before what is worth knowing.
 fn group(noted: Vec<Noted>) -> Vec<WarningGroup> {
     let mut groups: Vec<WarningGroup> = Vec::new();
@@ -288,6 +323,16 @@ fn group(noted: Vec<Noted>) -> Vec<WarningGroup> {
         if let Some(group) = group {
             if let Some(count) = warning.count {
                 group.count = Some(group.count.unwrap_or(0).saturating_add(count));
+            }
+            // Told once, with what it comes to, however often it was found.
+            let is_same = |w: &&mut Warning| {
+                (&w.table_name, &w.column_name, &w.message)
+                    == (&warning.table_name, &warning.column_name, &warning.message)
+            };
+            if let Some(same) = group.entries.iter_mut().find(is_same) {
+                let counts = [same.count, warning.count];
+                same.count = counts.into_iter().flatten().reduce(i64::saturating_add);
+                continue;
             }
             group.entries.push(warning);
         }

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::Report;
 use super::escape::{markdown_code as code, markdown_text as text, short};
-use super::quantity::{counted, duration, grouped, grouped_or_dash, rate, share};
-use super::summary::{self, signed};
-use super::{Report, Table};
+use super::grid::{self, Grid, Role, Tone};
+use super::quantity::grouped;
+use super::summary::{self, signed, slug};
 
 /// Columns of a bar.
 const BAR: usize = 12;
@@ -41,6 +42,12 @@ fn write_page(out: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     }
     writeln!(out)?;
+    if summary::is_long(report) {
+        for section in summary::sections(report) {
+            writeln!(out, "- [{}](#{})", section.title, slug(section.title))?;
+        }
+        writeln!(out)?;
+    }
     tables(out, report)?;
     foreign_keys(out, report)?;
     warnings(out, report)?;
@@ -58,53 +65,8 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.tables.is_empty() {
         return Ok(());
     }
-    writeln!(out, "## Tables\n")?;
-    let any = |value: fn(&Table) -> Option<i64>| report.tables.iter().any(|t| value(t).unwrap_or(0) != 0);
-    let has_updates = any(|t| t.updated_rows);
-    let has_deletes = any(|t| t.deleted_rows);
-    let mut head = vec!["#", "table", "source", "imported", ""];
-    let mut marks = vec!["--:", "---", "--:", "--:", "---"];
-    for (is_there, label) in [(has_updates, "of these updated"), (has_deletes, "deleted")] {
-        if is_there {
-            head.push(label);
-            marks.push("--:");
-        }
-    }
-    head.extend(["rejected", "orphans", "in the target", "content", "time", "", "rows/s", "status"]);
-    marks.extend(["--:", "--:", "--:", "---", "--:", "---", "--:", "---"]);
-    writeln!(out, "| {} |\n|{}|", head.join(" | "), marks.join("|"))?;
-    let most_rows = report.tables.iter().filter_map(|t| t.imported_rows).max().unwrap_or(0);
-    let most_time = report.tables.iter().filter_map(|t| t.elapsed_us).max().unwrap_or(0);
-    for table in &report.tables {
-        let mut cells = vec![
-            table.load_order.to_string(),
-            code(&table.table_name),
-            grouped_or_dash(table.source_rows),
-            grouped_or_dash(table.imported_rows),
-            bar(share(table.imported_rows, most_rows)),
-        ];
-        if has_updates {
-            cells.push(grouped_or_dash(table.updated_rows));
-        }
-        if has_deletes {
-            cells.push(grouped_or_dash(table.deleted_rows));
-        }
-        cells.extend([
-            grouped_or_dash(table.rejected_rows),
-            grouped_or_dash(table.orphan_rows),
-            grouped_or_dash(table.target_rows),
-            match table.content_match {
-                Some(true) => "equal".to_owned(),
-                Some(false) => "**differs**".to_owned(),
-                None => "–".to_owned(),
-            },
-            table.elapsed_us.map_or_else(|| "–".to_owned(), duration),
-            bar(share(table.elapsed_us, most_time)),
-            grouped_or_dash(rate(table.imported_rows, table.elapsed_us)),
-            text(&table.status),
-        ]);
-        writeln!(out, "| {} |", cells.join(" | "))?;
-    }
+    writeln!(out, "## {}\n", summary::TABLES)?;
+    write_grid(out, &grid::tables(report))?;
     writeln!(out)?;
     for table in report.tables.iter().filter(|t| t.error.is_some()) {
         let error = table.error.as_ref();
@@ -124,6 +86,36 @@ fn tables(out: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
+/// A table. A bar has a column of its own, so that it can be read as plain text.
+fn write_grid(out: &mut String, grid: &Grid) -> std::fmt::Result {
+    let mut head = Vec::new();
+    let mut marks = Vec::new();
+    for column in &grid.columns {
+        head.push(column.label);
+        marks.push(match column.role {
+            Role::Order | Role::Number | Role::Bar(_) => "--:",
+            _ => "---",
+        });
+        if matches!(column.role, Role::Bar(_)) {
+            head.push("");
+            marks.push("---");
+        }
+    }
+    writeln!(out, "| {} |\n|{}|", head.join(" | "), marks.join("|"))?;
+    for row in grid.rows.iter().chain(&grid.total) {
+        let mut cells = Vec::new();
+        for (column, cell) in grid.columns.iter().zip(row) {
+            let words = if cell.is_code { code(&cell.text) } else { text(&cell.text) };
+            cells.push(if cell.tone == Tone::Bad { format!("**{words}**") } else { words });
+            if matches!(column.role, Role::Bar(_)) {
+                cells.push(bar(cell.share));
+            }
+        }
+        writeln!(out, "| {} |", cells.join(" | "))?;
+    }
+    Ok(())
+}
+
 /// `share` from 0 to 1 as blocks; what is not zero shows.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 96
 fn bar(share: f64) -> String {
@@ -137,7 +129,7 @@ fn foreign_keys(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.foreign_keys.is_empty() {
         return Ok(());
     }
-    writeln!(out, "## Load order and foreign keys\n")?;
+    writeln!(out, "## {}\n", summary::KEYS)?;
     writeln!(out, "| # | table | refers to |\n|--:|---|---|")?;
     let name =
         |order: i32| report.tables.iter().find(|t| t.load_order == order).map(|t| t.table_name.as_str());
@@ -173,7 +165,7 @@ fn warnings(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.warnings.is_empty() {
         return Ok(());
     }
-    writeln!(out, "## Warnings\n")?;
+    writeln!(out, "## {}\n", summary::WARNINGS)?;
     for group in &report.warnings {
         write!(out, "### {}", code(&group.code))?;
         if group.severity != "warning" {
@@ -190,7 +182,7 @@ fn warnings(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         for entry in &group.entries {
             let count = entry.count.map(|n| format!(" ({})", grouped(n))).unwrap_or_default();
-            writeln!(out, "- {}: {}{count}", code(&entry.table_name), text(&short(&entry.message, MESSAGE)))?;
+            writeln!(out, "- {}: {}{count}", code(&entry.place()), text(&short(&entry.message, MESSAGE)))?;
         }
         writeln!(out)?;
     }
@@ -201,42 +193,30 @@ fn rejected(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.rejected.is_empty() {
         return Ok(());
     }
-    writeln!(out, "## Rejected rows\n")?;
+    writeln!(out, "## {}\n\n{}\n", summary::rejected_title(&report.run), summary::why_rejected(report))?;
     writeln!(
         out,
         "Whole rows are in `aliaport.rejected_row`, `run_id = {}`. Samples hold values of the source.\n",
         report.run.run_id
     )?;
-    writeln!(
-        out,
-        "| table | column | SQLSTATE | what | sample | value | reason |\n|---|---|---|---|---|---|---|"
-    )?;
     for group in &report.rejected {
-        let what = match group.action.as_str() {
-            "nulled" => counted(group.count, "value became NULL", "values became NULL"),
-            _ => counted(group.count, "row rejected", "rows rejected"),
-        };
-        let column = group.column_name.as_deref().map(code).unwrap_or_default();
-        let head = [code(&group.table_name), column, code(&group.sqlstate), what];
-        for (i, sample) in group.samples.iter().enumerate() {
-            let head = if i == 0 { head.join(" | ") } else { " | | |".to_owned() };
-            writeln!(
-                out,
-                "| {head} | {} | {} | {} |",
-                code(&short(&sample.key(), 200)),
-                code(&short(&sample.value_with_class(), 200)),
-                text(&short(&sample.reason, MESSAGE))
-            )?;
+        let what = group.what(&report.run);
+        writeln!(out, "### {}: {what} ({})\n", code(&group.place()), code(&group.sqlstate))?;
+        write_grid(out, &grid::samples(group, MESSAGE))?;
+        let more = group.count - signed(group.samples.len());
+        if more > 0 {
+            writeln!(out, "\nAnd {} more.", grouped(more))?;
         }
+        writeln!(out)?;
     }
-    writeln!(out)
+    Ok(())
 }
 
 fn not_carried(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.not_carried.is_empty() {
         return Ok(());
     }
-    writeln!(out, "## Not carried over\n")?;
+    writeln!(out, "## {}\n", summary::NOT_CARRIED)?;
     for object in &report.not_carried {
         write!(out, "- {}", text(&short(&object.message, MESSAGE)))?;
         match &object.sql {
@@ -251,16 +231,14 @@ fn sequences(out: &mut String, report: &Report) -> std::fmt::Result {
     if report.sequences.is_empty() {
         return Ok(());
     }
-    writeln!(out, "## Sequences\n\n| table | next value |\n|---|--:|")?;
-    for sequence in &report.sequences {
-        writeln!(out, "| {} | {} |", code(&sequence.table_name), grouped(sequence.next_value))?;
-    }
+    writeln!(out, "## {}\n", summary::SEQUENCES)?;
+    write_grid(out, &grid::sequences(report))?;
     writeln!(out)
 }
 
 fn going_back(out: &mut String, report: &Report) -> std::fmt::Result {
     let back = &report.going_back;
-    writeln!(out, "## How to go back\n\n{}\n", back.summary)?;
+    writeln!(out, "## {}\n\n{}\n", summary::BACK, back.summary)?;
     for (step, n) in back.steps.iter().zip(1..=signed(back.steps.len())) {
         // The fence is longer than any row of backticks in a name.
         let longest = step.sql.split(|c| c != '`').map(str::len).max().unwrap_or(0);

@@ -83,6 +83,19 @@ pub fn share(n: Option<i64>, largest: i64) -> f64 {
     }
 }
 
+/// `part` of `whole` in percent: `36 %`, `0.4 %`, and `under 0.1 %` for what is not nothing.
+#[allow(clippy::cast_precision_loss)] // one decimal is shown
+pub fn percent(part: i64, whole: i64) -> String {
+    let share = 100.0 * part as f64 / whole.max(1) as f64;
+    match share {
+        s if s < 0.1 => "under 0.1 %".to_owned(),
+        s if s < 10.0 => format!("{s:.1} %"),
+        // What is left is never rounded away.
+        s if part < whole => format!("{:.0} %", s.min(99.0)),
+        _ => "100 %".to_owned(),
+    }
+}
+
 /// The same as PostgreSQL reads it in a setting, with microseconds.
 pub fn precise(rfc3339: &str) -> String {
     rfc3339.replacen('T', " ", 1).replacen('Z', "+00", 1)

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use super::Run;
+use super::quantity::counted;
+
 /// What was set aside for one reason in one column.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RejectedGroup {
@@ -31,6 +34,38 @@ pub struct Sample {
     pub value: Option<String>,
     /// Why.
     pub reason: String,
+}
+
+impl RejectedGroup {
+    /// The table, and the column where one is to blame.
+    #[must_use]
+    pub fn place(&self) -> String {
+        place(&self.table_name, self.column_name.as_deref())
+    }
+
+    /// What happened to how many.
+    #[must_use]
+    pub fn what(&self, run: &Run) -> String {
+        let n = self.count;
+        match (self.action.as_str(), run.dry_run) {
+            ("nulled", false) => counted(n, "value became NULL", "values became NULL"),
+            ("nulled", true) => counted(n, "value would become NULL", "values would become NULL"),
+            (_, false) => counted(n, "row rejected", "rows rejected"),
+            (_, true) => counted(n, "row would be rejected", "rows would be rejected"),
+        }
+    }
+
+    /// The row is whole, but what it points at is not there, or was rejected itself.
+    #[must_use]
+    pub fn is_for_parent(&self) -> bool {
+        self.sqlstate == "23503"
+    }
+}
+
+/// `table.column`, or the table alone.
+#[must_use]
+pub fn place(table: &str, column: Option<&str>) -> String {
+    column.map_or_else(|| table.to_owned(), |column| format!("{table}.{column}"))
 }
 
 impl Sample {

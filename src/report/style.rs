@@ -29,7 +29,9 @@ header{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:center}\
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:14px;overflow-wrap:break-word}td code{overflow-wrap:anywhere}\
 th{font-weight:600;color:var(--soft);font-size:.8rem;text-align:left;vertical-align:bottom}th.num{text-align:right;white-space:normal}\
 th,td{padding:.3rem .5rem;border-bottom:1px solid var(--line)}td{vertical-align:top;line-height:1.3}\
-tfoot td{font-weight:600;border-bottom:0}\
+tfoot td{font-weight:600;border-bottom:0}td.bad{font-weight:600}td.num.bad{background:var(--badbg)}\
+a{color:var(--blue)}nav{margin:1.4rem 0}nav>ul{columns:18rem;column-gap:2rem;padding:0;list-style:none}nav>ul>li{margin:.1rem 0}\
+nav ul ul{font-size:.9rem}\
 td.name{min-width:9rem;overflow-wrap:anywhere}.bar{display:block;height:5px;margin-top:3px;width:100%;min-width:5rem}\
 .bar rect{fill:var(--bar)}.bar.t rect{fill:var(--time)}\
 .picture{overflow-x:auto;border:1px solid var(--line);border-radius:8px;padding:.6rem;background:var(--pane)}\
@@ -52,10 +54,10 @@ footer{margin-top:2.5rem;padding-top:.6rem;border-top:1px solid var(--line);colo
 .cards thead,.cards td.order{display:none}.cards,.cards tbody,.cards tfoot,.cards td{display:block;width:100%}\
 .cards tr{display:grid;grid-template-columns:1fr 1fr;gap:0 1.4rem;border:1px solid var(--line);border-radius:8px;padding:.4rem .7rem;margin:.6rem 0;background:var(--pane)}\
 .cards td{border:0;padding:.1rem 0;text-align:left;min-width:0}.cards td[data-l]{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 1rem;white-space:normal}\
-.cards td[data-l]::before{content:attr(data-l);color:var(--soft);font-size:.85rem}.cards td.name,.cards td.all{grid-column:1/-1}.cards td.name{font-weight:600;padding-bottom:.25rem}.cards td.name[data-n]::before{content:attr(data-n) '. ';color:var(--soft)}.cards code{text-align:right}.cards .name code{text-align:left}.cards td:empty,.cards td.no{display:none}}\
+.cards td[data-l]::before{content:attr(data-l);color:var(--soft);font-size:.85rem}.cards td.name,.cards td.all{grid-column:1/-1}.cards td.name{font-weight:600;padding-bottom:.25rem}.cards td.name[data-n]::before{content:attr(data-n) '. ';color:var(--soft)}.cards code{text-align:right}.cards .name code{text-align:left}.cards td:empty,.cards td.no,.cards td.num.soft{display:none}}\
 @media print{:root{color-scheme:light;--bg:#fff;--fg:#000;--soft:#444;--line:#bbb;--pane:#fff;--blue:#245a99;--bar:#8fb6e3;--time:#b9a5dd;\
 --ok:#176338;--okbg:#fff;--warn:#7a4d00;--warnbg:#fff;--bad:#9b1c15;--badbg:#fff}\
-@page{margin:14mm}details{display:none}body{max-width:none;padding:0;font-size:10pt}table{font-size:8.5pt}code,pre{font-size:8.5pt}th,td{padding:.15rem .3rem}td.name{min-width:0}.bar{min-width:2.5rem}\
+@page{margin:14mm}details,nav{display:none}body{max-width:none;padding:0;font-size:10pt}table{font-size:8.5pt}code,pre{font-size:8.5pt}th,td{padding:.15rem .3rem}td.name{min-width:0}.bar{min-width:2.5rem}\
 .badge{border:1px solid}.wide,.picture{overflow:visible}.graph{max-width:100%!important;min-width:0!important;max-height:250mm}\
 tr,.figures div,.step,pre,.b{break-inside:avoid}h2,h3{break-after:avoid}thead{display:table-header-group}\
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";

@@ -1,7 +1,94 @@
 //! The words that every format shares.
 
-use super::quantity::{bytes, counted, duration, grouped, instant, rate};
-use super::{Report, Run};
+use super::quantity::{bytes, counted, duration, grouped, instant, percent, rate};
+use super::{RejectedGroup, Report, Run, grid};
+
+/// The section on tables.
+pub const TABLES: &str = "Tables";
+/// The section on foreign keys.
+pub const KEYS: &str = "Load order and foreign keys";
+/// The section on warnings.
+pub const WARNINGS: &str = "Warnings";
+/// The section on what has no counterpart.
+pub const NOT_CARRIED: &str = "Not carried over";
+/// The section on sequences.
+pub const SEQUENCES: &str = "Sequences";
+/// The last section.
+pub const BACK: &str = "How to go back";
+
+/// The title of the section on rejected rows.
+pub fn rejected_title(run: &Run) -> &'static str {
+    if run.dry_run { "Rows that would be rejected" } else { "Rejected rows" }
+}
+
+/// A section, for the contents.
+pub struct Section {
+    /// Its heading.
+    pub title: &'static str,
+    /// What is in it: name, possibly hostile, and how many.
+    pub entries: Vec<(String, String)>,
+}
+
+/// The sections that the report has, in the order of the page.
+pub fn sections(report: &Report) -> Vec<Section> {
+    let warnings =
+        report.warnings.iter().map(|g| (g.code.clone(), g.count.map_or_else(String::new, grouped)));
+    let rejected = report.rejected.iter().map(|g| (g.place(), grouped(g.count)));
+    [
+        (KEYS, report.foreign_keys.is_empty(), Vec::new()),
+        (TABLES, report.tables.is_empty(), Vec::new()),
+        (WARNINGS, report.warnings.is_empty(), warnings.collect()),
+        (rejected_title(&report.run), report.rejected.is_empty(), rejected.collect()),
+        (NOT_CARRIED, report.not_carried.is_empty(), Vec::new()),
+        (SEQUENCES, report.sequences.is_empty(), Vec::new()),
+        (BACK, false, Vec::new()),
+    ]
+    .into_iter()
+    .filter(|(_, is_empty, _)| !is_empty)
+    .map(|(title, _, entries)| Section { title, entries })
+    .collect()
+}
+
+/// The report is several screens long, so that it needs contents.
+pub fn is_long(report: &Report) -> bool {
+    report.rejected.len() > 4 || report.tables.len() > 20
+}
+
+/// What a link names a heading by, which is also what GitHub makes of it.
+pub fn slug(title: &str) -> String {
+    title.to_lowercase().replace(' ', "-")
+}
+
+/// Why rows were rejected, by what can be done about it.
+pub fn why_rejected(report: &Report) -> String {
+    let count = |is_it: &dyn Fn(&RejectedGroup) -> bool| -> i64 {
+        report.rejected.iter().filter(|g| is_it(g)).map(|g| g.count).fold(0, i64::saturating_add)
+    };
+    let is_rejected = |g: &RejectedGroup| g.action != "nulled";
+    let value = count(&|g| is_rejected(g) && !g.is_for_parent());
+    let parent = count(&|g| is_rejected(g) && g.is_for_parent());
+    let nulled = count(&|g| !is_rejected(g));
+    let (is, are, turned) =
+        if report.run.dry_run { ("would be", "would be", "would become") } else { ("was", "were", "became") };
+    let mut out = Vec::new();
+    if value > 0 {
+        let be = if value == 1 { is } else { are };
+        let (row, values) = if value == 1 { ("row", "a value") } else { ("rows", "values") };
+        out.push(format!("{} {row} {be} rejected for {values} that the table cannot hold.", grouped(value)));
+    }
+    if parent > 0 {
+        let (be, they, point) = if parent == 1 { (is, "it", "points") } else { (are, "they", "point") };
+        out.push(format!(
+            "{} {be} rejected because a row that {they} {point} at is missing, or is rejected as well: repair first what others \
+             point at.",
+            counted(parent, "row", "rows"),
+        ));
+    }
+    if nulled > 0 {
+        out.push(format!("{} {turned} NULL.", counted(nulled, "value", "values")));
+    }
+    out.join(" ")
+}
 
 /// The heading.
 pub fn title(run: &Run) -> String {
@@ -62,7 +149,14 @@ pub fn verdict(report: &Report) -> String {
     out.push_str(&compared(report));
     let rejected = run.rows_rejected.unwrap_or(0);
     if rejected > 0 {
-        out.push_str(&format!(" {} set aside.", counted(rejected, "row was", "rows were")));
+        let were = match (run.dry_run, rejected) {
+            (true, _) => "would be",
+            (false, 1) => "was",
+            (false, _) => "were",
+        };
+        let rows = counted(rejected, "row", "rows");
+        let all = report.tables.iter().filter_map(|t| t.source_rows).fold(0, i64::saturating_add);
+        out.push_str(&format!(" {rows} {were} set aside, {} of all.", percent(rejected, all)));
     }
     if run.dry_run {
         out.push_str(" It was a dry run: nothing was kept.");
@@ -154,7 +248,10 @@ pub fn figures(report: &Report) -> Vec<(&'static str, String, bool)> {
     if let Some(us) = run.elapsed_us {
         figure("time", duration(us), false);
     }
-    if let Some(rate) = rate(run.rows_imported, run.elapsed_us) {
+    // Of few rows it says how long a transaction takes, not a row.
+    if run.rows_imported >= Some(grid::MANY)
+        && let Some(rate) = rate(run.rows_imported, run.elapsed_us)
+    {
         figure("rows a second", grouped(rate), false);
     }
     out

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::escape::is_hidden;
 use super::quantity::counted;
 use super::{Run, Table};
-use aliaport_rows::identifier::quote;
+use aliaport_rows::identifier::{quote, quote_literal};
 
 /// How a run is undone.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -31,7 +31,9 @@ pub struct Step {
 pub fn going_back(run: &Run, tables: &[Table]) -> GoingBack {
     let nothing = |summary: &str| GoingBack { summary: summary.to_owned(), steps: Vec::new() };
     if run.dry_run {
-        return nothing("There is nothing to undo: a dry run takes everything back at its end.");
+        let summary = "There is nothing to undo: a dry run takes everything back at its end.";
+        let steps = if run.status == "failed" { Vec::new() } else { vec![in_earnest(run)] };
+        return GoingBack { steps, ..nothing(summary) };
     }
     match run.status.as_str() {
         "failed" => {
@@ -57,6 +59,47 @@ pub fn going_back(run: &Run, tables: &[Table]) -> GoingBack {
                 .to_owned(),
         steps,
     }
+}
+
+/// The call that a dry run was the rehearsal of.
+fn in_earnest(run: &Run) -> Step {
+    let mut arguments = vec![literal(&run.path)];
+    let options = run.options.as_object().filter(|o| !o.is_empty()).map(|_| run.options.to_string());
+    let named = [
+        ("target_schema", run.target_schema.clone()),
+        ("mode", Some(run.mode.clone())),
+        ("on_error", run.on_error.clone()),
+        ("orphans", run.orphans.clone()),
+        ("options", options),
+    ];
+    for (name, value) in named {
+        arguments.extend(value.map(|value| format!("{name} => {}", literal(&value))));
+    }
+    Step {
+        when: "To import in earnest, as it was rehearsed".to_owned(),
+        sql: format!("SELECT * FROM aliaport_import({});", arguments.join(", ")),
+        caution:
+            "The file is read anew: what has changed in it since the rehearsal is imported as it is then."
+                .to_owned(),
+    }
+}
+
+/// A string literal that shows all it has, as [`identifier`] does.
+fn literal(text: &str) -> String {
+    if !text.chars().any(is_hidden) {
+        return quote_literal(text);
+    }
+    let mut out = "U&'".to_owned();
+    for c in text.chars() {
+        match c {
+            '\'' => out.push_str("''"),
+            '\\' => out.push_str("\\\\"),
+            c if is_hidden(c) => out.push_str(&format!("\\+{:06X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
 }
 
 /// Children first, in one statement, so that circles of foreign keys are no obstacle.

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes a sample aliaport.db: the harbour's application as its SQLAlchemy models and scripts would have left it.
 
-    make_sample.py OUT.db [--rows N] [--defects]
+    make_sample.py OUT.db [--rows N] [--defects | --dirty]
 
 N is the number of rows of the largest table, work_order_item; the others follow from it. The same arguments give the same
-database. The data is clean; --defects adds a few orphans and bad values of each kind. Standard library only.
+database. The data is clean; --defects adds a few orphans and bad values of each kind, --dirty also tables that nobody has looked
+after, so that everything that aliaport_inspect can find in a source is there. Standard library only.
 
 What is in it on purpose: both naming styles, Turkish text, booleans as 0/1, naive datetimes with and without microseconds,
 decimals stored as floats, JSON text, enums as text, composite keys, a self-reference, a foreign-key cycle, AUTOINCREMENT
@@ -471,12 +472,43 @@ DEFECTS = [
 ]
 
 
+# What --dirty adds: tables of the time before the application had migrations, filled by scripts.
+LEGACY = f"""
+CREATE TABLE eski_musteri (
+    kod VARCHAR(10) PRIMARY KEY, ctid TEXT, kimlik UUID, yas SMALLINT, kayit DATE, unvan TEXT, notlar TEXT, vergi NUMERIC(10, 2), ulke TEXT
+);
+INSERT INTO eski_musteri VALUES
+    ('A1', 'x', 'zz', 34, '2020-01-01', 'Işık', 'temiz', 10.5, 'TR'), ('A2', NULL, '00000000-0000-0000-0000-000000000001', 100000, '2020-13-01', 'Gül', NULL, 1, 'TR'),
+    (NULL, NULL, NULL, 41, 20200101, 'Ece', x'00ff', '9,5', 'DE'), ('A4', NULL, NULL, 5, '2020-01-02', 'Uğur', NULL, 2, 'TR');
+CREATE TABLE eski_siparis (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, musteri VARCHAR(10) REFERENCES eski_musteri (kod), ulke TEXT REFERENCES eski_musteri (ulke),
+    depo INTEGER REFERENCES eski_depo (id), an DATETIME UNIQUE, adet INTEGER CHECK (adet > 0),
+    {'bu_sutunun_adi_' * 5}uzun TEXT
+);
+INSERT INTO eski_siparis VALUES
+    (1, 'A1', 'TR', 1, '2025-01-01 10:00:00', 1, 'a'), (2, 'A9', 'TR', 2, '2025-01-01T10:00:00', 2, 'b'),
+    (9223372036854775807, 'A2', NULL, NULL, '2025-01-02 10:00:00', 3, 'c');
+CREATE TABLE eski_siparis_satir (id INTEGER PRIMARY KEY, siparis INTEGER NOT NULL REFERENCES eski_siparis (id), tutar REAL);
+INSERT INTO eski_siparis_satir VALUES (1, 2, 1.5), (2, 2, 2.5), (3, 1, 3.5);
+CREATE TABLE eski_olcum ({", ".join(f"d{i} REAL" for i in range(1200))});
+INSERT INTO eski_olcum VALUES ({", ".join(["1.5"] * 1200)});
+CREATE TABLE eski_anket (id INTEGER PRIMARY KEY, {", ".join(f"soru_{i} INTEGER" for i in range(1600))});
+INSERT INTO eski_anket (id, soru_0) VALUES (1, 5);
+CREATE VIRTUAL TABLE eski_arama USING fts5 (metin);
+PRAGMA ignore_check_constraints = ON;
+UPDATE eski_siparis SET adet = 0 WHERE id = 2;
+PRAGMA ignore_check_constraints = OFF;
+"""
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out")
     parser.add_argument("--rows", type=int, default=2000, help="rows of the largest table (at least 50; default 2000)")
     parser.add_argument("--defects", action="store_true", help="add orphans and bad values")
+    parser.add_argument("--dirty", action="store_true", help="add them, and tables with everything else that can be found in a source")
     args = parser.parse_args()
+    args.defects |= args.dirty
     if args.rows < 50:
         parser.error("--rows must be at least 50")
 
@@ -503,6 +535,8 @@ def main():
     orphans = db.execute("PRAGMA foreign_key_check").fetchall()
     if bool(orphans) != args.defects:
         raise SystemExit(f"orphans: {orphans[:5]}")
+    if args.dirty:
+        db.executescript(LEGACY)
     db.close()
 
 

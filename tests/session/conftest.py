@@ -65,10 +65,10 @@ def connection(cluster, database):
 def sample(cluster):
     """The path of the sample database with a number of rows, made once."""
 
-    def make(rows):
-        path = cluster.files / f"sample-{rows}.db"
+    def make(rows, *how):
+        path = cluster.files / f"sample-{rows}{''.join(how)}.db"
         if not path.exists():
-            subprocess.run([sys.executable, TESTS / "sample" / "make_sample.py", path, "--rows", str(rows)], check=True)
+            subprocess.run([sys.executable, TESTS / "sample" / "make_sample.py", path, "--rows", str(rows), *how], check=True)
         return path
 
     return make

@@ -84,12 +84,14 @@ def hostile_page(connection, files, tmp_path, listener):
 class Elements(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.names, self.attributes, self.text = set(), set(), []
+        self.names, self.attributes, self.text, self.links, self.anchors = set(), set(), [], [], set()
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.names.add(tag)
         self.attributes.update(name for name, _ in attrs)
+        self.links += [value for name, value in attrs if name == "href"]
+        self.anchors.update(value for name, value in attrs if name == "id")
 
     def handle_data(self, data):
         self.text.append(data)
@@ -98,8 +100,10 @@ class Elements(html.parser.HTMLParser):
 def test_hostile_names_stay_text(connection, hostile_page):
     text = hostile_page.read_text(encoding="utf-8")
     page = Elements(text)
-    assert not page.names & {"script", "img", "iframe", "object", "link", "a", "base", "form", "image", "use"}, page.names
-    assert not [a for a in page.attributes if a.startswith("on") or a in ("src", "href")], page.attributes
+    assert not page.names & {"script", "img", "iframe", "object", "link", "base", "form", "image", "use"}, page.names
+    assert not [a for a in page.attributes if a.startswith("on") or a == "src"], page.attributes
+    # Links stay on the page.
+    assert {link.removeprefix("#") for link in page.links} <= page.anchors and all(link.startswith("#") for link in page.links)
     assert SCRIPT in "".join(page.text)
     assert "url(" not in text and "@import" not in text
     report = json.loads(connection.execute("SELECT aliaport_report(format => 'json')").fetchone()[0])
@@ -126,9 +130,13 @@ def test_a_browser_runs_nothing_and_fetches_nothing(hostile_page, chromium, list
 @needs_chromium
 def test_it_fits_a_phone(hostile_page, connection, sample, tmp_path, chromium):
     connection.execute("CREATE SCHEMA app")
-    connection.execute("SELECT aliaport_import(%s, 'app')", [str(sample(2000))])
+    # A long one, with contents and with all that can be rejected.
+    connection.execute("SELECT aliaport_import(%s, 'app', on_error => 'reject', orphans => 'reject', options => '{\"exclude\": [\"eski_anket\"]}')",
+                       [str(sample(500, "--dirty"))])
     page = tmp_path / "sample.html"
     page.write_text(connection.execute("SELECT aliaport_report(format => 'html')").fetchone()[0], encoding="utf-8")
+    contents = Elements(page.read_text(encoding="utf-8"))
+    assert len(contents.links) > 30 and {link.removeprefix("#") for link in contents.links} <= contents.anchors
     # A window of the browser is never narrower than 500 pixels, a frame is.
     frame = tmp_path / "frame.html"
     for each in (hostile_page, page):

@@ -142,3 +142,34 @@ def test_replace_leaves_the_rows_of_inheriting_tables_alone(connection, files, m
         assert found == [("a", 1, True), ("b", 1, True)]
     assert connection.execute("SELECT tableoid::regclass::text, id, v FROM a ORDER BY id").fetchall() == \
         [("a", 1, "x"), ("below", 7, "kept"), ("deeper", 8, "kept, too")]
+
+
+def test_every_check_of_a_comparison_sees_the_rows_of_a_foreign_partition(connection, files, loopback):
+    """Such a table can have neither keys nor sequences: what they would have kept out is counted by a query of it."""
+    path = files / "parts.db"
+    with sqlite3.connect(path) as source:
+        source.executescript("CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER NOT NULL REFERENCES p (id), q TEXT NOT NULL);"
+                             "INSERT INTO p VALUES (1), (2)")
+        source.executemany("INSERT INTO c VALUES (?, ?, ?)", ((i, 1 + i % 2, f"q{i}") for i in range(1, 41)))
+    source.close()
+    path.chmod(0o644)
+    connection.execute("""CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE c (id bigint, p bigint, q text) PARTITION BY RANGE (id);
+        CREATE TABLE c1 PARTITION OF c FOR VALUES FROM (0) TO (10); CREATE SCHEMA remote; CREATE TABLE remote.c2 (id bigint, p bigint, q text);
+        CREATE FOREIGN TABLE c2 PARTITION OF c FOR VALUES FROM (10) TO (100) SERVER loopback OPTIONS (schema_name 'remote', table_name 'c2')""")
+    connection.execute("SELECT aliaport_import(%s, options => '{\"foreign_key_constraints\": false}')", [str(path)])
+
+    def said():
+        return {(name, source): target for name, source, target in connection.execute(
+            "SELECT check_name, detail, target_value FROM aliaport_validate(%s) WHERE table_name = 'c' AND NOT ok AND check_name <> 'sequence'", [str(path)])}
+
+    before = {("not_null", f"column {name} is not NOT NULL in the target"): "0" for name in ("id", "p", "q")} | {
+        ("unique", "the target has no such key; its values are unique all the same"): None, ("foreign_key", "c.p -> p: the target has no such constraint"): "0"}
+    assert said() == before
+    # Two rows on the other server, and one here.
+    connection.execute("UPDATE remote.c2 SET p = 77, id = 30, q = NULL WHERE id IN (30, 31); UPDATE c1 SET p = 78 WHERE id = 2")
+    found = said()
+    assert found["not_null", "column q is not NOT NULL in the target"] == "2"
+    assert ("unique", "the target has no such key; 1 value is there more than once") in found
+    assert found["foreign_key", "c.p -> p: the target has no such constraint; 3 rows without a parent"] == "3"
+    assert found["min_max", "column p"] == "1 .. 78"
+    assert any(name == "content" and "1 row missing in the target: id = 31" in detail for name, detail in found)

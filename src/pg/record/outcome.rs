@@ -39,6 +39,8 @@ pub struct TableRow {
     pub load_order: i32,
     /// As regclass prints it.
     pub table_name: String,
+    /// The SQLite table.
+    source: String,
     /// Rows in the SQLite table.
     pub source_rows: i64,
     /// Rows written.
@@ -91,6 +93,7 @@ impl TableRow {
         TableRow {
             load_order: i32::try_from(load_order).unwrap_or(i32::MAX),
             table_name: table.target.to_string(),
+            source: table.source.clone(),
             source_rows: 0,
             imported_rows: 0,
             rejected_rows: 0,
@@ -186,7 +189,9 @@ impl TableRow {
     pub fn shown_detail(&self) -> serde_json::Value {
         let mut detail = self.detail();
         if let Some(detail) = detail.as_object_mut() {
-            detail.retain(|name, _| !matches!(name.as_str(), "created" | "digest" | "path" | "seconds"));
+            detail.retain(|name, _| {
+                !matches!(name.as_str(), "created" | "digest" | "path" | "seconds" | "source")
+            });
         }
         detail
     }
@@ -196,6 +201,7 @@ impl TableRow {
         let warnings: Vec<serde_json::Value> = self.warnings.iter().map(finding_json).collect();
         let mut detail = json!({
             "warnings": warnings,
+            "source": self.source,
             "created": self.is_created,
             "inserted": self.inserted.unwrap_or(self.imported_rows),
             "lossy": self.lossy,
