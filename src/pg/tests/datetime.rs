@@ -186,7 +186,7 @@ fn is_deviation(text: &str, case: &Case) -> bool {
     let is_signed = text.starts_with(['+', '-']);
     // Go's Time.String() writes the offset's zone behind it.
     let is_offset = |word: &str| word.len() == 5 && word.starts_with(['+', '-']);
-    let is_of_go = text.split(' ').skip(2).any(is_offset) || text.to_ascii_uppercase().ends_with("UTC");
+    let is_of_go = text.split(' ').skip(1).any(is_offset) || text.to_ascii_uppercase().ends_with("UTC");
     (is_signed || is_of_go) && case.theirs.is_err()
 }
 

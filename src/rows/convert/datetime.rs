@@ -323,6 +323,7 @@ impl Cursor<'_> {
             let goes_on = self.rest.first().is_some_and(u8::is_ascii_alphabetic);
             return if goes_on { Err(Fault::Syntax) } else { Ok(Some(0)) };
         }
+        let from = self.rest;
         let sign = match self.rest.first() {
             Some(b'+') => 1,
             Some(b'-') => -1,
@@ -348,24 +349,24 @@ impl Cursor<'_> {
             return Err(Fault::Offset);
         }
         let total = i64::from((hours * 60 + minutes) * 60 + seconds);
-        self.zone_of_go(total == 0, digits == 4);
+        let written = from.strip_suffix(self.rest).unwrap_or_default();
+        self.zone_of_go(total == 0, written);
         Ok(Some(sign * total))
     }
 
     /// Skips the zone that Go names after the offset, which alone counts: an abbreviation, or the offset
     /// again where the zone has none, and then the reading of the process's own clock.
-    fn zone_of_go(&mut self, is_utc: bool, has_four_digits: bool) {
+    fn zone_of_go(&mut self, is_utc: bool, offset: &[u8]) {
         let Some((b' ', mut rest)) = self.rest.split_first() else { return };
         let (word, after) = rest.split_at(rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len()));
         let is_zone = match word {
             _ if word.eq_ignore_ascii_case(b"UTC") => is_utc,
             b"GMT" => is_utc,
-            // PostgreSQL would add an hour.
-            b"DST" => false,
-            _ if !has_four_digits => false,
-            [b'+' | b'-', digits @ ..] => {
-                matches!(digits.len(), 2 | 4) && digits.iter().all(u8::is_ascii_digit)
-            }
+            // To PostgreSQL these are an hour more, and the beginning of Unix time.
+            b"DST" | b"EPOCH" => false,
+            // Only `+HHMM` is Go's.
+            _ if offset.len() != 5 || offset.contains(&b':') => false,
+            [b'+' | b'-', ..] => word == offset || [word, b"00"].concat() == offset,
             _ => matches!(word.len(), 3..=5) && word.iter().all(u8::is_ascii_uppercase),
         };
         if !is_zone {
@@ -489,6 +490,9 @@ mod tests {
             "2023-01-01 12:00:00+",
             "2023-01-01 12:00:00 +0300 UTC",
             "2023-01-01 12:00:00 +0300 DST",
+            "2023-01-01 12:00:00 +0300 EPOCH",
+            "2023-01-01 12:00:00 +0300 -03",
+            "2023-01-01 12:00:00 +0330 +03",
             "2023-01-01 12:00:00 +0300 cest",
             "2023-01-01 12:00:00 +0300 +3",
             "2023-01-01 12:00:00 +03 CEST",
