@@ -33,6 +33,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/heap/load/constraints.rs",
     "src/pg/heap/load/datums.rs",
     "src/pg/heap/load/images.rs",
+    "src/pg/heap/matching.rs",
     "src/pg/heap/output.rs",
     "src/pg/heap/pipeline.rs",
     "src/pg/heap/readback.rs",

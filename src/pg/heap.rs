@@ -4,6 +4,7 @@
 pub mod datum;
 pub mod input;
 pub mod load;
+pub mod matching;
 pub mod output;
 pub mod pipeline;
 pub mod readback;

@@ -9,6 +9,7 @@ mod hold;
 mod keys;
 mod lock;
 mod orphans;
+mod partial;
 mod rehearsal;
 mod table;
 mod unchanged;
@@ -391,9 +392,17 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// Gathers statistics. Where another extension keeps the rows it may refuse to do so in a transaction
-    /// that has written them: that is said, and no reason to undo the import.
+    /// Gathers statistics, in mode sync only where more has changed than autovacuum would wait for. Where
+    /// another extension keeps the rows it may refuse to do so in a transaction that has written them: that
+    /// is said, and no reason to undo the import.
     fn analyze(&mut self, index: usize, step: &Step) -> Result<()> {
+        if let Some(row) = self.rows.get(index)
+            && self.request.mode == Mode::Sync
+            && let Some(changed) = row.changed()
+            && target::has_statistics_for(self.subject(index)?.relation, changed)?
+        {
+            return Ok(());
+        }
         if !self.standing(index)?.is_elsewhere() {
             return self.statement(step);
         }

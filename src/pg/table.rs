@@ -7,6 +7,7 @@ pub mod code;
 pub mod column_type;
 pub mod foreign_key;
 pub mod load_path;
+pub mod matched;
 pub mod missing;
 pub mod operator;
 pub mod orphan;

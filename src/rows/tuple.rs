@@ -126,6 +126,12 @@ impl Images {
         self.spans.iter().map(|(start, length)| self.bytes.get(*start..start + length).unwrap_or_default())
     }
 
+    /// Forgets the rows for whose images `keep` is false. The others stay where they are.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
+        let Images { bytes, spans, .. } = self;
+        spans.retain(|(start, length)| keep(bytes.get(*start..start + length).unwrap_or_default()));
+    }
+
     /// Forgets the rows and keeps the memory, unless one huge row made it large.
     pub fn clear(&mut self) {
         /// An ordinary batch is 256 kB; what a large value needed is given back.

@@ -27,6 +27,7 @@ use pgrx::pg_sys;
 use self::constraints::Checks;
 use super::datum::Arena;
 use super::input::Input;
+use super::matching::Matcher;
 use super::output::Output;
 use super::relation::{self, Column};
 use crate::pg::server::error::{self, Error, Result};
@@ -52,6 +53,8 @@ pub struct Policy<'a> {
     pub with_digest: bool,
     /// Receives rows and values that were set aside, a batch at a time.
     pub set_aside: &'a mut dyn FnMut(Vec<SetAside>) -> Result<()>,
+    /// Takes out the rows that the table has already for which these wait.
+    pub matcher: Option<&'a mut Matcher>,
 }
 
 impl Policy<'_> {

@@ -465,7 +465,7 @@ impl Arrivals {
 ///
 /// # Safety
 /// `page` is a page of a buffer that is pinned and locked.
-unsafe fn span_of(page: *const u8, number: u16) -> Option<std::ops::Range<usize>> {
+pub unsafe fn span_of(page: *const u8, number: u16) -> Option<std::ops::Range<usize>> {
     let pointer = pointer_at(number)?;
     // SAFETY: the caller's promise; both reads are within the page. Neither its bounds nor its line pointers
     // change under a lock.
@@ -479,14 +479,15 @@ unsafe fn span_of(page: *const u8, number: u16) -> Option<std::ops::Range<usize>
     tuple_span(bits).filter(|span| span.end <= PAGE)
 }
 
-/// True where two tuples are the same but for what an insert fills in: transaction ids, ctid, and the
-/// visibility bits of `t_infomask`. Minor releases from November 2026 on set two of those bits in every tuple
-/// that is formed (`HEAP_IS_DATUM`).
+/// True where two tuples are the same but for what is no part of their values: transaction ids, ctid, and
+/// the bits of their flags that say what became of them. Minor releases from November 2026 on set two of
+/// those bits in every tuple that is formed (`HEAP_IS_DATUM`).
 pub fn is_same_tuple(one: &[u8], other: &[u8]) -> bool {
     // htup_details.h: t_infomask2 is at 18, t_infomask at 20, t_hoff at 22.
     let flags = |tuple: &[u8]| {
         let infomask = u16::from_ne_bytes([*tuple.get(20)?, *tuple.get(21)?]);
-        Some((infomask & !(pg_sys::HEAP_XACT_MASK as u16), [*tuple.get(18)?, *tuple.get(19)?]))
+        let infomask2 = u16::from_ne_bytes([*tuple.get(18)?, *tuple.get(19)?]);
+        Some((infomask & !(pg_sys::HEAP_XACT_MASK as u16), infomask2 & pg_sys::HEAP_NATTS_MASK as u16))
     };
     flags(one) == flags(other) && one.get(22..) == other.get(22..)
 }

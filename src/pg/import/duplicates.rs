@@ -48,7 +48,12 @@ impl Import<'_> {
 
     /// Staged rows whose key an earlier row of the stage, or a row that stays in the table, has already; none
     /// where none has.
-    fn in_the_way(&self, index: usize, plan: &TablePlan, demand: &UniqueIndex) -> Result<Option<Unwanted>> {
+    pub(super) fn in_the_way(
+        &self,
+        index: usize,
+        plan: &TablePlan,
+        demand: &UniqueIndex,
+    ) -> Result<Option<Unwanted>> {
         let Some(staged) = self.staged.get(&index) else { return Ok(None) };
         let (table, relation) = (&staged.stage.table, staged.stage.target);
         let rows = table.to_string();
@@ -58,6 +63,8 @@ impl Import<'_> {
             Mode::Sync if !self.options.sync_delete && !is_key(demand, plan) => {
                 Some(staying(plan, &standing::from(relation, &plan.target)?, table)?)
             }
+            // By the key of sync rows were told apart already.
+            Mode::Sync if !is_key(demand, plan) => self.same_rows(index)?,
             Mode::Create | Mode::Replace | Mode::Sync => None,
         };
         let place = || {

@@ -22,6 +22,7 @@ use crate::pg::heap::{readback, standing};
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, spi, subxact};
 use crate::pg::table::as_replica::{self, Touch};
+use crate::pg::table::matched::Matched;
 use crate::pg::table::stage::Stage;
 use crate::pg::table::sync::{self, Difference};
 use crate::pg::table::trigger;
@@ -32,11 +33,30 @@ pub(super) struct Staged {
     pub stage: Stage,
     /// A policy deleted or changed rows in the stage, so that they are not what was sent any more.
     pub is_changed: bool,
+    /// Set where rows that the table has already are not in the stage.
+    pub matched: Option<Matched>,
+    /// The digest of a stage that has rows of its table only, before it was changed.
+    pub before: Option<TableDigest>,
 }
 
 impl Staged {
-    pub fn new(stage: Stage) -> Self {
-        Staged { stage, is_changed: false }
+    pub fn new(stage: Stage, matched: Option<Matched>) -> Self {
+        Staged { stage, is_changed: false, matched, before: None }
+    }
+
+    /// What is to be in the table in the end: `sent`, as far as nothing was changed since.
+    fn expected(&self, plan: &TablePlan, sent: Option<TableDigest>) -> Result<Option<TableDigest>> {
+        if !self.is_changed {
+            return Ok(sent);
+        }
+        let now = readback::digest(self.stage.relation, plan)?;
+        Ok(match (&self.matched, sent, self.before) {
+            (Some(_), Some(sent), Some(before)) => Some(TableDigest {
+                rows: sent.rows.wrapping_sub(before.rows).wrapping_add(now.rows),
+                sum: sent.sum.wrapping_sub(before.sum).wrapping_add(now.sum),
+            }),
+            _ => Some(now),
+        })
     }
 }
 
@@ -178,10 +198,14 @@ impl Import<'_> {
         let mut differences: BTreeMap<usize, Difference> = BTreeMap::new();
         if self.request.mode == Mode::Sync {
             for &index in &staged {
+                if self.is_equal(index) {
+                    continue;
+                }
                 self.timed(index, |import| {
                     let plan = import.subject(index)?.plan;
                     let Some(staged) = import.staged.get(&index) else { return Ok(()) };
-                    let difference = sync::compare(&staged.stage, plan, index, import.options.sync_delete)?;
+                    let (stage, matched) = (&staged.stage, staged.matched.as_ref());
+                    let difference = sync::compare(stage, matched, plan, index, import.options.sync_delete)?;
                     differences.insert(index, difference);
                     Ok(())
                 })?;
@@ -191,8 +215,9 @@ impl Import<'_> {
                 self.timed(index, |import| import.delete(index, difference))?;
             }
         }
+        let is_untouched = self.written.is_empty() && staged.iter().all(|&index| self.is_equal(index));
         for &index in &staged {
-            self.timed(index, |import| import.write(index, differences.get(&index)))?;
+            self.timed(index, |import| import.write(index, differences.get(&index), is_untouched))?;
         }
         self.wait_no_longer()?;
         self.check_references()?;
@@ -202,6 +227,7 @@ impl Import<'_> {
         }
         for (_, staged) in std::mem::take(&mut self.staged) {
             staged.stage.drop()?;
+            staged.matched.map_or(Ok(()), Matched::drop)?;
         }
         Ok(())
     }
@@ -235,7 +261,17 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn write(&mut self, index: usize, difference: Option<&Difference>) -> Result<()> {
+    /// Whether the load has found every row of the source in the table, and nothing else.
+    fn is_equal(&self, index: usize) -> bool {
+        let imported = self.rows.get(index).map(|r| r.imported_rows);
+        let matched = self.staged.get(&index).and_then(|s| s.matched.as_ref());
+        matched.is_some_and(|matched| matched.is_all() && imported == Some(signed(matched.same)))
+    }
+
+    fn write(&mut self, index: usize, difference: Option<&Difference>, is_untouched: bool) -> Result<()> {
+        if self.is_equal(index) {
+            return self.leave(index, is_untouched);
+        }
         let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let verify = self.options.verify;
         let Some(staged) = self.staged.get(&index) else { return Err(unexpected("absence of a stage")) };
@@ -245,10 +281,8 @@ impl Import<'_> {
             _ => TableDigest::default(),
         };
         let others = if verify == Verify::Content { 0 } else { rows_seen(plan)? };
-        let sent = match (staged.is_changed, verify) {
-            (true, Verify::Content) => Some(readback::digest(staged.stage.relation, plan)?),
-            _ => self.rows.get(index).and_then(|r| r.digest),
-        };
+        let sent = self.rows.get(index).and_then(|r| r.digest);
+        let sent = if verify == Verify::Content { staged.expected(plan, sent)? } else { sent };
         let wait = self.rows.get(index).map_or(0, |r| r.imported_rows);
         let place = || {
             format!(
@@ -270,6 +304,8 @@ impl Import<'_> {
         let (inserted, updated) = match written {
             Ok(counts) => counts,
             Err(error) if error.code() == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+                // The other row may be one that has not changed.
+                self.complete_stage(index)?;
                 return Err(self.duplicate_error(index, Some(error))?);
             }
             Err(error) => return Err(self.order_error(plan, relation, error)?),
@@ -302,13 +338,30 @@ impl Import<'_> {
         }
     }
 
+    /// Leaves a table as it is, which the source equals. Where the run writes nothing (`is_untouched`), its
+    /// rows were read and compared a moment ago.
+    fn leave(&mut self, index: usize, is_untouched: bool) -> Result<()> {
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
+        let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
+        row.unchanged = Some(std::mem::take(&mut row.imported_rows));
+        (row.inserted, row.updated, row.deleted) = (Some(0), Some(0), Some(0));
+        let sent = row.digest;
+        match (self.options.verify, sent) {
+            (Verify::Content, Some(sent)) => {
+                let after = if is_untouched { sent } else { readback::digest(relation, plan)? };
+                self.verify(index, sent, after)
+            }
+            _ => self.count(index, rows_seen(plan)?),
+        }
+    }
+
     /// The proof of a sync that keeps vanished rows: every row of the source is in the table as it was sent.
     fn verify_kept(&mut self, index: usize) -> Result<()> {
         let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let stored = readback::digest(relation, plan)?;
         let Some(staged) = self.staged.get(&index) else { return Ok(()) };
         // Its number must not meet the first comparison's.
-        let again = sync::compare(&staged.stage, plan, index + self.plan.tables.len(), false)?;
+        let again = sync::compare(&staged.stage, None, plan, index + self.plan.tables.len(), false)?;
         let is_equal = again.is_none();
         let missing = again.only_source + again.changed + again.moved;
         again.drop()?;

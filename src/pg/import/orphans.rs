@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use aliaport_plan::finding::Load;
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
-use aliaport_plan::policy::{Mode, Orphans};
+use aliaport_plan::policy::{Mode, Orphans, Verify};
 use aliaport_rows::identifier::{QualifiedName, quote, quote_list};
 
 use super::{Import, ImportedTable};
-use crate::pg::heap::standing;
+use crate::pg::heap::{readback, standing};
 use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{Result, unexpected};
 use crate::pg::table::as_replica::{self, Touch};
@@ -28,6 +28,12 @@ impl<'a> Import<'a> {
         let ImportedTable { plan, relation, .. } = self.subject(index)?;
         let (rows, from) = match self.staged.get_mut(&index) {
             Some(staged) => {
+                if staged.matched.is_some()
+                    && staged.before.is_none()
+                    && self.options.verify == Verify::Content
+                {
+                    staged.before = Some(readback::digest(staged.stage.relation, plan)?);
+                }
                 staged.is_changed = true;
                 (staged.stage.table.clone(), staged.stage.relation)
             }
@@ -123,9 +129,9 @@ impl<'a> Import<'a> {
         Ok(orphan::View { table, rows, keys })
     }
 
-    fn staged_parent(&self, key: &ForeignKeyPlan) -> Option<(&'a TablePlan, &QualifiedName)> {
+    fn staged_parent(&self, key: &ForeignKeyPlan) -> Option<(usize, &'a TablePlan, &QualifiedName)> {
         let index = self.plan.tables.iter().position(|t| t.target == key.parent)?;
-        Some((self.plan.tables.get(index)?, &self.staged.get(&index)?.stage.table))
+        Some((index, self.plan.tables.get(index)?, &self.staged.get(&index)?.stage.table))
     }
 
     /// Whether a dry run goes on without the referenced table, so that nobody knows which of its rows there
@@ -137,12 +143,14 @@ impl<'a> Import<'a> {
     /// Whether the referenced columns can be foretold: a stage has only those of the source.
     fn is_known(&self, key: &ForeignKeyPlan) -> bool {
         self.staged_parent(key)
-            .is_none_or(|(parent, _)| key.parent_columns.iter().all(|c| is_written(parent, c)))
+            .is_none_or(|(_, parent, _)| key.parent_columns.iter().all(|c| is_written(parent, c)))
     }
 
     /// The rows that a key may point at when the run has ended, as a FROM item.
     pub(super) fn parent_of(&self, key: &ForeignKeyPlan) -> Result<String> {
-        let Some((parent, stage)) = self.staged_parent(key) else { return self.as_from_item(&key.parent) };
+        let Some((index, parent, stage)) = self.staged_parent(key) else {
+            return self.as_from_item(&key.parent);
+        };
         let columns = quote_list(key.parent_columns.iter().map(String::as_str));
         Ok(match self.request.mode {
             Mode::Append => {
@@ -158,7 +166,12 @@ impl<'a> Import<'a> {
                 )
             }
             // In mode create the table was empty, in mode replace it is by now.
-            Mode::Create | Mode::Replace | Mode::Sync => stage.to_string(),
+            Mode::Create | Mode::Replace | Mode::Sync => match self.same_rows(index)? {
+                Some(same) => {
+                    format!("(SELECT {columns} FROM {same} UNION ALL SELECT {columns} FROM {stage})")
+                }
+                None => stage.to_string(),
+            },
         })
     }
 
@@ -177,6 +190,7 @@ impl<'a> Import<'a> {
         if std::mem::replace(&mut self.orphans_are_settled, true) {
             return Ok(());
         }
+        self.complete_stages()?;
         self.settle_duplicates()?;
         progress::phase(Phase::ForeignKeys);
         // Children first: an existing table may still refuse to lose a row that another points at.

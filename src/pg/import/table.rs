@@ -23,6 +23,7 @@ use crate::pg::record::progress::{self, Phase};
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, memory, spi};
 use crate::pg::table::load_path::{self, LoadPath};
+use crate::pg::table::matched::{Found, Matching};
 use crate::pg::table::stage::Stage;
 use crate::pg::table::{broken_rules, retype, source_row, wide};
 use aliaport_rows::row::{OnError, SetAside};
@@ -54,6 +55,10 @@ impl Import<'_> {
                 Some(error::located(self.request.on_error, place, || Stage::create(plan, relation, index))?)
             }
         };
+        let mut matching = match stage {
+            Some(_) => self.begin_matching(index)?,
+            None => None,
+        };
         let Some(row) = self.rows.get_mut(index) else { return Err(unexpected("table number in a step")) };
         let rejected = RefCell::new(0u64);
         let run = self.run;
@@ -79,6 +84,7 @@ impl Import<'_> {
             too_wide,
             with_digest: verify == Verify::Content,
             set_aside: &mut set_aside,
+            matcher: matching.as_mut().map(|matching| &mut matching.matcher),
         };
         progress::load_begins(relation);
         let reader = self.source.rows_to_send(table, &columns, plan.filter.as_deref())?;
@@ -104,7 +110,16 @@ impl Import<'_> {
         record(row, &loaded, rejected.into_inner());
         row.digest = (verify == Verify::Content).then(|| *loaded.converter.digest());
         if let Some(stage) = stage {
-            self.staged.insert(index, Staged::new(stage));
+            let matched = match matching.map(Matching::finish).transpose()? {
+                Some(Found::Matched(matched)) => Some(matched),
+                Some(Found::Ambiguous) => {
+                    self.fill(index, &stage)?;
+                    None
+                }
+                Some(Found::Nothing) | None => None,
+            };
+            compat::command_counter_increment();
+            self.staged.insert(index, Staged::new(stage, matched));
             return self.settle_checks(index);
         }
         self.written.push(relation);

@@ -171,6 +171,12 @@ impl TableRow {
         self.inserted.unwrap_or(self.imported_rows)
     }
 
+    /// Rows of a table that was there before which this run has inserted, updated or deleted; `None` where it
+    /// was not compared.
+    pub(in crate::pg) fn changed(&self) -> Option<i64> {
+        Some(self.inserted? + self.updated? + self.deleted?)
+    }
+
     /// `ok`, `warning` or `failed`.
     pub fn status(&self) -> &'static str {
         if self.content_match == Some(false) || self.failure.is_some() {

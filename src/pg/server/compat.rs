@@ -33,6 +33,25 @@ pub unsafe fn attribute(descriptor: pg_sys::TupleDesc, index: usize) -> pg_sys::
     }
 }
 
+/// Begins a scan of an index for keys that `index_rescan` gives.
+///
+/// # Safety
+/// Both relations are open, and the snapshot is registered for as long as the scan.
+pub unsafe fn index_beginscan(
+    heap: pg_sys::Relation,
+    index: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    keys: i32,
+) -> pg_sys::IndexScanDesc {
+    // SAFETY: the caller's promise; nothing is counted where there is no place to count it.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        return pg_sys::index_beginscan(heap, index, snapshot, keys, 0);
+        #[cfg(feature = "pg18")]
+        return pg_sys::index_beginscan(heap, index, snapshot, std::ptr::null_mut(), keys, 0);
+    }
+}
+
 /// Frees what evaluating one row's constraints allocated (`ResetPerTupleExprContext`).
 ///
 /// # Safety

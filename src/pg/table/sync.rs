@@ -16,6 +16,7 @@
 use aliaport_plan::plan::{ForeignKeyPlan, TablePlan};
 use aliaport_rows::identifier::{QualifiedName, quote};
 
+use super::matched::Matched;
 use super::stage::Stage;
 use super::{operator, unique};
 use crate::pg::heap::standing;
@@ -50,8 +51,15 @@ pub struct Difference {
     pub moved: i64,
 }
 
-/// Compares a stage with its table. Rows that only the table has count where `with_deletes` says so.
-pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: bool) -> Result<Difference> {
+/// Compares a stage with its table, without the rows that were `matched`, which are equal. Rows that only the
+/// table has count where `with_deletes` says so.
+pub fn compare(
+    stage: &Stage,
+    matched: Option<&Matched>,
+    plan: &TablePlan,
+    number: usize,
+    with_deletes: bool,
+) -> Result<Difference> {
     let standing = standing::standing_of(stage.target)?;
     let target = standing.from(&plan.target.to_string());
     let (mut settable, kept) = columns(stage)?;
@@ -91,11 +99,12 @@ pub fn compare(stage: &Stage, plan: &TablePlan, number: usize, with_deletes: boo
     let sql = format!(
         "CREATE TEMPORARY TABLE {table} AS \
          SELECT s.ctid AS new_row, t.old_row, t.old_table, {is_moved} AS is_moved{keys} \
-         FROM {} s {} JOIN (SELECT ctid AS old_row, tableoid AS old_table, {} FROM {compared}) t ON {} \
+         FROM {} s {} JOIN (SELECT t.ctid AS old_row, t.tableoid AS old_table, {} FROM {}) t ON {} \
          WHERE s.ctid IS NULL OR t.old_row IS NULL OR {}",
         stage.table,
         if with_deletes { "FULL" } else { "LEFT" },
-        stage.target_columns(""),
+        stage.target_columns("t."),
+        matched.map_or_else(|| format!("{compared} t"), |matched| matched.other_rows(&compared)),
         on,
         differ(&stage.each_column("s."), &stage.each_column("t.")),
     );

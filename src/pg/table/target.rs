@@ -208,6 +208,26 @@ pub fn is_empty(name: &QualifiedName) -> Result<bool> {
         .unwrap_or(false))
 }
 
+/// Whether a table was analyzed, and no more rows have changed since, with those that this transaction has
+/// `changed`, than autovacuum would wait for before it analyzes the table again.
+pub fn has_statistics_for(relation: pg_sys::Oid, changed: i64) -> Result<bool> {
+    let found = spi::rows_often(
+        // Autovacuum never looks at a partitioned table.
+        "SELECT c.relkind = 'r' AND c.reltuples >= 0 \
+             AND $2 + pg_catalog.pg_stat_get_mod_since_analyze(c.oid) \
+                 <= COALESCE(o.threshold, pg_catalog.current_setting('autovacuum_analyze_threshold')::pg_catalog.float8) \
+                  + COALESCE(o.scale, pg_catalog.current_setting('autovacuum_analyze_scale_factor')::pg_catalog.float8) * c.reltuples \
+         FROM pg_catalog.pg_class c, \
+              LATERAL (SELECT pg_catalog.max(option_value::pg_catalog.float8) FILTER (WHERE option_name = 'autovacuum_analyze_threshold') AS threshold, \
+                              pg_catalog.max(option_value::pg_catalog.float8) FILTER (WHERE option_name = 'autovacuum_analyze_scale_factor') AS scale \
+                       FROM pg_catalog.pg_options_to_table(c.reloptions)) AS o \
+         WHERE c.oid = $1",
+        &[relation.into(), changed.into()],
+        |row| Ok(row.get::<bool>(1)?.unwrap_or(false)),
+    )?;
+    Ok(found.first().copied().unwrap_or(false))
+}
+
 /// Whether a DELETE of the caller's takes every row of a table with it. TRUNCATE needs a privilege of its own
 /// instead, knows no row security and no rules, and every access method has it.
 fn is_deletable(relation: pg_sys::Oid) -> Result<bool> {

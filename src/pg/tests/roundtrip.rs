@@ -312,6 +312,7 @@ fn load(database: &Database, table: &str) -> std::result::Result<Result, String>
             too_wide: Arc::default(),
             with_digest: true,
             set_aside: &mut keep,
+            matcher: None,
         };
         let reader = source.rows_to_send(&catalogue.tables[0], &columns, None).unwrap();
         if table == "executed" {

@@ -73,10 +73,17 @@ impl Heap {
         let with_rowids = self.checks.is_some();
         let reader = if guc::read_pages() { reader } else { reader.through_sqlite() };
         let set_aside = &mut *policy.set_aside;
+        let mut matcher = policy.matcher.as_deref_mut();
+        if let Some(matcher) = &mut matcher {
+            matcher.begin(&attributes, &positions);
+        }
         let finished = pipeline::scan(reader, workers, with_rowids, |batch| {
             let (read, rowid) = batch.last;
             at.set(LoadPosition { read, rowid, is_exact: false });
             progress::rows(read);
+            if let Some(matcher) = &mut matcher {
+                matcher.leave_out(&mut batch.images)?;
+            }
             self.write_images(batch, arrivals.as_mut(), at);
             if batch.set_aside.is_empty() {
                 return Ok(());
