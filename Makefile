@@ -7,6 +7,7 @@
 #   BENCH=200000     bench: rows of the wide table; RESULTS.md has 1000000
 #   SCALE=0.1        bench: of the rows in the growth tables; RESULTS.md has 1
 #   PEERS=yes        bench: other tools too, whole imports with keys and indexes
+#   FOREIGN=yes      bench: queries over foreign tables, in place of imports
 #
 # Demo and tests never install into /usr: they have a PostgreSQL of their own in $(CACHE), which `make clean` removes.
 
@@ -17,6 +18,7 @@ ROWS ?= 20000
 BENCH ?= 200000
 SCALE ?= 0.1
 PEERS ?=
+FOREIGN ?=
 PYTEST_ARGS ?=
 
 # The same number as `pgrx` in Cargo.toml; cargo-pgrx insists.
@@ -99,7 +101,8 @@ compare: build peers ## this extension and pgloader over torture databases, valu
 
 .PHONY: bench
 bench: build $(if $(PEERS),peers,venv) ## import against COPY and CREATE TABLE AS, in rounds; prints the tables of benches/RESULTS.md
-	@'$(VENV)'/bin/python benches/bench.py --pg-config "$(TREE)" --rows $(BENCH) $(if $(PEERS),--peers)
+	@$(if $(FOREIGN),'$(VENV)'/bin/python benches/foreign.py --pg-config "$(TREE)" --rows $(BENCH); exit)
+	'$(VENV)'/bin/python benches/bench.py --pg-config "$(TREE)" --rows $(BENCH) $(if $(PEERS),--peers)
 	'$(VENV)'/bin/python benches/growth.py --pg-config "$(TREE)" --scale $(SCALE)
 
 .PHONY: clean

@@ -22,6 +22,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "src/pg/foreign/push/grouping.rs",
     "src/pg/foreign/push/operator.rs",
     "src/pg/foreign/push/order.rs",
+    "src/pg/foreign/push/upper.rs",
     "src/pg/foreign/scan.rs",
     "src/pg/foreign/scan_plan.rs",
     "src/pg/foreign/schema.rs",

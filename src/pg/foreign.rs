@@ -14,11 +14,11 @@ mod cost;
 mod definition;
 mod error;
 mod explain;
+mod grouped;
 mod handler;
 mod modify;
 mod option;
 mod plan;
-#[allow(dead_code)] // some of it waits for orders and aggregates
 pub mod push;
 mod remote;
 mod scan;

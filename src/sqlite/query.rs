@@ -84,6 +84,13 @@ impl Query {
         &self.text
     }
 
+    /// Whether it reads what a selection does. The text does not tell: the first column of it may be a rowid
+    /// that is asked for beside the columns, or one of them.
+    #[must_use]
+    pub fn reads(&self, selection: &Selection) -> bool {
+        self.rowid == selection.rowid && self.width == selection.width
+    }
+
     /// How many parameters it takes.
     #[must_use]
     pub fn parameters(&self) -> usize {

@@ -72,7 +72,7 @@ def test_the_runbook(pytestconfig, sqlite3_folder, has_cron):
 def test_the_other_pages(pytestconfig):
     with start(pytestconfig.getoption("--pg-config")) as cluster:
         root = furnish(cluster, "--rows", "500")
-        for name in ("../README.md", "history.md", "install.md", "monitoring.md", "modes.md", "options.md", "report.md", "troubleshooting.md", "warnings.md"):
+        for name in ("../README.md", "foreign-tables.md", "history.md", "install.md", "monitoring.md", "modes.md", "options.md", "report.md", "troubleshooting.md", "warnings.md"):
             with page.Runner(cluster, "postgres", root) as reader:
                 reader.psql("", BEFORE)
                 if name not in ("../README.md", "install.md"):

@@ -154,7 +154,10 @@ impl Connection {
     /// What SQLite says of it.
     pub fn query(&self, selection: &Selection, tail: &str) -> Result<Query> {
         let text = format!("{} {tail}", selection.sql);
-        let kept = self.queries.borrow_mut().get_mut(&text).and_then(Vec::pop);
+        let kept = self.queries.borrow_mut().get_mut(&text).and_then(|queries| {
+            let at = queries.iter().position(|query| query.reads(selection))?;
+            Some(queries.swap_remove(at))
+        });
         match kept {
             Some(query) => Ok(query),
             None => Query::prepare(&self.source, selection, tail).map_err(of_query),

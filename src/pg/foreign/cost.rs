@@ -1,6 +1,7 @@
 //! How many rows a foreign table has, and what it costs to read some of them.
 #![allow(unsafe_code)] // looks at the planner's conditions
 
+use aliaport_plan::catalogue::Index;
 use aliaport_sqlite::RelationKind;
 use pgrx::{PgList, pg_sys};
 
@@ -68,7 +69,7 @@ pub unsafe fn look_up(
         }
     }
     let is_found_by = |first: usize| compared.contains(&first);
-    let leading = |index: &aliaport_plan::catalogue::Index| index.terms.first().and_then(|term| term.column);
+    let leading = |index: &Index| index.terms.first().and_then(|term| term.column);
     let usable = table.indexes.iter().filter(|index| !index.is_partial);
     let by_rowid = table.rowid_alias.is_some_and(is_found_by);
     let firsts: Vec<usize> = usable.clone().filter_map(leading).chain(table.rowid_alias).collect();
@@ -102,6 +103,18 @@ pub unsafe fn look_up(
         found.looked_at = (planning.tuples * part).max(1.0);
     }
     found
+}
+
+/// Whether an index has the file's rows in the order of a column's bytes.
+pub fn has_order(planning: &Planning, place: usize) -> bool {
+    let table = &planning.opened.file_table.table;
+    let leads = |index: &Index| {
+        index
+            .terms
+            .first()
+            .is_some_and(|term| term.column == Some(place) && term.collation.eq_ignore_ascii_case("binary"))
+    };
+    table.rowid_alias == Some(place) || table.indexes.iter().any(|index| !index.is_partial && leads(index))
 }
 
 /// The column of the file's table that a condition compares with something, and whether for equality.

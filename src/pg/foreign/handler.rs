@@ -3,7 +3,7 @@
 
 use pgrx::{AllocatedByRust, PgBox, pg_sys};
 
-use super::{analyze, explain, modify, plan, scan, schema};
+use super::{analyze, explain, modify, plan, push, scan, schema};
 
 /// What PostgreSQL calls for foreign tables of ours. Scans are not parallel: the snapshot is one
 /// connection's, and a worker would have another one.
@@ -14,6 +14,7 @@ pub fn routine() -> pg_sys::Datum {
     routine.GetForeignRelSize = Some(plan::get_foreign_rel_size);
     routine.GetForeignPaths = Some(plan::get_foreign_paths);
     routine.GetForeignPlan = Some(plan::get_foreign_plan);
+    routine.GetForeignUpperPaths = Some(push::upper::get_foreign_upper_paths);
     routine.BeginForeignScan = Some(scan::begin_foreign_scan);
     routine.IterateForeignScan = Some(scan::iterate_foreign_scan);
     routine.ReScanForeignScan = Some(scan::rescan_foreign_scan);

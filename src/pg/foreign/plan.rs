@@ -12,7 +12,7 @@ use super::cost::{self, Estimate};
 use super::error::of_query;
 use super::push;
 use super::remote::{self, Opened};
-use super::scan_plan::ScanPlan;
+use super::scan_plan::{self, ScanPlan};
 use crate::pg::server::compat::{ForeignPathParts, foreign_path};
 use crate::pg::server::error::Result;
 
@@ -124,8 +124,43 @@ unsafe fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) ->
             private: ptr::null_mut(),
         };
         pg_sys::add_path(rel, foreign_path(root, rel, &parts));
+        in_order(root, rel, planning, &parts)?;
         by_parameters(root, rel, planning)
     }
+}
+
+/// A path in the order that the query asks for, where an index of SQLite has it. Sorting is done as well here
+/// as there.
+///
+/// # Safety
+/// As for the callback.
+unsafe fn in_order(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    planning: &Planning,
+    unordered: &ForeignPathParts,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let pathkeys = (*root).query_pathkeys;
+        let Some(ordered) = push::order::order(rel, &planning.remote, pathkeys)? else { return Ok(()) };
+        let column = planning.opened.definition.columns.iter().find(|c| c.attnum == ordered.leading);
+        let Some(place) = column.and_then(|column| planning.opened.place(column)) else { return Ok(()) };
+        if !cost::has_order(planning, place) {
+            return Ok(());
+        }
+        let parts = ForeignPathParts {
+            // By way of the index each row is looked for.
+            total_cost: unordered.total_cost * 2.0,
+            pathkeys,
+            private: scan_plan::order_to_list(&ordered.sql, ordered.needs_census)?,
+            rows: unordered.rows,
+            startup_cost: unordered.startup_cost,
+            required_outer: unordered.required_outer,
+        };
+        pg_sys::add_path(rel, foreign_path(root, rel, &parts));
+    }
+    Ok(())
 }
 
 /// What decides whether a member of an equivalence class is looked for.
@@ -243,13 +278,18 @@ pub unsafe extern "C-unwind" fn get_foreign_plan(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     _relation: pg_sys::Oid,
-    _path: *mut pg_sys::ForeignPath,
+    path: *mut pg_sys::ForeignPath,
     targets: *mut pg_sys::List,
     clauses: *mut pg_sys::List,
     outer: *mut pg_sys::Plan,
 ) -> *mut pg_sys::ForeignScan {
     // SAFETY: the planner's own pointers; `get_foreign_rel_size` came before.
-    unsafe { plan(root, rel, targets, clauses, outer).unwrap_or_else(|error| error.raise()) }
+    unsafe {
+        if (*rel).reloptkind == pg_sys::RelOptKind::RELOPT_UPPER_REL {
+            return push::upper::plan(path, targets, outer);
+        }
+        plan(root, rel, path, targets, clauses, outer).unwrap_or_else(|error| error.raise())
+    }
 }
 
 /// # Safety
@@ -257,6 +297,7 @@ pub unsafe extern "C-unwind" fn get_foreign_plan(
 unsafe fn plan(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
+    path: *mut pg_sys::ForeignPath,
     targets: *mut pg_sys::List,
     clauses: *mut pg_sys::List,
     outer: *mut pg_sys::Plan,
@@ -268,6 +309,11 @@ unsafe fn plan(
         let mut parameters = PgList::<pg_sys::Expr>::new();
         let mut used = ptr::null_mut();
         let mut needs_census = false;
+        if !(*path).fdw_private.is_null() {
+            let (order, is_by_census) = scan_plan::order_from_list((*path).fdw_private)?;
+            scan.order = Some(order);
+            needs_census |= is_by_census;
+        }
         let mut local = PgList::<pg_sys::Expr>::new();
         for info in PgList::<pg_sys::RestrictInfo>::from_pg(clauses).iter_ptr() {
             // Those that do not depend on the row are the business of a node above.

@@ -23,6 +23,7 @@ pub mod grouping;
 mod operator;
 pub mod order;
 mod sql;
+pub mod upper;
 
 use binding::Binding;
 use operator::{Family, family_of_type};

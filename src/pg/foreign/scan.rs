@@ -9,7 +9,7 @@ use std::rc::Rc;
 use aliaport_rows::batch::Rows;
 use aliaport_rows::column::{ColumnPlan, RowPlan};
 use aliaport_rows::row::{Fate, RowConverter};
-use aliaport_rows::value::Value;
+use aliaport_rows::value::{Row, Value};
 use aliaport_sqlite::{Query, RelationKind, Selection, TableScan};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::{PgList, pg_guard, pg_sys};
@@ -17,9 +17,10 @@ use pgrx::{PgList, pg_guard, pg_sys};
 use super::connection::{Connection, FileTable};
 use super::definition::Definition;
 use super::error::{of_query, of_row};
+use super::grouped::with_sums;
 use super::push::binding::Binding;
 use super::remote::{self, Opened};
-use super::scan_plan::ScanPlan;
+use super::scan_plan::{GroupedScan, ScanPlan};
 use super::slot::Slot;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::{compat, settings};
@@ -39,6 +40,9 @@ struct Scan {
     converter: RowConverter,
     slot: Slot,
     has_inputs: bool,
+    /// Which columns are sums that come in two halves; empty for none.
+    sums: Vec<bool>,
+    texts: Vec<String>,
     is_done: bool,
 }
 
@@ -90,27 +94,43 @@ pub unsafe extern "C-unwind" fn begin_foreign_scan(node: *mut pg_sys::ForeignSca
     // SAFETY: the executor's node, whose relation is open and whose plan is ours.
     unsafe {
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
-        let scan = begin(node, plan).unwrap_or_else(|error| error.raise());
+        let Some(scan) = begin(node, plan).unwrap_or_else(|error| error.raise()) else { return };
         let context = PgMemoryContexts::For((*(*node).ss.ps.state).es_query_cxt);
         (*node).fdw_state = PgMemoryContexts::leak_and_drop_on_delete(&mut { context }, scan).cast();
     }
 }
 
+/// Nothing where the plan's other way has to be gone: SQLite cannot compute any more what it was to compute.
+///
 /// # Safety
 /// As for the callback.
-unsafe fn begin(node: *mut pg_sys::ForeignScanState, plan: *mut pg_sys::ForeignScan) -> Result<Scan> {
+unsafe fn begin(node: *mut pg_sys::ForeignScanState, plan: *mut pg_sys::ForeignScan) -> Result<Option<Scan>> {
     // SAFETY: the caller's promise.
-    let (relation, scan_plan, natts) = unsafe {
-        let relation = (*node).ss.ss_currentRelation;
-        let natts = (*(*relation).rd_att).natts;
-        ((*relation).rd_id, ScanPlan::from_list((*plan).fdw_private)?, usize::try_from(natts).unwrap_or(0))
+    let (scan_plan, natts) = unsafe {
+        let natts = (*(*(*node).ss.ss_ScanTupleSlot).tts_tupleDescriptor).natts;
+        (ScanPlan::from_list((*plan).fdw_private)?, usize::try_from(natts).unwrap_or(0))
     };
-    let opened = remote::open(relation)?;
+    let opened = remote::open(match &scan_plan.grouped {
+        Some(grouped) => grouped.relation,
+        // SAFETY: the scan of a relation has it open.
+        None => unsafe { (*(*node).ss.ss_currentRelation).rd_id },
+    })?;
     let has_census = holds(&scan_plan, &opened)?;
-    let wanted = opened.columns_for(&scan_plan.attributes);
+    if scan_plan.grouped.is_some() && !has_census {
+        return Ok(None);
+    }
+    let computed = scan_plan.grouped.as_ref().map(|grouped| grouped.columns(&opened)).transpose()?;
+    let wanted = match &computed {
+        Some(computed) => computed.iter().collect(),
+        None => opened.columns_for(&scan_plan.attributes),
+    };
     let mut columns = Vec::with_capacity(wanted.len());
     let mut plans: Vec<ColumnPlan> = Vec::with_capacity(wanted.len());
     for column in &wanted {
+        if computed.is_some() {
+            plans.push(column.plan.clone());
+            continue;
+        }
         let place = opened.required_place(column)?;
         plans.push(opened.column_plan(column, place));
         columns.push(place);
@@ -123,23 +143,28 @@ unsafe fn begin(node: *mut pg_sys::ForeignScanState, plan: *mut pg_sys::ForeignS
     let converter = RowConverter::new(&row_plan, &definition.server.options.zone, definition.on_error, false)
         .without_record();
     let tail = scan_plan.tail(has_census);
-    let way = if tail.is_empty() && opened.file_table.kind == RelationKind::Table {
-        Way::Table(Box::new(Batches { bytes: FIRST_BATCH, ..Batches::default() }))
-    } else {
-        let selection = Selection::new(opened.source(), table, &columns).map_err(of_query)?;
-        let query = opened.connection.query(&selection, &tail)?;
-        // SAFETY: fdw_exprs are the parameters' expressions, as `plan` made them.
-        let expressions = unsafe {
-            let states = pg_sys::ExecInitExprList((*plan).fdw_exprs, node.cast());
-            PgList::<pg_sys::ExprState>::from_pg(states).iter_ptr().collect()
+    let grouped_selection = scan_plan.grouped_selection(&opened)?;
+    let way =
+        if grouped_selection.is_none() && tail.is_empty() && opened.file_table.kind == RelationKind::Table {
+            Way::Table(Box::new(Batches { bytes: FIRST_BATCH, ..Batches::default() }))
+        } else {
+            let selection = match grouped_selection {
+                Some(sql) => Selection::of_statement(sql, plans.len()),
+                None => Selection::new(opened.source(), table, &columns).map_err(of_query)?,
+            };
+            let query = opened.connection.query(&selection, &tail)?;
+            // SAFETY: fdw_exprs are the parameters' expressions, as `plan` made them.
+            let expressions = unsafe {
+                let states = pg_sys::ExecInitExprList((*plan).fdw_exprs, node.cast());
+                PgList::<pg_sys::ExprState>::from_pg(states).iter_ptr().collect()
+            };
+            Way::Query(Box::new(Statement {
+                query: Some(query),
+                bindings: scan_plan.bindings,
+                expressions,
+                is_begun: false,
+            }))
         };
-        Way::Query(Box::new(Statement {
-            query: Some(query),
-            bindings: scan_plan.bindings,
-            expressions,
-            is_begun: false,
-        }))
-    };
     // SAFETY: the slot's arrays have one entry an attribute and live as long as the query.
     let slot = unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
@@ -156,7 +181,20 @@ unsafe fn begin(node: *mut pg_sys::ForeignScanState, plan: *mut pg_sys::ForeignS
     };
     let has_inputs = slot.has_inputs();
     let Opened { connection, file_table, .. } = opened;
-    Ok(Scan { connection, definition, file_table, columns, way, converter, slot, has_inputs, is_done: false })
+    let sums = scan_plan.grouped.as_ref().map(GroupedScan::sums).unwrap_or_default();
+    Ok(Some(Scan {
+        connection,
+        definition,
+        file_table,
+        columns,
+        way,
+        converter,
+        slot,
+        has_inputs,
+        sums,
+        texts: Vec::new(),
+        is_done: false,
+    }))
 }
 
 /// Whether what the plan concluded from the census still holds.
@@ -188,6 +226,9 @@ pub unsafe extern "C-unwind" fn iterate_foreign_scan(
     unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
         pg_sys::ExecClearTuple(slot);
+        if (*node).fdw_state.is_null() {
+            return next_of((*node).ss.ps.lefttree).unwrap_or(slot);
+        }
         let scan = &mut *(*node).fdw_state.cast::<Scan>();
         scan.slot.aim((*slot).tts_values, (*slot).tts_isnull);
         let is_there = scan.next((*node).ss.ps.ps_ExprContext).unwrap_or_else(|error| error.raise());
@@ -198,11 +239,31 @@ pub unsafe extern "C-unwind" fn iterate_foreign_scan(
     }
 }
 
+/// The next row of another node, as `ExecProcNode` gives it; nothing where there is no node.
+///
+/// # Safety
+/// A node of the executor's that has begun, or NULL.
+unsafe fn next_of(node: *mut pg_sys::PlanState) -> Option<*mut pg_sys::TupleTableSlot> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let next = node.as_ref()?.ExecProcNode?;
+        if !(*node).chgParam.is_null() {
+            pg_sys::ExecReScan(node);
+        }
+        #[allow(ffi_unwind_calls)] // the boundary turns an error of PostgreSQL's into a panic of ours
+        Some(pg_sys::ffi::pg_guard_ffi_boundary(|| next(node)))
+    }
+}
+
 /// Begins again, perhaps with other parameters.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn rescan_foreign_scan(node: *mut pg_sys::ForeignScanState) {
-    // SAFETY: as above.
-    unsafe { (*(*node).fdw_state.cast::<Scan>()).again() }
+    // SAFETY: as above; a node below begins again by itself.
+    unsafe {
+        if let Some(scan) = (*node).fdw_state.cast::<Scan>().as_mut() {
+            scan.again();
+        }
+    }
 }
 
 /// The scan is over. What it holds goes with the query's memory; a statement is given back here, so that the
@@ -253,8 +314,19 @@ impl Scan {
         if self.is_done {
             return Ok(false);
         }
-        let Scan { connection, definition, file_table, columns, way, converter, slot, has_inputs, is_done } =
-            self;
+        let Scan {
+            connection,
+            definition,
+            file_table,
+            columns,
+            way,
+            converter,
+            slot,
+            has_inputs,
+            sums,
+            texts,
+            is_done,
+        } = self;
         let zone = &definition.server.options.zone;
         loop {
             let row = match way {
@@ -274,6 +346,13 @@ impl Scan {
                 *is_done = true;
                 connection.source().verify_unchanged().map_err(of_query)?;
                 return Ok(false);
+            };
+            let whole;
+            let row = if sums.is_empty() {
+                row
+            } else {
+                whole = with_sums(&row, sums, texts);
+                Row::new(&whole, None)
             };
             let fate = if *has_inputs {
                 settings::in_zone(zone, || converter.convert(&row, slot))

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::push::Pushed;
 use super::push::binding::Binding;
+use super::push::grouping::Output;
 use crate::pg::server::error::{Result, unexpected};
 
 /// A condition that SQLite decides.
@@ -36,6 +37,38 @@ pub struct ScanPlan {
     pub reasons: Vec<Option<String>>,
     /// The statement, for EXPLAIN.
     pub statement: String,
+    /// SQLite computes what is asked of all rows; no attributes are read then.
+    pub grouped: Option<GroupedScan>,
+}
+
+/// What SQLite computes of a whole table.
+#[derive(Clone, Debug)]
+pub struct GroupedScan {
+    /// The foreign table.
+    pub relation: pg_sys::Oid,
+    /// What stands after `SELECT`.
+    pub select: String,
+    /// What stands after `GROUP BY`, empty for none.
+    pub group_by: String,
+    /// What each column is.
+    pub outputs: Vec<Output>,
+}
+
+impl GroupedScan {
+    fn to_json(&self) -> Json {
+        let outputs: Vec<String> = self.outputs.iter().map(ToString::to_string).collect();
+        json!([self.relation.to_u32(), self.select, self.group_by, outputs])
+    }
+
+    fn from_json(json: &Json) -> Option<GroupedScan> {
+        let outputs = json.get(3)?.as_array()?.iter();
+        Some(GroupedScan {
+            relation: u32::try_from(json.get(0)?.as_u64()?).ok()?.into(),
+            select: json.get(1)?.as_str()?.to_owned(),
+            group_by: json.get(2)?.as_str()?.to_owned(),
+            outputs: outputs.map(|output| output.as_str()?.parse().ok()).collect::<Option<_>>()?,
+        })
+    }
 }
 
 impl ScanPlan {
@@ -53,9 +86,12 @@ impl ScanPlan {
         if !kept.is_empty() {
             tail = format!("WHERE {}", kept.join(" AND "));
         }
-        if let Some(order) = &self.order {
-            let space = if tail.is_empty() { "" } else { " " };
-            tail.push_str(&format!("{space}ORDER BY {order}"));
+        let group_by = self.grouped.as_ref().map(|grouped| &grouped.group_by).filter(|by| !by.is_empty());
+        for (words, list) in [("GROUP BY", group_by), ("ORDER BY", self.order.as_ref())] {
+            if let Some(list) = list {
+                let space = if tail.is_empty() { "" } else { " " };
+                tail.push_str(&format!("{space}{words} {list}"));
+            }
         }
         tail
     }
@@ -71,16 +107,11 @@ impl ScanPlan {
             self.order,
             self.stamp,
             self.reasons,
-            self.statement
+            self.statement,
+            self.grouped.as_ref().map(GroupedScan::to_json)
         ])
         .to_string();
-        let text = CString::new(text).map_err(unexpected)?;
-        // SAFETY: the text is copied into the current context, where the node is made, too.
-        unsafe {
-            let mut list = PgList::<pg_sys::Node>::new();
-            list.push(pg_sys::makeString(pg_sys::pstrdup(text.as_ptr())).cast());
-            Ok(list.into_pg())
-        }
+        list_of_text(text)
     }
 
     /// Reads what [`ScanPlan::to_list`] made.
@@ -88,12 +119,8 @@ impl ScanPlan {
     /// # Safety
     /// The list is a plan's `fdw_private`.
     pub unsafe fn from_list(list: *mut pg_sys::List) -> Result<ScanPlan> {
-        // SAFETY: the list's only element is a String node, whose text ends with a NUL byte.
-        let text = unsafe {
-            let node = pg_sys::list_nth(list, 0);
-            CStr::from_ptr(string_of(node.cast())).to_str().map_err(unexpected)?
-        };
-        let all: Json = serde_json::from_str(text).map_err(unexpected)?;
+        // SAFETY: the list's only element is a String node.
+        let all = unsafe { json_of_list(list)? };
         let texts = |at: usize| {
             let array = all.get(at).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
             array.iter().map(|text| text.as_str().map(str::to_owned))
@@ -117,8 +144,47 @@ impl ScanPlan {
             stamp: text(4),
             reasons: texts(5).collect(),
             statement: text(6).unwrap_or_default(),
+            grouped: all.get(7).and_then(GroupedScan::from_json),
         })
     }
+}
+
+/// An order as the `fdw_private` of a path, and whether it stands on a census.
+pub fn order_to_list(order: &str, needs_census: bool) -> Result<*mut pg_sys::List> {
+    let text = json!([order, needs_census]).to_string();
+    list_of_text(text)
+}
+
+/// Reads what [`order_to_list`] made.
+///
+/// # Safety
+/// The list is such a one.
+pub unsafe fn order_from_list(list: *mut pg_sys::List) -> Result<(String, bool)> {
+    // SAFETY: the caller's promise.
+    let json = unsafe { json_of_list(list)? };
+    let order = json.get(0).and_then(Json::as_str).unwrap_or_default().to_owned();
+    Ok((order, json.get(1).and_then(Json::as_bool).unwrap_or(true)))
+}
+
+fn list_of_text(text: String) -> Result<*mut pg_sys::List> {
+    let text = CString::new(text).map_err(unexpected)?;
+    // SAFETY: the text is copied into the current context, where the node is made, too.
+    unsafe {
+        let mut list = PgList::<pg_sys::Node>::new();
+        list.push(pg_sys::makeString(pg_sys::pstrdup(text.as_ptr())).cast());
+        Ok(list.into_pg())
+    }
+}
+
+/// # Safety
+/// The list's first element is a String node.
+unsafe fn json_of_list(list: *mut pg_sys::List) -> Result<Json> {
+    // SAFETY: the caller's promise; the text ends with a NUL byte.
+    let text = unsafe {
+        let node = pg_sys::list_nth(list, 0);
+        CStr::from_ptr(string_of(node.cast())).to_str().map_err(unexpected)?
+    };
+    serde_json::from_str(text).map_err(unexpected)
 }
 
 /// # Safety

@@ -201,3 +201,89 @@ pub unsafe fn foreign_path(
         path.cast()
     }
 }
+
+/// What a path over something that is computed from a foreign table is made of.
+#[derive(Debug)]
+pub struct UpperPathParts {
+    /// Rows that it gives.
+    pub rows: f64,
+    /// What its first row costs.
+    pub startup_cost: f64,
+    /// What all rows cost.
+    pub total_cost: f64,
+    /// A path to the same rows, or NULL.
+    pub outer: *mut pg_sys::Path,
+    /// For whoever makes the plan of it.
+    pub private: *mut pg_sys::List,
+}
+
+/// Such a path.
+///
+/// # Safety
+/// The pointers are the planner's own.
+pub unsafe fn foreign_upper_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    target: *mut pg_sys::PathTarget,
+    parts: &UpperPathParts,
+) -> *mut pg_sys::Path {
+    let UpperPathParts { rows, startup_cost, total_cost, outer, private } = *parts;
+    let nothing = std::ptr::null_mut::<pg_sys::List>();
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        let path = pg_sys::create_foreign_upper_path(
+            root,
+            rel,
+            target,
+            rows,
+            startup_cost,
+            total_cost,
+            nothing,
+            outer,
+            private,
+        );
+        #[cfg(feature = "pg17")]
+        let path = pg_sys::create_foreign_upper_path(
+            root,
+            rel,
+            target,
+            rows,
+            startup_cost,
+            total_cost,
+            nothing,
+            outer,
+            nothing,
+            private,
+        );
+        #[cfg(feature = "pg18")]
+        let path = pg_sys::create_foreign_upper_path(
+            root,
+            rel,
+            target,
+            rows,
+            0,
+            startup_cost,
+            total_cost,
+            nothing,
+            outer,
+            nothing,
+            private,
+        );
+        path.cast()
+    }
+}
+
+/// GROUP BY and DISTINCT, since PostgreSQL 16 without what is there twice.
+///
+/// # Safety
+/// The planner's own pointer.
+pub unsafe fn grouping_clauses(root: *mut pg_sys::PlannerInfo) -> (*mut pg_sys::List, *mut pg_sys::List) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        return ((*(*root).parse).groupClause, (*(*root).parse).distinctClause);
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        return ((*root).processed_groupClause, (*root).processed_distinctClause);
+    }
+}

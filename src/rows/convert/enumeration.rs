@@ -1,6 +1,6 @@
 //! Native enums: a text that is exactly one of the labels.
 
-use super::{Converted, ValueError, ValueErrorKind, display_value};
+use super::{Converted, ValueError, ValueErrorKind, display_value, text};
 use crate::value::{Cell, Value};
 
 /// One enum type.
@@ -42,7 +42,12 @@ pub(super) fn convert<'a>(target: &Target, value: Value<'a>) -> Result<Converted
     };
     match oid {
         Some(oid) => Ok(Converted::exact(Cell::Enum(oid))),
-        None => Err(unknown(target, value)),
+        None => {
+            if let Value::Text(text) = value {
+                text::check(text)?;
+            }
+            Err(unknown(target, value))
+        }
     }
 }
 

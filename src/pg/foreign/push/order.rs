@@ -16,6 +16,8 @@ pub struct Ordered {
     pub sql: String,
     /// It holds only as long as the census does.
     pub needs_census: bool,
+    /// The column that it begins with.
+    pub leading: i16,
 }
 
 /// The ORDER BY that puts rows of a base relation in the order of pathkeys; nothing where SQLite cannot.
@@ -27,7 +29,7 @@ pub unsafe fn order(
     remote: &Remote,
     pathkeys: *mut pg_sys::List,
 ) -> Result<Option<Ordered>> {
-    let mut ordered = Ordered { sql: String::new(), needs_census: false };
+    let mut ordered = Ordered { sql: String::new(), needs_census: false, leading: 0 };
     // SAFETY: the caller's promise: a list of pathkeys.
     for key in unsafe { PgList::<pg_sys::PathKey>::from_pg(pathkeys) }.iter_ptr() {
         // SAFETY: as above.
@@ -47,6 +49,9 @@ pub unsafe fn order(
         }
         let Some(operand) = Operand::new(&column.name, column.affinity, kind) else { return Ok(None) };
         let comma = if ordered.sql.is_empty() { "" } else { ", " };
+        if ordered.sql.is_empty() {
+            ordered.leading = column.attnum;
+        }
         let direction = if is_descending { "DESC" } else { "ASC" };
         let nulls = if has_nulls_first { "FIRST" } else { "LAST" };
         ordered.sql.push_str(&format!("{comma}{} {direction} NULLS {nulls}", operand.sql()));
