@@ -147,7 +147,7 @@ fn aliaport_inspect_for(
     >,
     ErrorReport,
 > {
-    inspected(path, target_schema, options, Some(mode)).map_err(Error::into_report)
+    inspected(path, target_schema, options, Some(mode)).map(TableIterator::new).map_err(Error::into_report)
 }
 
 /// What the SQL definition of 0.1.0 names, with three arguments. It is called until `ALTER EXTENSION
@@ -174,30 +174,19 @@ fn aliaport_inspect(
     >,
     ErrorReport,
 > {
-    inspected(path, target_schema, options, None).map_err(Error::into_report)
+    inspected(path, target_schema, options, None).map(TableIterator::new).map_err(Error::into_report)
 }
 
-#[allow(clippy::type_complexity)] // the column list is the contract
+/// A row of `aliaport_inspect`.
+type Found =
+    (String, String, Option<String>, Option<String>, Option<i64>, Option<JsonB>, String, Option<String>);
+
 fn inspected(
     path: Argument<Option<&str>>,
     target_schema: Argument<Option<&CStr>>,
     options: Argument<Option<JsonB>>,
     mode: Option<Argument<Option<&str>>>,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(severity, String),
-            name!(code, String),
-            name!(table_name, Option<String>),
-            name!(column_name, Option<String>),
-            name!(row_count, Option<i64>),
-            name!(sample, Option<JsonB>),
-            name!(message, String),
-            name!(suggestion, Option<String>),
-        ),
-    >,
-> {
+) -> Result<Vec<Found>> {
     let found = if encoding::is_utf8() {
         let path = required_path(path.read()?)?;
         let word = mode.map(|mode| mode.read()).transpose()?.flatten();
@@ -209,24 +198,20 @@ fn inspected(
         // Neither the names nor the values of the source have a form in this database.
         vec![inspect::wrong_encoding()?]
     };
-    Ok(TableIterator::new(
-        found
-            .into_iter()
-            .map(|inspect::Observation { finding, sample, suggestion }| {
-                let message = finding.to_string();
-                (
-                    finding.severity().as_str().to_owned(),
-                    finding.code().of_inspect().to_string(),
-                    finding.table,
-                    finding.column,
-                    finding.count.and_then(|n| i64::try_from(n).ok()),
-                    sample.map(JsonB),
-                    message,
-                    suggestion.map(|s| s.to_string()),
-                )
-            })
-            .collect::<Vec<_>>(),
-    ))
+    let row = |inspect::Observation { finding, sample, suggestion }| {
+        let message = finding.to_string();
+        (
+            finding.severity().as_str().to_owned(),
+            finding.code().of_inspect().to_string(),
+            finding.table,
+            finding.column,
+            finding.count.and_then(|n| i64::try_from(n).ok()),
+            sample.map(JsonB),
+            message,
+            suggestion.map(|s| s.to_string()),
+        )
+    };
+    Ok(found.into_iter().map(row).collect())
 }
 
 #[allow(clippy::type_complexity)] // the column list is the contract

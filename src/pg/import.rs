@@ -35,6 +35,7 @@ use crate::pg::heap::standing::{self, Standing};
 use crate::pg::planning::{self, Planned};
 use crate::pg::record::outcome::{Outcome, TableRow};
 use crate::pg::record::{history, progress};
+use crate::pg::server::count::signed;
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{access, compat, locks, memory, spi, subxact};
 use crate::pg::table::foreign_key::TargetForeignKey;
@@ -451,8 +452,4 @@ fn estimates(source: &Source, catalogue: &Catalogue, plan: &Plan) -> progress::E
             Some((t.source.clone(), source.estimated_rows(table)?))
         })
         .collect()
-}
-
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

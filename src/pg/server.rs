@@ -4,6 +4,7 @@
 pub mod access;
 pub mod collation;
 pub mod compat;
+pub mod count;
 pub mod encoding;
 pub mod error;
 pub mod guc;

@@ -23,6 +23,7 @@ use self::against::Against;
 use self::content::Compared;
 use self::excused::LastRun;
 use self::validated_table::ValidatedTable;
+use crate::pg::server::count::counted;
 use crate::pg::server::error::{Result, unexpected};
 use crate::pg::server::{interrupt, spi};
 
@@ -187,11 +188,6 @@ fn regclass(relation: &str) -> Result<String> {
         &[relation.to_owned().into()],
     )?;
     Ok(printed.unwrap_or_else(|| relation.to_owned()))
-}
-
-/// `1 row`, `2 rows`.
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn joined(facts: Vec<String>) -> Option<String> {

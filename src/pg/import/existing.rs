@@ -17,8 +17,9 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::table::rows_seen;
-use super::{Import, ImportedTable, signed};
+use super::{Import, ImportedTable};
 use crate::pg::heap::{readback, standing};
+use crate::pg::server::count::signed;
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, spi, subxact};
 use crate::pg::table::as_replica::{self, Touch};

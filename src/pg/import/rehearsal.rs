@@ -5,8 +5,9 @@
 //! part: its keys are not made, and nothing is said of rows that point at it, because nobody knows which of
 //! its rows there would be.
 
-use super::{Import, signed};
+use super::Import;
 use crate::pg::record::outcome::Outcome;
+use crate::pg::server::count::signed;
 use crate::pg::server::error::{Error, Result, unexpected};
 use crate::pg::server::{spi, subxact};
 use crate::pg::table::orphan;

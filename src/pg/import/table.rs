@@ -13,13 +13,14 @@ use aliaport_rows::value::Value;
 use pgrx::prelude::*;
 
 use super::existing::Staged;
-use super::{Import, ImportedTable, signed};
+use super::{Import, ImportedTable};
 use crate::pg::heap::load::{self, Loaded, Policy};
 use crate::pg::heap::readback;
 use crate::pg::heap::standing::{self, Standing};
 use crate::pg::record::aside;
 use crate::pg::record::outcome::TableRow;
 use crate::pg::record::progress::{self, Phase};
+use crate::pg::server::count::signed;
 use crate::pg::server::error::{self, Error, Result, unexpected};
 use crate::pg::server::{compat, memory, spi};
 use crate::pg::table::load_path::{self, LoadPath};

@@ -15,10 +15,11 @@ use pgrx::pg_sys;
 use pgrx::prelude::PgSqlErrorCode;
 use serde_json::{Value as Json, json};
 
-use super::{Import, ImportedTable, signed};
+use super::{Import, ImportedTable};
 use crate::pg::heap::{readback, standing};
 use crate::pg::record::outcome::Earlier;
 use crate::pg::record::progress::{self, Phase};
+use crate::pg::server::count::signed;
 use crate::pg::server::error::{Result, gone};
 use crate::pg::server::{access, spi};
 use crate::pg::table::sequence::{self, Behind, Sequence};

@@ -13,6 +13,7 @@ use aliaport_plan::plan::{Action, Plan, Step};
 use pgrx::pg_sys;
 
 use super::segment::{Live, Segment};
+use crate::pg::server::count::signed;
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 
@@ -80,10 +81,6 @@ fn with(f: impl FnOnce(&Live)) {
     }
 }
 
-fn saturated(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
 /// The run has its number: other sessions may see it until the transaction ends.
 pub fn begin(run_id: i64, started_at: f64) -> Result<()> {
     let Some(segment) = Segment::current() else { return Ok(()) };
@@ -105,8 +102,8 @@ pub fn plan(plan: &Plan, estimates: &Estimates, source_bytes: u64) {
         // Rowids may span all 64 bits, and with them the estimate of each table.
         let mut tables = plan.tables.iter().map(|t| estimates.get(&t.source));
         let rows = tables.try_fold(0u64, |sum, rows| Some(sum.saturating_add(*rows?)));
-        live.rows_overall.store(rows.map_or(-1, saturated), Relaxed);
-        live.source_bytes.store(saturated(source_bytes), Relaxed);
+        live.rows_overall.store(rows.map_or(-1, signed), Relaxed);
+        live.source_bytes.store(signed(source_bytes), Relaxed);
         let work = plan.steps.iter().map(|s| work(s, plan, estimates)).fold(0, i64::saturating_add);
         live.work_total.store(work, Relaxed);
     });
@@ -115,7 +112,7 @@ pub fn plan(plan: &Plan, estimates: &Estimates, source_bytes: u64) {
 fn work(step: &Step, plan: &Plan, estimates: &Estimates) -> i64 {
     let table = step.table.and_then(|t| plan.tables.get(t));
     let rows = table.and_then(|t| estimates.get(&t.source)).copied().unwrap_or(0);
-    weight(step.action).saturating_mul(saturated(rows).saturating_add(1))
+    weight(step.action).saturating_mul(signed(rows).saturating_add(1))
 }
 
 /// A step begins, and the one before it has ended.
@@ -128,7 +125,7 @@ pub fn step(step: &Step, plan: &Plan, estimates: &Estimates) {
         live.rows_done.store(0, Relaxed);
         let rows =
             if step.action == Action::Load { table.and_then(|t| estimates.get(&t.source)) } else { None };
-        live.rows_total.store(rows.copied().map_or(-1, saturated), Relaxed);
+        live.rows_total.store(rows.copied().map_or(-1, signed), Relaxed);
         phase(Phase::for_action(step.action));
     });
 }
@@ -161,7 +158,7 @@ pub fn load_begins(relation: pg_sys::Oid) {
 /// So many rows of the current table were read from the source; called once a batch.
 pub fn rows(read: u64) {
     with(|live| {
-        let read = saturated(read);
+        let read = signed(read);
         live.rows_done.store(read, Relaxed);
         let bytes = share_of_source(live, read).unwrap_or(0);
         // SAFETY: as above.
@@ -176,8 +173,8 @@ pub fn rows(read: u64) {
 pub fn load_ends(read: u64) {
     rows(read);
     with(|live| {
-        live.rows_total.store(saturated(read), Relaxed);
-        live.rows_before.fetch_add(saturated(read), Relaxed);
+        live.rows_total.store(signed(read), Relaxed);
+        live.rows_before.fetch_add(signed(read), Relaxed);
         // SAFETY: ends what `load_begins` started; an error in between does so by itself.
         unsafe { pg_sys::pgstat_progress_end_command() };
     });

@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 
 use super::foreign_key::Enforced;
 use super::{foreign_key, operator};
+use crate::pg::server::count::counted;
 use crate::pg::server::error::{Error, Result};
 use crate::pg::server::spi;
 
@@ -85,7 +86,7 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
                 lines.push(format!(
                     "{}: {} without a parent in \"{}\" (for instance {}).",
                     key.label,
-                    rows_of(rows),
+                    counted(rows.unsigned_abs(), "row"),
                     key.parent_source,
                     examples(view, key, parent)?.join("; ")
                 ));
@@ -97,7 +98,10 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
     let points = if total == 1 { "points" } else { "point" };
     let error = Error::new(
         PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
-        format!("{} of the source {points} at a missing parent, over {keys}", rows_of(total)),
+        format!(
+            "{} of the source {points} at a missing parent, over {keys}",
+            counted(total.unsigned_abs(), "row")
+        ),
     );
     // The source's rows are right by the source's own keys, so no policy may touch them.
     if !remedies.is_empty() {
@@ -148,10 +152,6 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
         return Ok(error.detail(lines.join("\n")).hint(hint));
     }
     Ok(error.detail(lines.join("\n")).hint("Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside), 'null' (clear the reference) or 'keep' (constraints stay NOT VALID)."))
-}
-
-fn rows_of(n: i64) -> String {
-    if n == 1 { "1 row".to_owned() } else { format!("{n} rows") }
 }
 
 fn examples(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<Vec<String>> {

@@ -12,9 +12,10 @@ use aliaport_rows::pg_type::PgType;
 use aliaport_sqlite::KeyEnd;
 use pgrx::pg_sys;
 
+use super::CheckResult;
 use super::against::Against;
 use super::validated_table::ValidatedTable;
-use super::{CheckResult, counted};
+use crate::pg::server::count::counted;
 use crate::pg::server::error::Result;
 use crate::pg::server::spi;
 use crate::pg::table::foreign_key::is_partition_copy;

@@ -15,8 +15,9 @@ use aliaport_sqlite::Source;
 use super::as_sent::{NOT_COMPARED, Sender, SourceSummary, end_row, key_types, key_values, key_words};
 use super::excused::{Aside, LastRun};
 use super::validated_table::ValidatedTable;
-use super::{CheckResult, counted, joined};
+use super::{CheckResult, joined};
 use crate::pg::heap::readback::{self, Sight, StoredRow};
+use crate::pg::server::count::counted;
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
 

@@ -11,7 +11,7 @@ use aliaport_rows::value::Row;
 use pgrx::JsonB;
 use serde_json::Value as Json;
 
-use super::counted;
+use crate::pg::server::count::counted;
 use crate::pg::server::error::{Result, unexpected};
 use crate::pg::server::spi;
 
