@@ -47,12 +47,8 @@ impl Import<'_> {
                 None
             }
             LoadPath::Executor => {
-                let place = || {
-                    format!(
-                        "SQLite table \"{}\", while a temporary table was made for its rows.",
-                        plan.source
-                    )
-                };
+                let what = "while a temporary table was made for its rows.";
+                let place = || format!("SQLite table \"{}\", {what}", plan.source);
                 Some(error::located(self.request.on_error, place, || Stage::create(plan, relation, index))?)
             }
         };
@@ -127,9 +123,16 @@ impl Import<'_> {
         if self.request.mode == Mode::Sync {
             (row.updated, row.deleted, row.unchanged) = (Some(0), Some(0), Some(0));
         }
-        // The bulk path fills empty tables only, so what is read back is what was sent.
+        self.look_at_loaded(index, &loaded, is_new)?;
+        // Under abort the load itself has checked every row.
+        if self.request.on_error == OnError::Abort { Ok(()) } else { self.settle_checks(index) }
+    }
+
+    /// The proof of the bulk path. It fills empty tables only, so what is read back is what was sent.
+    fn look_at_loaded(&mut self, index: usize, loaded: &Loaded, is_new: bool) -> Result<()> {
+        let ImportedTable { plan, relation, .. } = self.subject(index)?;
         progress::phase(Phase::Verify);
-        match verify {
+        match self.options.verify {
             Verify::Content => {
                 let sent = *loaded.converter.digest();
                 let after = match loaded.stored {
@@ -140,17 +143,18 @@ impl Import<'_> {
                     // A difference is said only after PostgreSQL itself has read the table.
                     _ => readback::digest(relation, plan)?,
                 };
-                self.verify(index, sent, after)?;
+                self.verify(index, sent, after)
             }
             // Nothing else can be in a table that was just made.
             Verify::None if plan.is_created => {
-                row.target_rows = row.imported_rows;
+                if let Some(row) = self.rows.get_mut(index) {
+                    row.target_rows = row.imported_rows;
+                }
+                Ok(())
             }
             // The table was empty.
-            Verify::Count | Verify::None => self.count(index, 0)?,
+            Verify::Count | Verify::None => self.count(index, 0),
         }
-        // Under abort the load itself has checked every row.
-        if self.request.on_error == OnError::Abort { Ok(()) } else { self.settle_checks(index) }
     }
 
     /// The error of a bad value, with a type in its HINT that takes all values of the column, or why it

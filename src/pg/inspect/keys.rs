@@ -207,41 +207,7 @@ fn orphans_of(
         // citext compares without regard to case; everything else does not, whatever SQLite declares.
         is_nocase: options.nocase == NoCase::Citext,
     };
-    let sample_key = Key::of_source_key(subject.plan);
-    let mut columns: Vec<usize> =
-        sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
-    let first = columns.len();
-    columns.extend(&own);
-    let sample_key = sample_key.first();
-    // A value that its column cannot hold is another observation: it points nowhere.
-    let converters: Vec<Option<Converter>> = own
-        .iter()
-        .map(|c| subject.columns.iter().position(|p| p == c).and_then(|p| subject.converter(p)))
-        .collect();
-    let mut scratch = Scratch::default();
-    let (mut count, mut samples, mut rowids) = (0u64, Vec::new(), Vec::new());
-    // What SQLite takes for orphans are these rows and no others.
-    let mut is_exact = true;
-    let mut reader = subject.opened.source.orphans(&reference, &columns)?;
-    while let Some(row) = reader.next()? {
-        let is_bad = converters.iter().enumerate().any(|(i, converter)| {
-            converter.as_ref().is_some_and(|c| c.convert(row.value(first + i), &mut scratch).is_err())
-        });
-        if is_bad {
-            is_exact = false;
-            continue;
-        }
-        count += 1;
-        if rowids.len() < LISTED {
-            rowids.extend(row.rowid());
-        }
-        if samples.len() < SAMPLES {
-            samples.push(sample_key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));
-        }
-        if count.is_multiple_of(ROWS_BETWEEN_CHECKS) {
-            interrupt::check();
-        }
-    }
+    let WithoutParent { count, samples, rowids, is_exact } = without_parent(subject, &reference)?;
     if count == 0 {
         return Ok(None);
     }
@@ -297,6 +263,57 @@ pub fn allowed(subject: &InspectedTable<'_>, key: &ForeignKeyPlan, can_be_kept: 
         _ if subject.plan.is_created && !key.is_created => Allowed::WithoutConstraint,
         _ => Allowed::No,
     }
+}
+
+/// The rows of a table that a key of it sends nowhere.
+struct WithoutParent {
+    count: u64,
+    /// The first of them.
+    samples: Vec<Json>,
+    rowids: Vec<i64>,
+    /// What SQLite takes for orphans are these rows and no others.
+    is_exact: bool,
+}
+
+fn without_parent(subject: &InspectedTable<'_>, reference: &Reference<'_>) -> Result<WithoutParent> {
+    let sample_key = Key::of_source_key(subject.plan);
+    let mut columns: Vec<usize> =
+        sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
+    let first = columns.len();
+    columns.extend(reference.columns);
+    let sample_key = sample_key.first();
+    // A value that its column cannot hold is another observation: it points nowhere.
+    let converters: Vec<Option<Converter>> = reference
+        .columns
+        .iter()
+        .map(|c| subject.columns.iter().position(|p| p == c).and_then(|p| subject.converter(p)))
+        .collect();
+    let mut scratch = Scratch::default();
+    let (count, samples, rowids) = (0u64, Vec::new(), Vec::new());
+    let mut found = WithoutParent { count, samples, rowids, is_exact: true };
+    let mut reader = subject.opened.source.orphans(reference, &columns)?;
+    while let Some(row) = reader.next()? {
+        let is_bad = converters.iter().enumerate().any(|(i, converter)| {
+            converter.as_ref().is_some_and(|c| c.convert(row.value(first + i), &mut scratch).is_err())
+        });
+        if is_bad {
+            found.is_exact = false;
+            continue;
+        }
+        found.count += 1;
+        if found.rowids.len() < LISTED {
+            found.rowids.extend(row.rowid());
+        }
+        if found.samples.len() < SAMPLES {
+            found
+                .samples
+                .push(sample_key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));
+        }
+        if found.count.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+            interrupt::check();
+        }
+    }
+    Ok(found)
 }
 
 /// The statement that drops the constraint of a table that is there, where that refuses orphans also under

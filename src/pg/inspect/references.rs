@@ -13,7 +13,7 @@ use aliaport_rows::convert::{Converter, Scratch};
 use aliaport_rows::identifier::{QualifiedName, quote, quote_literal};
 use aliaport_rows::pg_type::PgType;
 use aliaport_rows::value::{Cell, Value};
-use aliaport_sqlite::Reference;
+use aliaport_sqlite::{Reference, RowReader};
 use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
@@ -131,23 +131,7 @@ impl<'a> ParentSearch<'a> {
                 Some((subject.converter(position)?, &subject.plan.columns.get(position)?.pg_type))
             })
             .collect();
-        let filter = subject.plan.filter.as_deref();
-        let source = &subject.opened.source;
-        let mut reader = match &self.source {
-            Some((plan, parent, parent_columns)) => source.orphans(
-                &Reference {
-                    child: subject.table,
-                    columns: own,
-                    child_filter: filter,
-                    parent,
-                    parent_columns,
-                    parent_filter: plan.filter.as_deref(),
-                    is_nocase: subject.inspected.options.nocase == NoCase::Citext,
-                },
-                &columns,
-            )?,
-            None => source.rows_where(subject.table, &columns, filter)?,
-        };
+        let mut reader = self.read(&columns)?;
         let mut missing = Missing::default();
         let mut pending: Vec<(Json, Json)> = Vec::new();
         let mut scratch = Scratch::default();
@@ -193,6 +177,28 @@ impl<'a> ParentSearch<'a> {
             return Ok(None);
         }
         Ok((missing.count > 0).then_some(missing))
+    }
+
+    /// These columns of the rows that may have no parent.
+    fn read(&self, columns: &[usize]) -> Result<RowReader<'_>> {
+        let subject = self.subject;
+        let filter = subject.plan.filter.as_deref();
+        let source = &subject.opened.source;
+        Ok(match &self.source {
+            Some((plan, parent, parent_columns)) => source.orphans(
+                &Reference {
+                    child: subject.table,
+                    columns: self.own,
+                    child_filter: filter,
+                    parent,
+                    parent_columns,
+                    parent_filter: plan.filter.as_deref(),
+                    is_nocase: subject.inspected.options.nocase == NoCase::Citext,
+                },
+                columns,
+            )?,
+            None => source.rows_where(subject.table, columns, filter)?,
+        })
     }
 
     /// Looks for the parents of these rows; false where that cannot be done.

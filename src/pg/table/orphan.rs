@@ -81,7 +81,7 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
                 if !view.table.is_created
                     && let Some(constraint) = foreign_key::enforced_foreign_key(&view.table.target, key)?
                 {
-                    enforced.push((view.table, key, constraint));
+                    enforced.push((view.table, *key, constraint));
                 }
                 lines.push(format!(
                     "{}: {} without a parent in \"{}\" (for instance {}).",
@@ -116,42 +116,54 @@ pub fn abort_error(views: &[View<'_>], default: Orphans, elsewhere: &[Elsewhere]
             .push(format!("The target enforces {}, which the source does not declare so.", names.join(", ")));
         return Ok(error.detail(lines.join("\n")).hint(format!("{}{others}", remedies.join(" "))));
     }
+    if !enforced.is_empty() {
+        return Ok(enforced_error(error, lines, &enforced, default));
+    }
+    Ok(error.detail(lines.join("\n")).hint("Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside), 'null' (clear the reference) or 'keep' (constraints stay NOT VALID)."))
+}
+
+type EnforcedKey<'v> = (&'v TablePlan, &'v ForeignKeyPlan, Enforced);
+
+/// The same error where constraints of the target refuse the rows.
+fn enforced_error(
+    error: Error,
+    mut lines: Vec<String>,
+    enforced: &[EnforcedKey<'_>],
+    default: Orphans,
+) -> Error {
     // What is there already is enforced: a constraint that is valid stays so, and where PostgreSQL itself
     // checks every row that is written, one that is NOT VALID refuses new orphans as well.
     let is_asked = |key: &ForeignKeyPlan| key.orphans.unwrap_or(default) == Orphans::Keep;
-    if !enforced.is_empty() {
-        let named = |(t, _, c): &(&TablePlan, &&ForeignKeyPlan, Enforced)| {
-            let how = if c.is_valid { "" } else { ", which is NOT VALID" };
-            format!("{} of {}{how}", quoted(&c.name), t.target)
-        };
-        let names: Vec<String> = enforced.iter().map(named).collect();
-        let cannot = match enforced.iter().find(|(_, key, _)| is_asked(key)) {
-            Some((_, _, c)) if c.is_valid => ", so orphans => 'keep' cannot keep these rows",
-            Some(_) => {
-                ", and writing these rows runs triggers or code that is not PostgreSQL's, so that it checks each of them: orphans => 'keep' cannot keep them"
-            }
-            None => "",
-        };
-        lines.push(format!("The target enforces {} already{cannot}.", names.join(", ")));
-        let in_the_way: Vec<String> = enforced
-            .iter()
-            .filter(|(_, key, c)| c.is_valid || is_asked(key))
-            .map(|(t, _, c)| format!("ALTER TABLE {} DROP CONSTRAINT {};", t.target, quoted(&c.name)))
-            .collect();
-        let keep = if in_the_way.is_empty() {
-            "'keep' keeps them, and the constraint stays NOT VALID.".to_owned()
-        } else {
-            format!(
-                "To keep them, run {} import with orphans => 'keep', and add the constraint again with NOT VALID.",
-                in_the_way.join(" ")
-            )
-        };
-        let hint = format!(
-            "Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside) or 'null' (clear the reference). {keep}"
-        );
-        return Ok(error.detail(lines.join("\n")).hint(hint));
-    }
-    Ok(error.detail(lines.join("\n")).hint("Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside), 'null' (clear the reference) or 'keep' (constraints stay NOT VALID)."))
+    let named = |(t, _, c): &EnforcedKey<'_>| {
+        let how = if c.is_valid { "" } else { ", which is NOT VALID" };
+        format!("{} of {}{how}", quoted(&c.name), t.target)
+    };
+    let names: Vec<String> = enforced.iter().map(named).collect();
+    let cannot = match enforced.iter().find(|(_, key, _)| is_asked(key)) {
+        Some((_, _, c)) if c.is_valid => ", so orphans => 'keep' cannot keep these rows",
+        Some(_) => {
+            ", and writing these rows runs triggers or code that is not PostgreSQL's, so that it checks each of them: orphans => 'keep' cannot keep them"
+        }
+        None => "",
+    };
+    lines.push(format!("The target enforces {} already{cannot}.", names.join(", ")));
+    let in_the_way: Vec<String> = enforced
+        .iter()
+        .filter(|(_, key, c)| c.is_valid || is_asked(key))
+        .map(|(t, _, c)| format!("ALTER TABLE {} DROP CONSTRAINT {};", t.target, quoted(&c.name)))
+        .collect();
+    let keep = if in_the_way.is_empty() {
+        "'keep' keeps them, and the constraint stays NOT VALID.".to_owned()
+    } else {
+        format!(
+            "To keep them, run {} import with orphans => 'keep', and add the constraint again with NOT VALID.",
+            in_the_way.join(" ")
+        )
+    };
+    let hint = format!(
+        "Repair the rows in SQLite, or import with orphans => 'reject' (set the rows aside) or 'null' (clear the reference). {keep}"
+    );
+    error.detail(lines.join("\n")).hint(hint)
 }
 
 fn examples(view: &View<'_>, key: &ForeignKeyPlan, parent: &str) -> Result<Vec<String>> {

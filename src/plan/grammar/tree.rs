@@ -292,18 +292,16 @@ fn convert(expr: &ast::Expr<'_>, depth: usize) -> Expr {
         ast::Expr::IsNull(expr) => Expr::IsNull(boxed(expr)),
         ast::Expr::NotNull(expr) => Expr::IsNotNull(boxed(expr)),
         ast::Expr::Like { lhs, not, op, rhs, escape } => {
-            let op = match op {
-                LikeOperator::Like => PatternOp::Like,
-                LikeOperator::Glob => PatternOp::Glob,
-                LikeOperator::Match => return Expr::Unsupported("the operator MATCH"),
-                LikeOperator::Regexp => return Expr::Unsupported("the operator REGEXP"),
-            };
-            Expr::Pattern {
-                value: boxed(lhs),
-                is_not: *not,
-                op,
-                pattern: boxed(rhs),
-                escape: escape.map(boxed),
+            let (value, pattern, escape) = (boxed(lhs), boxed(rhs), escape.map(boxed));
+            match op {
+                LikeOperator::Like => {
+                    Expr::Pattern { value, is_not: *not, op: PatternOp::Like, pattern, escape }
+                }
+                LikeOperator::Glob => {
+                    Expr::Pattern { value, is_not: *not, op: PatternOp::Glob, pattern, escape }
+                }
+                LikeOperator::Match => Expr::Unsupported("the operator MATCH"),
+                LikeOperator::Regexp => Expr::Unsupported("the operator REGEXP"),
             }
         }
         ast::Expr::Literal(literal) => convert_literal(literal),

@@ -90,6 +90,32 @@ struct Found<'a> {
     parent_columns: Vec<usize>,
 }
 
+impl Found<'_> {
+    /// Where the parent is.
+    fn target(&self, drafts: &[Draft<'_>]) -> Option<QualifiedName> {
+        match &self.parent {
+            Parent::Drafted(i) => drafts.get(*i).map(|d| d.target.clone()),
+            Parent::Existing(relation, _) => {
+                Some(QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() })
+            }
+        }
+    }
+
+    /// Name and type in the target of a column of the parent; `None` where it is left out.
+    fn referenced(&self, drafts: &[Draft<'_>], column: usize) -> Option<(String, PgType)> {
+        match &self.parent {
+            Parent::Drafted(i) => {
+                let parent = drafts.get(*i)?.attribute(column)?;
+                Some((parent.target.clone(), parent.pg_type.clone()))
+            }
+            Parent::Existing(_, columns) => {
+                let column = columns.get(column).copied().flatten()?;
+                Some((column.name.clone(), column.pg_type.clone()))
+            }
+        }
+    }
+}
+
 /// The foreign keys whose parent and columns exist, in catalogue order, and the references for the load
 /// order.
 pub(super) struct Search<'a> {
@@ -264,18 +290,8 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
             Cause::ColumnLeftOut(name.to_owned(), table.name.clone())
         };
         let column = child.attribute(from).ok_or_else(|| left_out(child.table, from))?;
-        let (parent_name, parent_type) = match &found.parent {
-            Parent::Drafted(i) => {
-                let parent = drafts.get(*i).and_then(|d| d.attribute(to));
-                let parent = parent.ok_or_else(|| left_out(found.parent_table, to))?;
-                (parent.target.clone(), parent.pg_type.clone())
-            }
-            Parent::Existing(_, columns) => {
-                let column = columns.get(to).copied().flatten();
-                let column = column.ok_or_else(|| left_out(found.parent_table, to))?;
-                (column.name.clone(), column.pg_type.clone())
-            }
-        };
+        let (parent_name, parent_type) =
+            found.referenced(drafts, to).ok_or_else(|| left_out(found.parent_table, to))?;
         if !can_refer(&column.pg_type, &parent_type) {
             return Err(Cause::Types(
                 column.column.name.clone(),
@@ -300,12 +316,6 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
     if is_created && !is_unique(drafts, found, &parent_columns) {
         return Err(Cause::NoUniqueKey(found.parent_table.name.clone(), parent_source_columns));
     }
-    let parent = match &found.parent {
-        Parent::Drafted(i) => drafts.get(*i).map(|d| d.target.clone()),
-        Parent::Existing(relation, _) => {
-            Some(QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() })
-        }
-    };
     Ok(ForeignDraft {
         child: found.child,
         declared_name: sql.and_then(|s| s.name.clone()),
@@ -319,7 +329,7 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
         plan: ForeignKeyPlan {
             name: String::new(),
             columns,
-            parent: parent.ok_or_else(no_such_draft)?,
+            parent: found.target(drafts).ok_or_else(no_such_draft)?,
             parent_columns,
             label,
             parent_source: found.parent_table.name.clone(),

@@ -28,89 +28,31 @@ pub(super) struct Parts<'p, 'a> {
 impl Parts<'_, '_> {
     /// Writes the steps. A step's table is its draft's place in the load order.
     pub fn steps(&self, skipped: &[(String, String)], mode: Mode, empty_by: EmptyBy) -> Vec<Step> {
-        let Parts { drafts, order: LoadOrder { order, cycles }, creates, keys, foreign } = *self;
-        let mut steps = Vec::new();
-        let step = |action, object: String, sql: String, note: String, table| Step {
-            action,
-            object,
-            sql,
-            note,
-            table,
-            unique: None,
-            terms: Vec::new(),
-        };
-        for (name, reason) in skipped {
-            steps.push(step(Action::Skip, quote(name), String::new(), reason.clone(), None));
-        }
-        let ordered: Vec<(usize, usize, &Draft<'_>)> =
-            order.iter().enumerate().filter_map(|(place, &i)| Some((place, i, drafts.get(i)?))).collect();
+        let mut steps: Vec<Step> = skipped
+            .iter()
+            .map(|(name, reason)| step(Action::Skip, quote(name), String::new(), reason.clone(), None))
+            .collect();
+        let ordered: Vec<Ordered<'_>> = self
+            .order
+            .order
+            .iter()
+            .enumerate()
+            .filter_map(|(place, &i)| Some((place, i, self.drafts.get(i)?)))
+            .collect();
         for &(place, i, draft) in ordered.iter().filter(|(_, _, d)| d.is_created()) {
-            let sql = creates.get(i).cloned().unwrap_or_default();
+            let sql = self.creates.get(i).cloned().unwrap_or_default();
             let note = draft.note.clone();
             steps.push(step(Action::CreateTable, draft.target.to_string(), sql, note, Some(place)));
         }
-        let existing: Vec<_> =
-            ordered.iter().filter(|(_, _, d)| !d.is_created()).map(|(_, _, d)| &d.target).collect();
-        if mode == Mode::Replace && empty_by == EmptyBy::Truncate && !existing.is_empty() {
-            let note = "together, because they may refer to each other".to_owned();
-            steps.push(step(Action::Truncate, ddl::list(&existing), ddl::truncate(&existing), note, None));
+        if mode == Mode::Replace {
+            steps.extend(emptying(&ordered, empty_by));
         }
-        if mode == Mode::Replace && empty_by == EmptyBy::Delete {
-            for &(place, _, draft) in ordered.iter().rev().filter(|(_, _, d)| !d.is_created()) {
-                let note = "other sessions read the old rows until COMMIT".to_owned();
-                let sql = ddl::delete_all(&draft.target);
-                steps.push(step(Action::Truncate, draft.target.to_string(), sql, note, Some(place)));
-            }
-        }
-        let mut in_cycle: HashMap<usize, &[usize]> = HashMap::new();
-        for cycle in cycles {
-            in_cycle.extend(cycle.iter().map(|&i| (i, cycle.as_slice())));
-        }
-        for &(place, i, draft) in &ordered {
-            let note = match in_cycle.get(&i) {
-                Some(cycle) => {
-                    let names: Vec<&str> = cycle
-                        .iter()
-                        .filter_map(|&c| drafts.get(c))
-                        .map(|d| d.table.name.as_str())
-                        .take(10)
-                        .collect();
-                    format!("foreign keys form a cycle: {}", names.join(", "))
-                }
-                None => String::new(),
-            };
-            steps.push(step(Action::Load, draft.target.to_string(), String::new(), note, Some(place)));
-        }
-        let mut place_of = vec![0; drafts.len()];
+        steps.extend(self.loads(&ordered));
+        let mut place_of = vec![0; self.drafts.len()];
         for &(place, i, _) in &ordered {
             place_of[i] = place;
         }
-        let mut sorted: Vec<&KeyDraft> = keys.iter().collect();
-        // A stable sort: within a table the primary key, unique constraints and indexes stay in catalogue
-        // order.
-        sorted.sort_by_key(|k| place_of[k.draft]);
-        let mut key_steps: Vec<Step> = sorted
-            .iter()
-            .filter_map(|k| {
-                Some(Step { table: Some(place_of[k.draft]), ..k.step(&drafts.get(k.draft)?.target) })
-            })
-            .collect();
-        key_steps.sort_by_key(|s| (s.table, s.action));
-        steps.append(&mut key_steps);
-        let mut made: Vec<_> = foreign.keys.iter().filter(|k| k.plan.is_created).collect();
-        made.sort_by_key(|k| place_of[k.child]);
-        for key in made {
-            let Some(draft) = drafts.get(key.child) else { continue };
-            let sql = key.add(&draft.target, &key.plan.name);
-            let place = Some(place_of[key.child]);
-            steps.push(step(
-                Action::AddForeignKey,
-                quote(&key.plan.name),
-                sql,
-                key.plan.label.clone(),
-                place,
-            ));
-        }
+        steps.extend(self.constraints(&place_of));
         for &(place, _, draft) in &ordered {
             for sequence in sequences(draft) {
                 let note = match sequence.high_water {
@@ -126,6 +68,72 @@ impl Parts<'_, '_> {
             steps.push(step(Action::Analyze, draft.target.to_string(), sql, String::new(), Some(place)));
         }
         steps
+    }
+
+    fn loads(&self, ordered: &[Ordered<'_>]) -> Vec<Step> {
+        let mut in_cycle: HashMap<usize, &[usize]> = HashMap::new();
+        for cycle in &self.order.cycles {
+            in_cycle.extend(cycle.iter().map(|&i| (i, cycle.as_slice())));
+        }
+        let name = |&i: &usize| self.drafts.get(i).map(|d| d.table.name.as_str());
+        let load = |&(place, i, draft): &Ordered<'_>| {
+            let note = in_cycle.get(&i).map_or(String::new(), |cycle| {
+                let names: Vec<&str> = cycle.iter().filter_map(name).take(10).collect();
+                format!("foreign keys form a cycle: {}", names.join(", "))
+            });
+            step(Action::Load, draft.target.to_string(), String::new(), note, Some(place))
+        };
+        ordered.iter().map(load).collect()
+    }
+
+    /// Keys and indexes, then foreign keys, by the place of their tables.
+    fn constraints(&self, place_of: &[usize]) -> Vec<Step> {
+        let mut sorted: Vec<&KeyDraft> = self.keys.iter().collect();
+        // A stable sort: within a table the primary key, unique constraints and indexes stay in catalogue
+        // order.
+        sorted.sort_by_key(|k| place_of[k.draft]);
+        let of_key = |k: &&KeyDraft| {
+            let target = &self.drafts.get(k.draft)?.target;
+            Some(Step { table: Some(place_of[k.draft]), ..k.step(target) })
+        };
+        let mut steps: Vec<Step> = sorted.iter().filter_map(of_key).collect();
+        steps.sort_by_key(|s| (s.table, s.action));
+        let mut made: Vec<_> = self.foreign.keys.iter().filter(|k| k.plan.is_created).collect();
+        made.sort_by_key(|k| place_of[k.child]);
+        steps.extend(made.into_iter().filter_map(|key| {
+            let sql = key.add(&self.drafts.get(key.child)?.target, &key.plan.name);
+            let (object, note) = (quote(&key.plan.name), key.plan.label.clone());
+            Some(step(Action::AddForeignKey, object, sql, note, Some(place_of[key.child])))
+        }));
+        steps
+    }
+}
+
+/// A draft with its place in the load order, and its number.
+type Ordered<'d> = (usize, usize, &'d Draft<'d>);
+
+fn step(action: Action, object: String, sql: String, note: String, table: Option<usize>) -> Step {
+    Step { action, object, sql, note, table, unique: None, terms: Vec::new() }
+}
+
+/// How mode replace empties the tables that are there.
+fn emptying(ordered: &[Ordered<'_>], empty_by: EmptyBy) -> Vec<Step> {
+    let existing = || ordered.iter().filter(|(_, _, draft)| !draft.is_created());
+    let targets: Vec<_> = existing().map(|(_, _, draft)| &draft.target).collect();
+    match empty_by {
+        EmptyBy::Truncate if targets.is_empty() => Vec::new(),
+        EmptyBy::Truncate => {
+            let note = "together, because they may refer to each other".to_owned();
+            vec![step(Action::Truncate, ddl::list(&targets), ddl::truncate(&targets), note, None)]
+        }
+        EmptyBy::Delete => existing()
+            .rev()
+            .map(|&(place, _, draft)| {
+                let note = "other sessions read the old rows until COMMIT".to_owned();
+                let sql = ddl::delete_all(&draft.target);
+                step(Action::Truncate, draft.target.to_string(), sql, note, Some(place))
+            })
+            .collect(),
     }
 }
 
