@@ -17,6 +17,7 @@ pub(crate) mod calendar;
 mod composite;
 mod date;
 mod datetime;
+mod decimal;
 mod element;
 mod enumeration;
 mod epoch;

@@ -74,6 +74,13 @@ pub fn attributes(types: &[&PgType]) -> Option<Vec<Attribute>> {
     types.iter().all(is_stored).then(|| types.iter().map(|pg_type| attribute(pg_type)).collect())
 }
 
+/// Whether the tuples of a table with these attributes are hashed as they are; the columns of these types are
+/// at `positions` in it.
+#[must_use]
+pub fn hashes_tuples(types: &[&PgType], table: &[Attribute], positions: &[usize]) -> bool {
+    positions.iter().copied().eq(0..table.len()) && attributes(types).is_some_and(|hashed| hashed == table)
+}
+
 /// `pg_type.typlen` and `typalign`. Enums have a label, types without a converter what they write, see
 /// [`RowHasher`].
 fn attribute(pg_type: &PgType) -> Attribute {

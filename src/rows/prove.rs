@@ -5,26 +5,16 @@
 //! that every value arrived: of the value itself, not of what a converter made of it, as far as
 //! [`CrossCheck`] reaches.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::batch::Rows;
 use crate::convert::Zone;
 use crate::digest::{self, CrossCheck, TableDigest};
 use crate::pg_type::PgType;
-use crate::row::{About, RowError};
+use crate::row::{About, Notes, RowError};
 use crate::tuple::deform::{Deformer, Stored};
 use crate::tuple::{Attribute, Images};
 use crate::value::Row;
-
-/// What is known of the rows of a batch beside their values. Rows are named by their number in the scan.
-#[derive(Debug, Default)]
-pub struct Notes {
-    /// Rows that have no tuple, in order.
-    pub set_aside: Vec<u64>,
-    /// Columns whose cells are not the source's values, and known not to be: what is lossy, what became NULL.
-    pub excused: HashSet<(u64, usize)>,
-}
 
 /// Inspects the tuples of one table.
 pub struct Inspector {
@@ -33,14 +23,6 @@ pub struct Inspector {
     cross_check: CrossCheck,
     hashes_tuples: bool,
     digest: TableDigest,
-}
-
-/// Whether the tuples of a table with these attributes are hashed as they are; `positions` are those of the
-/// columns in it.
-#[must_use]
-pub fn hashes_tuples(about: &About, attributes: &[Attribute], positions: &[usize]) -> bool {
-    positions.iter().copied().eq(0..attributes.len())
-        && digest::attributes(&about.types()).is_some_and(|hashed| hashed == attributes)
 }
 
 impl Inspector {
@@ -53,7 +35,7 @@ impl Inspector {
         Inspector {
             deformer: Deformer::new(attributes, columns),
             cross_check: CrossCheck::new(&types).with_zone(zone),
-            hashes_tuples: hashes_tuples(&about, attributes, positions),
+            hashes_tuples: digest::hashes_tuples(&types, attributes, positions),
             digest: TableDigest::default(),
             about,
         }

@@ -4,12 +4,12 @@
 //! Knows neither database, so that it can run in a thread beside the backend.
 
 mod about;
+mod notes;
 
 use crate::column::{ColumnPlan, RowPlan};
 use crate::convert::{Converter, Lossy, Plain, Scratch, ValueError, Zone};
-use crate::digest::{RowHasher, TableDigest};
+use crate::digest::{self, RowHasher, TableDigest};
 use crate::pg_type::PgType;
-use crate::prove::{self, Notes};
 use crate::sqlstate::SqlState;
 use crate::tuple::{Attribute, Writer};
 use crate::value::{Cell, Row, Value};
@@ -18,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use about::{About, value_json};
+pub use notes::Notes;
 
 words! {
     /// What happens to a value that its column cannot hold.
@@ -228,7 +229,7 @@ impl RowConverter {
     /// if an inspector looks at them: it hashes them as well, where it can.
     #[must_use]
     pub fn with_inspector(mut self, attributes: &[Attribute], positions: &[usize]) -> Self {
-        if prove::hashes_tuples(&self.about, attributes, positions) {
+        if digest::hashes_tuples(&self.about.types(), attributes, positions) {
             self.hasher = None;
         }
         self.notes = Some(Notes::default());

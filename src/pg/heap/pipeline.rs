@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use aliaport_rows::batch::Rows;
 use aliaport_rows::digest::TableDigest;
-use aliaport_rows::prove::{Inspector, Notes};
+use aliaport_rows::prove::Inspector;
 use aliaport_rows::tuple::Images;
 use aliaport_sqlite::{SendReader, SourceError};
 use pgrx::prelude::PgSqlErrorCode;
@@ -31,7 +31,7 @@ use pgrx::prelude::PgSqlErrorCode;
 use self::budget::Budget;
 use crate::pg::server::error::{Error, Result, unexpected};
 use crate::pg::server::{in_sqlite, interrupt};
-use aliaport_rows::row::{Fate, Former, RowConverter, RowError, SetAside};
+use aliaport_rows::row::{Fate, Former, Notes, RowConverter, RowError, SetAside};
 
 /// Bytes of copied rows after which a batch is handed over. As large as COPY's buffer it would pass the
 /// channels too often; from 256 kB on nothing is gained, and what is worked on should stay within the

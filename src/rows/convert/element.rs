@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use super::json::Document;
 use super::literal::{Malformed, quote};
-use super::{Converted, Converter, Lossy, Rules, Scratch, ValueError, calendar, numeric, real, text};
+use super::{Converted, Converter, Lossy, Rules, Scratch, ValueError, calendar, decimal, numeric, text};
 use crate::convert::calendar::{MICROS_PER_DAY, MICROS_PER_SECOND};
 use crate::pg_type::{PgType, Storage};
 use crate::value::{Cell, Value};
@@ -173,16 +173,16 @@ fn write_cell(cell: &Cell<'_>, is_instant: bool, out: &mut Vec<u8>) {
     match *cell {
         Cell::Null => {}
         Cell::Bool(is_true) => out.push(if is_true { b't' } else { b'f' }),
-        Cell::Int2(v) => text::write_integer(i64::from(v), out),
-        Cell::Int4(v) => text::write_integer(i64::from(v), out),
-        Cell::Int8(v) => text::write_integer(v, out),
+        Cell::Int2(v) => decimal::write_integer(i64::from(v), out),
+        Cell::Int4(v) => decimal::write_integer(i64::from(v), out),
+        Cell::Int8(v) => decimal::write_integer(v, out),
         Cell::Float4(v) => {
             // The shortest decimal of a single is not that of the double that it is, but both read back as
             // it.
-            real::write_text(f64::from(v), out);
+            decimal::write_float(f64::from(v), out);
         }
-        Cell::Float8(v) => real::write_text(v, out),
-        Cell::Enum(oid) => text::write_integer(i64::from(oid), out),
+        Cell::Float8(v) => decimal::write_float(v, out),
+        Cell::Enum(oid) => decimal::write_integer(i64::from(oid), out),
         Cell::Date(i32::MIN) | Cell::Timestamp(i64::MIN) => out.extend_from_slice(b"-infinity"),
         Cell::Date(i32::MAX) | Cell::Timestamp(i64::MAX) => out.extend_from_slice(b"infinity"),
         Cell::Date(days) => {

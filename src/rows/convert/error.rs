@@ -450,7 +450,7 @@ pub fn display_value(value: Value) -> String {
         Value::Null => "NULL".to_owned(),
         Value::Unreadable(reason) => reason.to_owned(),
         Value::Integer(v) => v.to_string(),
-        Value::Real(v) => super::real::to_text(v),
+        Value::Real(v) => super::decimal::to_text(v),
         Value::Text(bytes) => {
             // Enough bytes for the characters shown and one more, whatever their width.
             let head = bytes.get(..4 * (SHOWN_CHARS + 1)).unwrap_or(bytes);

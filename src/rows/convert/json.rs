@@ -3,7 +3,7 @@
 //! The verdicts are those of PostgreSQL's parser (src/common/jsonapi.c): `json` does not look into `\u`
 //! escapes, `jsonb` refuses `\u0000` and surrogates that are not pairs. The parser does not recurse.
 
-use super::{Converted, Scratch, ValueError, ValueErrorKind, display_value, numeric, real, text};
+use super::{Converted, Scratch, ValueError, ValueErrorKind, decimal, display_value, numeric};
 use crate::value::{Cell, Value};
 
 /// How deep arrays and objects may be nested. PostgreSQL 15 with its default `max_stack_depth` of 2 MB reads
@@ -46,8 +46,8 @@ pub(super) fn write_number(
 ) -> Result<(), ValueError> {
     out.clear();
     match value {
-        Value::Integer(v) => text::write_integer(v, out),
-        Value::Real(v) if v.is_finite() => real::write_text(v, out),
+        Value::Integer(v) => decimal::write_integer(v, out),
+        Value::Real(v) if v.is_finite() => decimal::write_float(v, out),
         _ => return Err(ValueError::syntax(type_name, value)),
     }
     Ok(())

@@ -5,8 +5,8 @@
 //! the display scale (decimal places shown), it takes one word in the short form, if the scale is at most 63
 //! and the weight between -64 and 63, else two. Neither the first nor the last digit is zero.
 
-use super::real::Shortest;
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, display_value, integer, text};
+use super::decimal::Shortest;
+use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, decimal, display_value, integer};
 use crate::value::{Cell, Value};
 
 mod payload;
@@ -201,7 +201,7 @@ fn write_rounded(
     let mut buffer = [0u8; 20];
     scratch.digits.clear();
     if mantissa != 0 {
-        scratch.digits.extend_from_slice(text::decimal_digits(mantissa, &mut buffer));
+        scratch.digits.extend_from_slice(decimal::digits_of(mantissa, &mut buffer));
     }
     write_digits(target, number, value, scratch)
 }
@@ -422,7 +422,7 @@ fn read(text: &[u8], digits: &mut Vec<u8>) -> Result<Spelling, Fault> {
                     } else {
                         if significant == 19 {
                             let mut buffer = [0u8; 20];
-                            digits.extend_from_slice(text::decimal_digits(mantissa, &mut buffer));
+                            digits.extend_from_slice(decimal::digits_of(mantissa, &mut buffer));
                         }
                         digits.push(*byte);
                     }
@@ -471,7 +471,7 @@ pub(super) fn append_json_number(text: &[u8], digits: &mut Vec<u8>, out: &mut Ve
                 return true;
             }
             let mut buffer = [0u8; 20];
-            let digits = if mantissa == 0 { &[] } else { text::decimal_digits(mantissa, &mut buffer) };
+            let digits = if mantissa == 0 { &[] } else { decimal::digits_of(mantissa, &mut buffer) };
             append_digits(number, digits, out)
         }
         Ok(Spelling::Finite(number, None)) => append_digits(number, digits, out),

@@ -1,6 +1,8 @@
 //! Types that have no converter here: the value's text goes to the type's own input function.
 
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, display_value, integer, real, text};
+use super::{
+    Converted, Lossy, Scratch, ValueError, ValueErrorKind, decimal, display_value, integer, real, text,
+};
 use crate::value::{Cell, Value};
 
 /// One such type.
@@ -108,12 +110,12 @@ pub(super) fn convert<'a>(
         }
         Value::Integer(v) => {
             scratch.bytes.clear();
-            text::write_integer(v, &mut scratch.bytes);
+            decimal::write_integer(v, &mut scratch.bytes);
             target.input(&scratch.bytes)
         }
         Value::Real(v) => {
             scratch.bytes.clear();
-            real::write_text(v, &mut scratch.bytes);
+            decimal::write_float(v, &mut scratch.bytes);
             target.input(&scratch.bytes)
         }
         Value::Null | Value::Blob(_) | Value::Unreadable(_) => {

@@ -1,56 +1,8 @@
-//! `double precision` and `real`, and the shortest decimal that reads back as the same double.
+//! `double precision` and `real`.
 
-use super::{Converted, Lossy, ValueError, integer, text};
+use super::decimal::Shortest;
+use super::{Converted, Lossy, ValueError, integer};
 use crate::value::{Cell, Value};
-
-/// The shortest decimal that reads back as a finite number: `mantissa * 10^exponent`, the mantissa without
-/// trailing zeros and at most 17 digits long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shortest {
-    pub(super) mantissa: u64,
-    pub(super) exponent: i32,
-}
-
-impl Shortest {
-    /// Of the magnitude of a finite number.
-    pub(super) fn of_magnitude<F: zmij::Float>(v: F) -> Self {
-        let mut buffer = zmij::Buffer::new();
-        let mut mantissa = 0u64;
-        let mut exponent = 0i32;
-        let mut is_fraction = false;
-        let mut bytes = buffer.format_finite(v).bytes();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'0'..=b'9' => {
-                    mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-                    exponent -= i32::from(is_fraction);
-                }
-                b'.' => is_fraction = true,
-                b'e' => {
-                    let mut is_negative = false;
-                    let mut written = 0i32;
-                    for byte in bytes.by_ref() {
-                        match byte {
-                            b'-' => is_negative = true,
-                            b'0'..=b'9' => written = written * 10 + i32::from(byte - b'0'),
-                            _ => {}
-                        }
-                    }
-                    exponent += if is_negative { -written } else { written };
-                }
-                _ => {}
-            }
-        }
-        if mantissa == 0 {
-            return Shortest { mantissa: 0, exponent: 0 };
-        }
-        while mantissa.is_multiple_of(10) {
-            mantissa /= 10;
-            exponent += 1;
-        }
-        Shortest { mantissa, exponent }
-    }
-}
 
 pub(super) fn to_float8(value: Value<'_>) -> Result<Converted<'_>, ValueError> {
     let (v, is_exact) = match value {
@@ -235,73 +187,11 @@ fn scan_exponent(text: &[u8]) -> Option<i64> {
     Some(sign * magnitude)
 }
 
-/// The text of a double in the form of `float8out`, from its shortest decimal: `12.5`, `100`, `1e+20`.
-pub(super) fn to_text(v: f64) -> String {
-    let mut bytes = Vec::with_capacity(24);
-    write_text(v, &mut bytes);
-    String::from_utf8(bytes).unwrap_or_default()
-}
-
-/// Appends what [`to_text`] gives.
-///
-/// The digits are the shortest that read back as `v`. PostgreSQL's own differ in very few cases (it prints
-/// 1e23 as 9.999999999999999e+22, because it does not use the ends of the rounding interval); both read back
-/// as the same double.
-pub(super) fn write_text(v: f64, out: &mut Vec<u8>) {
-    if v.is_nan() {
-        out.extend_from_slice(b"NaN");
-        return;
-    }
-    if v.is_sign_negative() {
-        out.push(b'-');
-    }
-    if v.is_infinite() {
-        out.extend_from_slice(b"Infinity");
-        return;
-    }
-    let shortest = Shortest::of_magnitude(v.abs());
-    let mut buffer = [0u8; 20];
-    let digits = text::decimal_digits(shortest.mantissa, &mut buffer);
-    // Digits before the decimal point.
-    let point = digits.len() as i32 + shortest.exponent;
-    match point {
-        // The bounds of %.15g, as in double_to_shortest_decimal_bufn (src/common/d2s.c).
-        -3..=0 => {
-            out.extend_from_slice(b"0.");
-            out.resize(out.len() + point.unsigned_abs() as usize, b'0');
-            out.extend_from_slice(digits);
-        }
-        1..=15 => {
-            let (whole, fraction) = digits.split_at(digits.len().min(point as usize));
-            out.extend_from_slice(whole);
-            out.resize(out.len() + point as usize - whole.len(), b'0');
-            if !fraction.is_empty() {
-                out.push(b'.');
-                out.extend_from_slice(fraction);
-            }
-        }
-        _ => {
-            let (first, rest) = digits.split_at(1);
-            out.extend_from_slice(first);
-            if !rest.is_empty() {
-                out.push(b'.');
-                out.extend_from_slice(rest);
-            }
-            let exponent = point - 1;
-            out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
-            if exponent.unsigned_abs() < 10 {
-                out.push(b'0');
-            }
-            let mut buffer = [0u8; 20];
-            out.extend_from_slice(text::decimal_digits(u64::from(exponent.unsigned_abs()), &mut buffer));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::decimal::to_text;
     use super::*;
 
     fn float8(text: &str) -> Result<(f64, Option<Lossy>), &'static str> {

@@ -1,6 +1,6 @@
 //! `text`, `varchar(n)`, `char(n)`, `citext`: valid UTF-8 without NUL, and no longer than the column.
 
-use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, real};
+use super::{Converted, Lossy, Scratch, ValueError, ValueErrorKind, decimal};
 use crate::value::{Cell, Value};
 
 /// One text column.
@@ -59,12 +59,12 @@ pub(super) fn convert<'a>(
         }
         Value::Integer(v) => {
             scratch.bytes.clear();
-            write_integer(v, &mut scratch.bytes);
+            decimal::write_integer(v, &mut scratch.bytes);
             convert_digits(target, &mut scratch.bytes)
         }
         Value::Real(v) => {
             scratch.bytes.clear();
-            real::write_text(v, &mut scratch.bytes);
+            decimal::write_float(v, &mut scratch.bytes);
             convert_digits(target, &mut scratch.bytes)
         }
         Value::Null | Value::Blob(_) | Value::Unreadable(_) => {
@@ -175,29 +175,6 @@ fn is_plain_ascii(text: &[u8]) -> bool {
     let (words, tail) = rest.as_chunks::<8>();
     let seen = words.iter().fold(0, |seen, word| seen | suspicious(u64::from_le_bytes(*word)));
     seen == 0 && tail.iter().all(|byte| (1..128).contains(byte))
-}
-
-/// Appends the decimal text of an integer.
-pub(super) fn write_integer(v: i64, out: &mut Vec<u8>) {
-    if v < 0 {
-        out.push(b'-');
-    }
-    let mut buffer = [0u8; 20];
-    out.extend_from_slice(decimal_digits(v.unsigned_abs(), &mut buffer));
-}
-
-/// The decimal digits of a number, written to the end of a buffer.
-pub(super) fn decimal_digits(mut v: u64, buffer: &mut [u8; 20]) -> &[u8] {
-    let mut start = buffer.len();
-    for slot in buffer.iter_mut().rev() {
-        *slot = b'0' + (v % 10) as u8;
-        v /= 10;
-        start -= 1;
-        if v == 0 {
-            break;
-        }
-    }
-    buffer.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]
