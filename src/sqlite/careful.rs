@@ -8,8 +8,9 @@ use aliaport_plan::catalogue::{Generated, Table};
 use aliaport_rows::value::Value;
 
 use crate::error::{SourceError, SourceErrorKind};
-use crate::rows::{Statement, own_order, quoted, rowid_name};
+use crate::rows::{own_order, rowid_name};
 use crate::source::Source;
+use crate::statement::{Statement, quoted};
 
 /// What is needed to read on behind a row that fails.
 pub(crate) struct Recipe {

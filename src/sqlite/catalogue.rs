@@ -11,8 +11,8 @@ use aliaport_plan::catalogue::{
 use aliaport_rows::value::Value;
 
 use crate::error::{SourceError, SourceErrorKind};
-use crate::rows::{Statement, quoted};
 use crate::source::Source;
+use crate::statement::{Statement, encoding, quoted};
 use crate::tokenizer;
 use crate::virtual_table::VirtualTable;
 
@@ -218,13 +218,6 @@ fn sequences(source: &Source, objects: &[Object]) -> Result<HashMap<String, i64>
         }
     }
     Ok(sequences)
-}
-
-/// The encoding of the database's texts, as `PRAGMA encoding` says it.
-pub(crate) fn encoding(source: &Source) -> Result<String, SourceError> {
-    let mut statement = Statement::prepare(source, "PRAGMA encoding")?;
-    statement.step()?;
-    Ok(statement.text(0).unwrap_or_default())
 }
 
 /// A table, and its indexes that have a name that is no text; `None` where a column has such a name.

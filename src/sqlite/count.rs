@@ -9,8 +9,8 @@ use rusqlite::ffi;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::interrupt::Interrupt;
-use crate::rows::{Statement, quoted};
 use crate::source::Source;
+use crate::statement::{Statement, quoted};
 
 impl Source {
     /// Counts the rows of a table; a cancel ends it. It goes by the table alone: an index of it can be

@@ -2,8 +2,9 @@
 
 use aliaport_plan::catalogue::Table;
 
-use crate::rows::{Statement, quoted, rowid_name};
+use crate::rows::rowid_name;
 use crate::source::Source;
+use crate::statement::{Statement, quoted};
 
 impl Source {
     /// About how many rows the table has, for a progress display; `None` where nothing tells.

@@ -2,9 +2,9 @@
 
 use crate::careful::may_come_from_expression;
 use crate::error::{SourceError, SourceErrorKind};
-use crate::rows::{Statement, quoted};
 use crate::source::Source;
 use crate::stand_in::Stub;
+use crate::statement::{Statement, quoted};
 
 impl Source {
     /// SQLite's own check of the whole file: up to `max` messages, none where all is well.

@@ -5,8 +5,8 @@ use aliaport_plan::catalogue::Table;
 use aliaport_rows::value::Value;
 
 use crate::error::{SourceError, SourceErrorKind};
-use crate::rows::{Statement, quoted};
 use crate::source::Source;
+use crate::statement::{Statement, quoted};
 
 impl Source {
     /// The smallest and the greatest number in a column (an index into `table.columns`); `None` where it

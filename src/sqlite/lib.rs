@@ -38,6 +38,7 @@ mod shm;
 mod source;
 mod stand_in;
 mod state;
+mod statement;
 mod tokenizer;
 mod utf16;
 mod vfs;

@@ -3,8 +3,9 @@
 use aliaport_plan::catalogue::Table;
 
 use crate::error::{SourceError, SourceErrorKind};
-use crate::rows::{Statement, quoted, refuse_filter};
+use crate::rows::refuse_filter;
 use crate::source::Source;
+use crate::statement::{Statement, quoted};
 use crate::tokenizer;
 
 /// One end of a foreign key.

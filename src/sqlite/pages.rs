@@ -93,7 +93,7 @@ impl PageScan {
         let is_plain = source.is_all_in_file()
             && table.has_rowid
             && table.columns.iter().all(|column| column.generated == Generated::No);
-        if !is_plain || crate::catalogue::encoding(source)? != "UTF-8" {
+        if !is_plain || crate::statement::encoding(source)? != "UTF-8" {
             return Ok(None);
         }
         // A record is read from its beginning to its end, once.

@@ -11,9 +11,10 @@ use aliaport_rows::value::{Row, Value};
 use rusqlite::ffi;
 
 use crate::error::SourceError;
-use crate::rows::{Rowid, Statement, quoted, select_in_any_order};
+use crate::rows::{Rowid, select_in_any_order};
 use crate::send_reader::SendReader;
 use crate::source::Source;
+use crate::statement::{Statement, quoted};
 
 /// What a [`Query`] reads, as SQL without conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]

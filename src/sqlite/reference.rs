@@ -3,8 +3,9 @@
 use aliaport_plan::catalogue::Table;
 
 use crate::error::{SourceError, SourceErrorKind};
-use crate::rows::{RowReader, quoted};
+use crate::rows::RowReader;
 use crate::source::Source;
+use crate::statement::quoted;
 use crate::tokenizer;
 
 /// A foreign key between two tables of the source.

@@ -8,16 +8,15 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aliaport_plan::catalogue::Table;
 use rusqlite::{Connection, ffi};
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::harden::harden;
 use crate::interrupt::Interrupt;
 use crate::location::Location;
-use crate::rows::{RowReader, Statement};
 use crate::stand_in::{Collations, Leniency};
 use crate::state::FileState;
+use crate::statement::Statement;
 use crate::vfs;
 
 /// How to open a source.
@@ -246,31 +245,6 @@ impl Source {
         let mut mode = Statement::prepare(self, "PRAGMA journal_mode")?;
         mode.step()?;
         Ok(mode.text(0).is_some_and(|mode| mode.eq_ignore_ascii_case("wal")))
-    }
-
-    /// Reads these columns (indexes into `table.columns`) of all rows, in the order of the rowid or primary
-    /// key.
-    ///
-    /// # Errors
-    /// `InvalidName` for a column that is not there; else what reading can meet.
-    pub fn rows(&self, table: &Table, columns: &[usize]) -> Result<RowReader<'_>, SourceError> {
-        self.require_computable(table, columns)?;
-        RowReader::open(self, table, columns, None)
-    }
-
-    /// Reads the rows for which `filter`, one SQLite expression, is true.
-    ///
-    /// # Errors
-    /// `InvalidFilter` where it is none, names a column that is not there or calls a function that is not
-    /// allowed.
-    pub fn rows_where(
-        &self,
-        table: &Table,
-        columns: &[usize],
-        filter: Option<&str>,
-    ) -> Result<RowReader<'_>, SourceError> {
-        self.require_computable(table, columns)?;
-        RowReader::open(self, table, columns, filter)
     }
 
     /// The size of the database in this snapshot, in bytes; 0 where SQLite cannot tell.

@@ -18,8 +18,8 @@ use rusqlite::ffi;
 
 use crate::error::{SourceError, SourceErrorKind};
 use crate::harden;
-use crate::rows::{Statement, quoted};
 use crate::source::Source;
+use crate::statement::{Statement, quoted};
 use crate::tokenizer::{Token, tokens};
 
 /// SQLite's own limit of a function's name, in bytes.

@@ -123,7 +123,8 @@ fn a_statement_that_would_write_is_refused() {
         "SELECT * FROM pragma_user_version",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n",
     ] {
-        let result = crate::rows::Statement::prepare(&source, sql).and_then(|mut statement| statement.step());
+        let result =
+            crate::statement::Statement::prepare(&source, sql).and_then(|mut statement| statement.step());
         assert!(result.is_err(), "{sql}");
     }
     // More than a sort can hold in the page cache: no temporary file either.
