@@ -64,8 +64,8 @@ pub enum Cause {
     NoUniqueKey(String, Vec<String>),
     /// This column of this table is left out.
     ColumnLeftOut(String, String),
-    /// A column of this type cannot refer to this parent, whose column is of that one.
-    Types(String, PgType, String, PgType),
+    /// This column of this type cannot refer to this parent, whose column is of that one.
+    Types(Box<[(String, PgType); 2]>),
     /// This column is generated.
     Generated(String),
 }
@@ -159,10 +159,13 @@ impl Cause {
             Cause::ColumnLeftOut(column, table) => {
                 write!(f, ": column \"{column}\" of \"{table}\" is left out")
             }
-            Cause::Types(column, pg_type, parent, parent_type) => write!(
-                f,
-                ": column \"{column}\" of type {pg_type} cannot refer to \"{parent}\" of type {parent_type}"
-            ),
+            Cause::Types(of) => {
+                let [(column, pg_type), (parent, parent_type)] = &**of;
+                write!(
+                    f,
+                    ": column \"{column}\" of type {pg_type} cannot refer to \"{parent}\" of type {parent_type}"
+                )
+            }
             Cause::Generated(column) => {
                 write!(f, ": column \"{column}\" is generated and its actions would write to it")
             }

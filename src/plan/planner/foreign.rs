@@ -293,12 +293,11 @@ fn key(drafts: &[Draft<'_>], found: &Found<'_>, options: &Options) -> Result<For
         let (parent_name, parent_type) =
             found.referenced(drafts, to).ok_or_else(|| left_out(found.parent_table, to))?;
         if !can_refer(&column.pg_type, &parent_type) {
-            return Err(Cause::Types(
-                column.column.name.clone(),
-                column.pg_type.clone(),
-                found.parent_table.name.clone(),
-                parent_type,
-            ));
+            let parent = (found.parent_table.name.clone(), parent_type);
+            return Err(Cause::Types(Box::new([
+                (column.column.name.clone(), column.pg_type.clone()),
+                parent,
+            ])));
         }
         let writes_child =
             matches!(on_delete, "SET NULL" | "SET DEFAULT") || !matches!(on_update, "NO ACTION" | "RESTRICT");
