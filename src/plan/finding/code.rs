@@ -67,7 +67,7 @@ macro_rules! codes {
                 }
             }
 
-            fn example(self) -> &'static str {
+            pub(super) fn example(self) -> &'static str {
                 match self {
                     $(Code::$variant => $example,)*
                     Code::Lossy(lossy) => lossy::landed(lossy),
@@ -143,7 +143,7 @@ codes! {
         "Leave columns out with the option `skip`, or set the rows aside with `on_error => 'reject'`.";
     IdentifierTooLong "identifier_too_long" Both;
         "names that were cut to PostgreSQL's 63 bytes";
-        "column \"...\" of table \"t\" is longer than the 63 bytes of a PostgreSQL name: it becomes ...";
+        "table \"measurements_of_every_sensor_in_every_building_by_minute_and_by_floor\" is longer than the 63 bytes of a PostgreSQL name: it becomes measurements_of_every_sensor_in_every_building_by_minute_and_by";
         "Choose a name of your own with `options.tables.<table>.target` or `.columns.<column>.target`.";
     Renamed "renamed" Import;
         "names that PostgreSQL does not allow there, or that another object has";
@@ -223,7 +223,7 @@ codes! {
         "Drop the table with the statement that the finding gives, or name it in the option `exclude` to keep it without being told.";
     IndexMissing "index_missing" Both;
         "indexes that the source has and an existing table has not";
-        "index \"ix_orders_due\" of table \"orders\" is missing on app.orders";
+        "index ix_orders_due of table \"orders\" is missing on app.orders";
         "Run the `CREATE INDEX` that the finding gives.";
     ConstraintMissing "constraint_missing" Both;
         "keys and checks that the source has and an existing table has not, or has otherwise";
