@@ -203,15 +203,15 @@ codes! {
         "Add the primary key, or use mode `replace`.";
     TargetCheck "target_check" Inspect;
         "rows that a CHECK or the partitions of an existing table refuse";
-        "2 rows of table \"t\" break a rule of app.t: new row for relation \"t\" violates check constraint \"t_n_check\"";
+        "2 rows of table \"t\" break a rule of app.t, which the source does not have: new row for relation \"t\" violates check constraint \"t_n_check\"";
         "Drop the constraint or add the partition with the suggested statement, or set the rows aside with `on_error => 'reject'`.";
     TargetRule "target_rule" Inspect;
         "rules of existing tables that keep rows from arriving";
-        "rule \"nothing\" of app.t does something else instead of an INSERT";
+        "rule nothing of app.t does something else instead of an INSERT";
         "Drop or disable the rule with the suggested statement, and enable it again after the import.";
     NotForeseen "not_foreseen" Inspect;
         "what only an import, or a dry run of it, tells";
-        "whether the rows keep exclusion constraint \"t_during_excl\" of app.t is not known before they are there";
+        "not foreseen of app.t, before the rows are there: its checks and keys, because its triggers may change rows before they are written";
         "Import with `dry_run => true`, which tries it and leaves nothing behind.";
     ColumnVanished "column_vanished" Both;
         "columns that earlier runs filled and this one did not";

@@ -18,6 +18,10 @@ fn refused(code: Code, column: &str, pg_type: PgType, why: &str) -> Finding {
     Finding::of("users", Content::Refused(code, pg_type, s(why))).in_column(column).counted(1)
 }
 
+fn repeated(key: KeyName, is_folded: bool, pg_type: PgType) -> Content {
+    Content::Repeated { key, is_folded, types: vec![pg_type], is_stricter: false }
+}
+
 /// A foreign key of table "orders" that is not made.
 fn unmade(label: &str, cause: Cause) -> Finding {
     Finding::of("orders", Uncarried::new(cause)).about(Subject::ForeignKey(0, s(label)))
@@ -34,9 +38,8 @@ fn examples() -> Vec<Finding> {
             Content::Orphans(Orphan::InSource(s("orders.user_id"), s("users")), Allowed::No),
         )
         .counted(1),
-        Finding::of("users", Content::Repeated(KeyName::Primary, false, vec![PgType::BigInt])).counted(1),
-        Finding::of("users", Content::Repeated(KeyName::Index(s("email")), true, vec![PgType::Text]))
-            .counted(2),
+        Finding::of("users", repeated(KeyName::Primary, false, PgType::BigInt)).counted(1),
+        Finding::of("users", repeated(KeyName::Index(s("email")), true, PgType::Text)).counted(2),
         refused(Code::TypeMismatch, "price", numeric, "invalid input syntax for type numeric: \"abc\""),
         refused(Code::BadDatetime, "due", PgType::Date, "date/time field value out of range: \"2025-02-30\""),
         refused(Code::BadBoolean, "is_paid", PgType::Boolean, "invalid input syntax for type boolean: \"2\""),
@@ -61,7 +64,7 @@ fn examples() -> Vec<Finding> {
         refused(Code::InvalidUtf8, "note", PgType::Text, "invalid byte sequence for encoding \"UTF8\": 0xff"),
         refused(Code::BadJson, "meta", PgType::Jsonb, "invalid input syntax for type json"),
         refused(Code::BadUuid, "uid", PgType::Uuid, "invalid input syntax for type uuid: \"zz\""),
-        Finding::of("t", Content::Null).in_column("x").counted(1),
+        Finding::of("t", Content::Null(None)).in_column("x").counted(1),
         Finding::of("wide", Content::TooWide).counted(1),
         Finding::of(
             "measurements_of_every_sensor_in_every_building_by_minute_and_by_floor",
@@ -94,6 +97,22 @@ fn examples() -> Vec<Finding> {
         in_orders(Drift::Missing(Wanted::Index(s("ix_orders_due")), orders())),
         in_orders(Drift::Missing(Wanted::ForeignKey(s("order_item.order_id")), target("order_item"))),
         Finding::of("orders", Load::TriggersOff(orders(), vec![s("audit")])),
+        Finding::of(
+            "t",
+            Demand::Rule(
+                target("t"),
+                s("new row for relation \"t\" violates check constraint \"t_n_check\""),
+            ),
+        )
+        .counted(2),
+        Finding::of("t", Demand::Instead(s("nothing"), target("t"))),
+        Finding::of(
+            "t",
+            Demand::Untold(
+                target("t"),
+                s("its checks and keys, because its triggers may change rows before they are written"),
+            ),
+        ),
         Finding::new(Load::RowSecurity),
         Finding::new(Load::NotAnalyzed(s("..."), s("ANALYZE app.t"))),
         Finding::new(Load::Rejected),
