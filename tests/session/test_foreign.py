@@ -217,3 +217,34 @@ def test_analyze_of_a_file_that_is_gone_is_a_warning(port, connection):
     port.unlink()
     connection.execute("ANALYZE t")
     assert notices == ["58P01", "01000"]
+
+
+def test_a_backend_that_is_ended_in_a_scan_goes_quietly(port, connection, cluster, database):
+    db = sqlite3.connect(port)
+    db.executescript("CREATE VIEW slow AS SELECT count(*) AS n FROM t a, t b, t c")
+    db.close()
+    connection.execute("CREATE FOREIGN TABLE slow (n bigint) SERVER port")
+    other = cluster.connect(database)
+    pid = other.info.backend_pid
+    assert one(other, "SELECT count(*) FROM t") == 2000
+    thrown = []
+
+    def scan():
+        try:
+            other.execute("SELECT n FROM slow")
+        except psycopg.Error as error:
+            thrown.append(error.sqlstate)
+
+    thread = threading.Thread(target=scan)
+    thread.start()
+    time.sleep(0.3)
+    assert one(connection, "SELECT pg_terminate_backend(%s, 5000)", pid)
+    thread.join()
+    assert thrown == ["57P01"]
+    assert "was terminated by signal" not in cluster.log()
+    # Nothing is locked any more.
+    db = sqlite3.connect(port, timeout=0)
+    db.execute("DELETE FROM t WHERE id = 1")
+    db.commit()
+    db.close()
+    assert one(connection, "SELECT count(*) FROM t") == 1999
