@@ -248,3 +248,29 @@ def test_a_backend_that_is_ended_in_a_scan_goes_quietly(port, connection, cluste
     db.commit()
     db.close()
     assert one(connection, "SELECT count(*) FROM t") == 1999
+
+
+def test_a_generated_column_that_fails_is_a_bad_value(files, connection):
+    """Whatever else the query asks of the table."""
+    path = files / "generated.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    db.executescript("""
+        CREATE TABLE g (id INTEGER PRIMARY KEY, j TEXT, v INTEGER);
+        INSERT INTO g VALUES (1, '{"a": 1}', NULL), (2, 'broken', NULL), (3, '{"a": 3}', NULL);
+        PRAGMA writable_schema = 1;
+        UPDATE sqlite_schema SET sql = 'CREATE TABLE g (id INTEGER PRIMARY KEY, j TEXT, v INTEGER AS (json_extract(j, ''$.a'')) VIRTUAL)' WHERE name = 'g';
+    """)
+    db.close()
+    connection.execute(f"CREATE SERVER port FOREIGN DATA WRAPPER aliaport_fdw OPTIONS (path '{path}')")
+    connection.execute("IMPORT FOREIGN SCHEMA main FROM SERVER port INTO public")
+    queries = ("SELECT id, v FROM g WHERE id >= 2", "SELECT id, v FROM g WHERE id IN (1, 2) ORDER BY id")
+    for sql in queries:
+        with pytest.raises(psycopg.Error) as caught:
+            connection.execute(sql)
+        assert not caught.value.sqlstate.startswith("XX")
+    assert connection.execute("SELECT id FROM g WHERE id >= 2").fetchall() == [(2,), (3,)]
+    connection.execute("ALTER FOREIGN TABLE g OPTIONS (ADD on_error 'null')")
+    assert [connection.execute(sql).fetchall() for sql in queries] == [[(2, None), (3, 3)], [(1, 1), (2, None)]]
+    connection.execute("ALTER FOREIGN TABLE g OPTIONS (SET on_error 'skip')")
+    assert [connection.execute(sql).fetchall() for sql in queries] == [[(3, 3)], [(1, 1)]]
+    assert connection.execute("SELECT id FROM g").fetchall() == [(1,), (3,)]

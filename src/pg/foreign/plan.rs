@@ -3,6 +3,7 @@
 
 use std::ptr;
 
+use aliaport_rows::row::OnError;
 use aliaport_sqlite::Selection;
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::{PgList, pg_guard, pg_sys};
@@ -16,6 +17,9 @@ use super::scan_plan::{self, ScanPlan};
 use crate::pg::server::compat::{ForeignPathParts, foreign_path};
 use crate::pg::server::error::Result;
 
+/// Conditions that one statement has at most.
+const MOST_CONDITIONS: usize = 100;
+
 /// What is found out once and used for every path. The planner's memory owns it.
 pub struct Planning {
     /// The foreign table, with its file.
@@ -28,6 +32,29 @@ pub struct Planning {
     attributes: Vec<i16>,
     /// What SQLite decides of the conditions on this table alone.
     conditions: Vec<*mut pg_sys::RestrictInfo>,
+    /// A generated column is read whose expression may fail on a row without ending the query: only the
+    /// reader of an import goes on behind such a row.
+    may_fail: bool,
+}
+
+impl Planning {
+    /// What SQLite may decide of a condition.
+    ///
+    /// # Safety
+    /// As for [`push::condition`].
+    unsafe fn condition(
+        &self,
+        root: *mut pg_sys::PlannerInfo,
+        rel: *mut pg_sys::RelOptInfo,
+        clause: *mut pg_sys::Expr,
+        first: usize,
+    ) -> Result<std::result::Result<push::Pushed, push::Local>> {
+        if self.may_fail {
+            return Ok(Err(push::Local::ReadsGenerated));
+        }
+        // SAFETY: the caller's promise.
+        unsafe { push::condition(root, rel, &self.remote, clause, first) }
+    }
 }
 
 /// What is known of the table, for callbacks after the first.
@@ -62,20 +89,27 @@ unsafe fn size(
     let tuples = cost::tuples(&opened)?;
     // SAFETY: the caller's promise.
     unsafe {
-        let mut conditions = Vec::new();
         let mut used = ptr::null_mut();
         let relid = (*rel).relid;
         pg_sys::pull_varattnos((*(*rel).reltarget).exprs.cast(), relid, &mut used);
         for info in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
             pg_sys::pull_varattnos((*info).clause.cast(), relid, &mut used);
-            if push::condition(root, rel, &remote, info.cast(), 1)?.is_ok() {
-                conditions.push(info);
-            }
         }
         let attributes = attributes(&opened, used);
+        let is_generated = |attnum| remote.column(attnum).is_some_and(|column| column.is_generated);
+        let may_fail = remote.on_error != OnError::Abort
+            && opened.columns_for(&attributes).iter().any(|column| is_generated(column.attnum));
+        let mut planning = Planning { opened, remote, tuples, attributes, conditions: Vec::new(), may_fail };
+        for info in PgList::<pg_sys::RestrictInfo>::from_pg((*rel).baserestrictinfo).iter_ptr() {
+            if planning.condition(root, rel, info.cast(), 1)?.is_ok() {
+                planning.conditions.push(info);
+            }
+        }
         (*rel).tuples = tuples;
         pg_sys::set_baserel_size_estimates(root, rel);
-        let planning = Planning { opened, remote, tuples, attributes, conditions };
+        // A key that the file declares, of which PostgreSQL knows nothing.
+        let most = cost::look_up(root, rel, &planning, &planning.conditions).most_rows;
+        (*rel).rows = (*rel).rows.min(most).max(1.0);
         let mut context = PgMemoryContexts::For(pg_sys::CurrentMemoryContext);
         (*rel).fdw_private = context.leak_and_drop_on_delete(planning).cast();
     }
@@ -143,6 +177,9 @@ unsafe fn in_order(
     // SAFETY: the caller's promise.
     unsafe {
         let pathkeys = (*root).query_pathkeys;
+        if planning.may_fail {
+            return Ok(());
+        }
         let Some(ordered) = push::order::order(rel, &planning.remote, pathkeys)? else { return Ok(()) };
         let column = planning.opened.definition.columns.iter().find(|c| c.attnum == ordered.leading);
         let Some(place) = column.and_then(|column| planning.opened.place(column)) else { return Ok(()) };
@@ -235,9 +272,7 @@ unsafe fn by_parameters(
         for info in clauses {
             let outer = pg_sys::bms_union((*info).clause_relids, (*rel).lateral_relids);
             let outer = pg_sys::bms_del_member(outer, (*rel).relid as i32);
-            if pg_sys::bms_is_empty(outer)
-                || push::condition(root, rel, &planning.remote, info.cast(), 1)?.is_err()
-            {
+            if pg_sys::bms_is_empty(outer) || planning.condition(root, rel, info.cast(), 1)?.is_err() {
                 continue;
             }
             let param = pg_sys::get_baserel_parampathinfo(root, rel, outer);
@@ -247,7 +282,7 @@ unsafe fn by_parameters(
             known.push(param);
             let mut pushed = planning.conditions.clone();
             for info in PgList::<pg_sys::RestrictInfo>::from_pg((*param).ppi_clauses).iter_ptr() {
-                if push::condition(root, rel, &planning.remote, info.cast(), 1)?.is_ok() {
+                if planning.condition(root, rel, info.cast(), 1)?.is_ok() {
                     pushed.push(info);
                 }
             }
@@ -304,7 +339,8 @@ unsafe fn plan(
 ) -> Result<*mut pg_sys::ForeignScan> {
     // SAFETY: the caller's promise.
     unsafe {
-        let Planning { opened, remote, attributes: needed, .. } = planning(rel);
+        let planning = planning(rel);
+        let Planning { opened, attributes: needed, .. } = planning;
         let mut scan = ScanPlan::default();
         let mut parameters = PgList::<pg_sys::Expr>::new();
         let mut used = ptr::null_mut();
@@ -323,7 +359,11 @@ unsafe fn plan(
             let clause = (*info).clause;
             pg_sys::pull_varattnos(clause.cast(), (*rel).relid, &mut used);
             local.push(clause);
-            match push::condition(root, rel, remote, clause, parameters.len() + 1)? {
+            match planning.condition(root, rel, clause, parameters.len() + 1)? {
+                // SQLite bounds how deep an expression is.
+                Ok(_) if scan.conditions.len() >= MOST_CONDITIONS => {
+                    scan.reasons.push(Some(format!("SQLite is given {MOST_CONDITIONS} conditions at most")));
+                }
                 Ok(pushed) => {
                     needs_census |= pushed.needs_census;
                     pushed.parameters.iter().for_each(|parameter| parameters.push(*parameter));

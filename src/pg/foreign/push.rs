@@ -72,6 +72,8 @@ pub enum Local {
     Affinity,
     /// The column is an expression.
     Generated,
+    /// Some column that is read is an expression.
+    ReadsGenerated,
     /// A bad value counts as NULL.
     BadIsNull,
     /// There are more parameters than SQLite is asked to take.
@@ -92,6 +94,7 @@ impl fmt::Display for Local {
             Local::Unproven => "the column may hold values of other forms; ANALYZE finds out",
             Local::Affinity => "SQLite would convert the values before it compares them",
             Local::Generated => "the column is generated",
+            Local::ReadsGenerated => "a generated column is read, whose expression may fail on a row",
             Local::Many => "the statement has many parameters already",
             Local::BadIsNull => "a value that the column cannot hold counts as NULL",
         })
