@@ -5,7 +5,7 @@
 
 Each query runs once a round over each: a foreign table of aliaport_fdw after ANALYZE, one of sqlite_fdw and one of ogr_fdw where the
 server has them, and a table that aliaport_import made. Milliseconds, the best of the rounds; a result that differs from the table's
-own is marked. Prints the table of benches/RESULTS.md.
+own is marked. Prints a table in Markdown.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def main():
         path.chmod(0o644)
         connection.execute("CREATE SCHEMA imported")
         connection.execute("SELECT aliaport_import(%s, 'imported')", [str(path)])
-        connection.execute("CREATE TABLE keys AS SELECT i * 97 % %s + 1 AS id FROM generate_series(1, 1000) i", [args.rows])
+        connection.execute(f"CREATE TABLE keys AS SELECT i * 97 % {args.rows} + 1 AS id FROM generate_series(1, 1000) i")
         connection.execute("ANALYZE keys")
         schemas = [*foreign_tables(connection, cluster, path), "imported"]
         db = sqlite3.connect(path)
