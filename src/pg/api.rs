@@ -299,7 +299,7 @@ fn aliaport_fdw_validator(
     options: Argument<Option<Vec<String>>>,
     catalogue: pgrx::pg_sys::Oid,
 ) -> std::result::Result<(), ErrorReport> {
-    // CREATE EXTENSION makes the wrapper in every database, so that an inspection can say what is wrong there.
+    // CREATE EXTENSION makes the wrapper in every database: an inspection is to say what is wrong there.
     let is_wrapper = catalogue == pgrx::pg_sys::ForeignDataWrapperRelationId;
     if is_wrapper && !encoding::is_utf8() {
         return Ok(());
