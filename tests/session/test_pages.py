@@ -34,8 +34,12 @@ def furnish(cluster, *arguments):
     """A folder in place of /, with the file that the pages import."""
     root = cluster.files
     (root / "data").mkdir()
-    subprocess.run([sys.executable, TESTS / "sample" / "make_sample.py", root / "data" / "aliaport.db", *arguments], check=True)
+    make_sample(root / "data" / "aliaport.db", *arguments)
     return root
+
+
+def make_sample(path, *arguments):
+    subprocess.run([sys.executable, TESTS / "sample" / "make_sample.py", path, *arguments], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,7 @@ def has_cron(request):
 def test_the_runbook(pytestconfig, sqlite3_folder, has_cron):
     with start(pytestconfig.getoption("--pg-config"), page.settings(RUNBOOK) if has_cron else None) as cluster:
         root = furnish(cluster, "--rows", "50000", "--defects")
+        make_sample(root / "data" / "old.db", "--rows", "500", "--dirty")
         (root / "srv" / "aliaport").mkdir(parents=True)
         (root / "srv" / "aliaport" / ".env").write_text("DATABASE_URL=sqlite:////data/aliaport.db\n")
         with page.Runner(cluster, "postgres", root, [sqlite3_folder], has_cron) as reader:
