@@ -209,7 +209,7 @@ pub fn skipping(table: &str, column: &str) -> String {
 
 /// The mode's word, checked.
 pub fn mode(word: &str) -> Result<Mode> {
-    Mode::parse(word).ok_or_else(|| match bad_argument("mode", word, Mode::WORDS) {
+    Mode::parse(&word.to_ascii_lowercase()).ok_or_else(|| match bad_argument("mode", word, Mode::WORDS) {
         error if nearest(word, Mode::WORDS.iter().copied()).is_some() => error,
         error => error.hint(
             "Write 'create' to fill new and empty tables, 'append' to add rows, 'replace' to put the source's rows in the place of those \

@@ -49,6 +49,8 @@ pub enum OtherKind {
     VirtualTable,
     /// An object whose name, or a table whose column's name, is not valid UTF-8: PostgreSQL cannot have it.
     Unnameable,
+    /// A table with a name that SQLite keeps for tables of its own, and which is none of these.
+    Reserved,
     /// A table in which a virtual table keeps its data (`docs_content`, `rtree_node`, ...).
     ShadowTable,
 }

@@ -108,6 +108,8 @@ pub struct Options {
     pub foreign_key_constraints: bool,
     /// Mode sync deletes vanished rows.
     pub sync_delete: bool,
+    /// Rows in the sample of a finding.
+    pub samples: usize,
     /// Import although the source has not changed.
     pub force: bool,
     pub(crate) include_set: GlobSet,
@@ -131,6 +133,7 @@ impl Default for Options {
             indexes: true,
             foreign_key_constraints: true,
             sync_delete: true,
+            samples: 5,
             force: false,
             include_set: GlobSet::empty(),
             exclude_set: GlobSet::empty(),
@@ -197,6 +200,10 @@ impl Options {
                 "indexes" => options.indexes = flag(value),
                 "foreign_key_constraints" => options.foreign_key_constraints = flag(value),
                 "sync_delete" => options.sync_delete = flag(value),
+                "samples" => {
+                    let given = value.as_u64().and_then(|n| usize::try_from(n).ok());
+                    options.samples = given.unwrap_or(options.samples);
+                }
                 "force" => options.force = flag(value),
                 // check() has let nothing else through.
                 _ => {}

@@ -353,7 +353,7 @@ fn others(catalogue: &Catalogue, options: &Options) -> Vec<Finding> {
         let count = match other.kind {
             OtherKind::VirtualTable => shadows.remove(&other.name.to_ascii_lowercase()).unwrap_or(0),
             OtherKind::ShadowTable => continue,
-            OtherKind::View | OtherKind::Trigger | OtherKind::Unnameable => 0,
+            OtherKind::View | OtherKind::Trigger | OtherKind::Unnameable | OtherKind::Reserved => 0,
         };
         // What is left out on purpose is no news.
         if !options.exclude.is_empty() && !options.includes(&other.table) {

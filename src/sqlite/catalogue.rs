@@ -64,7 +64,9 @@ impl Source {
             };
             let name = object.lossy_name();
             match object.kind.as_str() {
-                "table" if is_internal(&name) => {}
+                "table" if is_own(&name) => {}
+                // Somebody has renamed it behind SQLite's back.
+                "table" if is_internal(&name) => catalogue.others.push(other(OtherKind::Reserved, &name)),
                 "table" if object.root_page == 0 => {
                     // Only a virtual table's rows are elsewhere. SQLite finds the database malformed when it
                     // reads another one.
@@ -386,6 +388,12 @@ fn exact_text(value: Value<'_>) -> Result<String, String> {
         },
         _ => Ok(String::new()),
     }
+}
+
+/// The tables that SQLite makes for itself.
+fn is_own(name: &str) -> bool {
+    let own = ["sqlite_sequence", "sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"];
+    own.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// SQLite keeps names that begin so for itself: `sqlite_sequence`, `sqlite_stat1`, ...

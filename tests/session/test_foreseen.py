@@ -84,3 +84,30 @@ def test_an_inspection_of_a_table_with_checks_holds_no_rows(connection, files):
     connection.execute("CREATE TABLE t (id bigint PRIMARY KEY CHECK (id > 0), a bigint CHECK (a >= 0), b text)")
     ((count, sample),) = connection.execute("SELECT row_count, sample FROM aliaport_inspect(%s) WHERE code = 'target_check'", [path]).fetchall()
     assert count == 30 and json.dumps(sample[:2]).count('"id"') == 2
+
+
+def test_a_table_with_a_name_that_sqlite_keeps_for_its_own_is_said_to_be_left_out(connection, files):
+    path = source(files, T + """CREATE TABLE seen (a INTEGER); INSERT INTO seen VALUES (1); PRAGMA writable_schema = on;
+        UPDATE sqlite_schema SET name = 'sqlite_seen', tbl_name = 'sqlite_seen', sql = 'CREATE TABLE sqlite_seen (a INTEGER)' WHERE name = 'seen'""")
+    said = connection.execute("SELECT message FROM aliaport_inspect(%s) WHERE code = 'not_carried'", [path]).fetchall()
+    assert len(said) == 1 and "sqlite_seen" in said[0][0], said
+    ((detail,),) = connection.execute("SELECT detail::text FROM aliaport_import(%s)", [path]).fetchall()
+    assert "sqlite_seen" in detail
+
+
+def test_a_sample_is_as_long_as_the_options_say(connection, files):
+    path = source(files, "CREATE TABLE t (id INTEGER PRIMARY KEY, n SMALLINT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
+                         "INSERT INTO t SELECT i, 'x' FROM n")
+    for options, length in [({}, 5), ({"samples": 1}, 1), ({"samples": 10000}, 300)]:
+        ((count, sample),) = connection.execute("SELECT row_count, sample FROM aliaport_inspect(%s, options => %s) WHERE code = 'type_mismatch'", [path, json.dumps(options)]).fetchall()
+        assert (count, len(sample)) == (300, length)
+    for wrong in ("0", "10001", "1.5", '"5"'):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            connection.execute("SELECT * FROM aliaport_inspect(%s, options => %s)", [path, f'{{"samples": {wrong}}}'])
+        connection.rollback()
+
+
+def test_a_mode_may_be_written_in_capitals(connection, files):
+    path = source(files, T)
+    for mode in ("CREATE", "REPLACE", "Append"):
+        assert connection.execute("SELECT 1 FROM aliaport_inspect(%s, mode => %s) LIMIT 1", [path, mode]).fetchall()

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use super::demands::{self, Demands};
 use super::input::{InputCheck, Refused};
-use super::sample::{Key, SAMPLES, value_of};
+use super::sample::{Key, value_of};
 use super::{InspectedTable, Observation};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
@@ -54,6 +54,8 @@ enum Fate {
 /// The values of one column that meet one fate.
 struct Tally {
     fate: Fate,
+    /// Entries that its sample takes.
+    limit: usize,
     count: u64,
     samples: Vec<Json>,
     /// The first [`LISTED`] of them.
@@ -70,9 +72,10 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(fate: Fate) -> Self {
+    fn new(fate: Fate, limit: usize) -> Self {
         Tally {
             fate,
+            limit,
             count: 0,
             samples: Vec::new(),
             rowids: Vec::new(),
@@ -84,9 +87,9 @@ impl Tally {
         }
     }
 
-    fn with_fate(tallies: &mut Vec<Tally>, fate: Fate) -> &mut Tally {
+    fn with_fate(tallies: &mut Vec<Tally>, fate: Fate, limit: usize) -> &mut Tally {
         let at = tallies.iter().position(|t| t.fate == fate).unwrap_or_else(|| {
-            tallies.push(Tally::new(fate));
+            tallies.push(Tally::new(fate, limit));
             tallies.len() - 1
         });
         &mut tallies[at]
@@ -104,7 +107,7 @@ impl Tally {
         if self.rowids.len() < LISTED {
             self.rowids.extend(row.rowid());
         }
-        if self.samples.len() < SAMPLES {
+        if self.samples.len() < self.limit {
             self.samples.push(key.entry(row, value_of(value)));
         }
     }
@@ -118,7 +121,7 @@ impl Tally {
         if self.rowids.len() < LISTED {
             self.rowids.extend(refused.pending.rowid);
         }
-        if self.samples.len() < SAMPLES {
+        if self.samples.len() < self.limit {
             self.samples.push(refused.pending.entry);
         }
     }
@@ -134,14 +137,15 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
         (0..width).map(|i| InputCheck::for_column(subject, i, &mut untried)).collect::<Result<_>>()?;
     let has_inputs = inputs.iter().any(Option::is_some);
     let mut demands = Demands::of_table(subject)?;
-    let key = Key::of_source_key(plan);
+    let limit = subject.inspected.options.samples;
+    let key = Key::of_source_key(plan, limit);
     let mut scratch = Scratch::default();
     let mut content = Seen {
         rows: 0,
         classes: vec![Classes::default(); width],
         turkish: vec![false; width],
         tallies: (0..width).map(|_| Vec::new()).collect(),
-        too_wide: Tally::new(Fate::Bad(Code::RowTooWide)),
+        too_wide: Tally::new(Fate::Bad(Code::RowTooWide), limit),
         untried,
         demanded: Vec::new(),
     };
@@ -170,12 +174,13 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
                     }
                     if converted.cell == Cell::Null && plan.columns[i].is_not_null {
                         is_good = false;
-                        let tally = Tally::with_fate(&mut content.tallies[i], Fate::Bad(Code::NullInNotNull));
+                        let tally =
+                            Tally::with_fate(&mut content.tallies[i], Fate::Bad(Code::NullInNotNull), limit);
                         tally.add(&key, &row, value, String::new);
                     }
                     if let Some(lossy) = converted.lossy {
                         content.classes[i].add_lossy(lossy);
-                        let tally = Tally::with_fate(&mut content.tallies[i], Fate::Changed(lossy));
+                        let tally = Tally::with_fate(&mut content.tallies[i], Fate::Changed(lossy), limit);
                         tally.add(&key, &row, value, String::new);
                         if lossy == Lossy::EpochNumber {
                             tally.moments.see(value, &converted.cell);
@@ -204,11 +209,11 @@ pub fn scan(subject: &InspectedTable<'_>) -> Result<Seen> {
         if content.rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
             interrupt::check();
             if has_inputs {
-                settle(&mut inputs, &mut content.tallies, false)?;
+                settle(&mut inputs, &mut content.tallies, limit, false)?;
             }
         }
     }
-    settle(&mut inputs, &mut content.tallies, true)?;
+    settle(&mut inputs, &mut content.tallies, limit, true)?;
     content.demanded = demands::instead_rules(subject)?;
     if let Some(demands) = demands {
         content.demanded.extend(demands.observations()?);
@@ -225,14 +230,20 @@ fn bad(
     row: &Row<'_>,
     value: Value<'_>,
 ) {
-    Tally::with_fate(tallies, Fate::Bad(code_of(error, pg_type))).add(key, row, value, || error.to_string());
+    Tally::with_fate(tallies, Fate::Bad(code_of(error, pg_type)), key.limit)
+        .add(key, row, value, || error.to_string());
 }
 
-fn settle(inputs: &mut [Option<InputCheck>], tallies: &mut [Vec<Tally>], is_last: bool) -> Result<()> {
+fn settle(
+    inputs: &mut [Option<InputCheck>],
+    tallies: &mut [Vec<Tally>],
+    limit: usize,
+    is_last: bool,
+) -> Result<()> {
     for (input, tallies) in inputs.iter_mut().zip(tallies) {
         let Some(input) = input else { continue };
         for refused in input.settle(is_last)? {
-            Tally::with_fate(tallies, Fate::Bad(refused.code)).add_refused(refused);
+            Tally::with_fate(tallies, Fate::Bad(refused.code), limit).add_refused(refused);
         }
     }
     Ok(())

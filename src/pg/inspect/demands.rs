@@ -16,7 +16,6 @@ use aliaport_rows::value::Cell;
 use pgrx::pg_sys;
 use serde_json::Value as Json;
 
-use super::sample::SAMPLES;
 use super::{InspectedTable, Observation};
 use crate::pg::heap::row_array::RowArray;
 use crate::pg::heap::standing;
@@ -73,9 +72,9 @@ struct Broken {
 }
 
 impl Broken {
-    fn add(&mut self, entry: &Json) {
+    fn add(&mut self, entry: &Json, limit: usize) {
         self.count += 1;
-        if self.samples.len() < SAMPLES {
+        if self.samples.len() < limit {
             self.samples.push(entry.clone());
         }
     }
@@ -159,7 +158,7 @@ impl<'a> Demands<'a> {
     }
 
     fn settle(&mut self) -> Result<()> {
-        let Demands { rows, pending, questions, untold, .. } = self;
+        let Demands { rows, pending, questions, untold, subject } = self;
         if pending.is_empty() {
             return Ok(());
         }
@@ -182,7 +181,7 @@ impl<'a> Demands<'a> {
             match subxact::within(AtEnd::Undo, ask) {
                 Ok(mut found) => {
                     found.sort_unstable();
-                    question.note(&found, pending);
+                    question.note(&found, pending, subject.inspected.options.samples);
                 }
                 // What the caller may not read, or what a row makes an operator raise, the import says.
                 Err(error) => failed.push((number, error.into_report().message().to_owned())),
@@ -232,7 +231,7 @@ impl Question {
         }
     }
 
-    fn note(&mut self, found: &[(Option<usize>, i64)], pending: &[Json]) {
+    fn note(&mut self, found: &[(Option<usize>, i64)], pending: &[Json], limit: usize) {
         for (place, second) in found {
             let Some(entry) = place.and_then(|place| pending.get(place)) else { continue };
             let kind = match &self.what {
@@ -242,7 +241,7 @@ impl Question {
                 Asked::Repeated(_) => 0,
             };
             if let Some(broken) = self.broken.get_mut(kind) {
-                broken.add(entry);
+                broken.add(entry, limit);
             }
         }
     }

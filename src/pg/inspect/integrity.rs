@@ -6,7 +6,7 @@ use aliaport_plan::suggestion::Suggestion;
 use aliaport_sqlite::{Source, SourceError, SourceErrorKind};
 use serde_json::Value as Json;
 
-use super::sample::{Key, SAMPLES, values_of};
+use super::sample::{Key, values_of};
 use super::{InspectedTable, Observation};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
@@ -140,7 +140,7 @@ fn failing(
     condition: &str,
     column: Option<usize>,
 ) -> Result<Option<(u64, Vec<Json>)>> {
-    let key = Key::of_source_key(subject.plan);
+    let key = Key::of_source_key(subject.plan, subject.inspected.options.samples);
     let mut columns: Vec<usize> = key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
     let first = columns.len();
     columns.extend(column);
@@ -162,7 +162,7 @@ fn failing(
         match reader.next() {
             Ok(Some(row)) => {
                 count += 1;
-                if samples.len() < SAMPLES {
+                if samples.len() < key.limit {
                     samples.push(key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));
                 }
             }

@@ -15,7 +15,7 @@ use aliaport_sqlite::Reference;
 use serde_json::Value as Json;
 
 use super::content::Seen;
-use super::sample::{Key, SAMPLES, values_of};
+use super::sample::{Key, values_of};
 use super::{InspectedTable, Observation, references};
 use crate::pg::server::error::Result;
 use crate::pg::server::interrupt;
@@ -147,7 +147,7 @@ fn repeated_samples(
     own: &[usize],
     repeated: &Repeated,
 ) -> Result<(Vec<Json>, Vec<i64>)> {
-    let key = Key::of_source_key(subject.plan);
+    let key = Key::of_source_key(subject.plan, subject.inspected.options.samples);
     let mut columns: Vec<usize> = key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
     let first = columns.len();
     columns.extend(own);
@@ -160,7 +160,7 @@ fn repeated_samples(
         if hashing.hash(&row, first).is_some_and(|hash| repeated.repeated.contains(&hash)) {
             samples.push(key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));
             rowids.extend(row.rowid());
-            if samples.len() == SAMPLES {
+            if samples.len() == key.limit {
                 break;
             }
         }
@@ -276,7 +276,7 @@ struct WithoutParent {
 }
 
 fn without_parent(subject: &InspectedTable<'_>, reference: &Reference<'_>) -> Result<WithoutParent> {
-    let sample_key = Key::of_source_key(subject.plan);
+    let sample_key = Key::of_source_key(subject.plan, subject.inspected.options.samples);
     let mut columns: Vec<usize> =
         sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
     let first = columns.len();
@@ -304,7 +304,7 @@ fn without_parent(subject: &InspectedTable<'_>, reference: &Reference<'_>) -> Re
         if found.rowids.len() < LISTED {
             found.rowids.extend(row.rowid());
         }
-        if found.samples.len() < SAMPLES {
+        if found.samples.len() < sample_key.limit {
             found
                 .samples
                 .push(sample_key.entry(&row, values_of((first..columns.len()).map(|i| row.value(i)))));

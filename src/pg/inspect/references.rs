@@ -17,7 +17,7 @@ use aliaport_sqlite::{Reference, RowReader};
 use pgrx::JsonB;
 use serde_json::{Value as Json, json};
 
-use super::sample::{Key, SAMPLES, values_of};
+use super::sample::{Key, values_of};
 use super::{InspectedTable, Observation, keys};
 use crate::pg::heap::standing;
 use crate::pg::server::error::Result;
@@ -118,7 +118,7 @@ impl<'a> ParentSearch<'a> {
             return Ok(None);
         }
         let ParentSearch { subject, own, .. } = self;
-        let sample_key = Key::of_source_key(subject.plan);
+        let sample_key = Key::of_source_key(subject.plan, subject.inspected.options.samples);
         let mut columns: Vec<usize> =
             sample_key.positions().filter_map(|p| subject.columns.get(p).copied()).collect();
         let first = columns.len();
@@ -157,14 +157,14 @@ impl<'a> ParentSearch<'a> {
                 continue;
             }
             let entry = |n: u64| {
-                if n < SAMPLES as u64 {
+                if n < sample_key.limit as u64 {
                     sample_key.entry(&row, values_of(values.iter().copied()))
                 } else {
                     Json::Null
                 }
             };
             if self.standing.is_none() {
-                missing.add(entry(missing.count));
+                missing.add(entry(missing.count), sample_key.limit);
                 continue;
             }
             let Some(texts) = texts.into_iter().collect::<Option<Vec<Json>>>() else { return Ok(None) };
@@ -215,16 +215,16 @@ impl<'a> ParentSearch<'a> {
         // What the caller may not read he is not told of.
         let Ok(found) = subxact::within(AtEnd::Undo, ask) else { return Ok(false) };
         for entry in found.into_iter().flatten().filter_map(|n| entries.get(n)) {
-            missing.add(entry.clone());
+            missing.add(entry.clone(), self.subject.inspected.options.samples);
         }
         Ok(true)
     }
 }
 
 impl Missing {
-    fn add(&mut self, entry: Json) {
+    fn add(&mut self, entry: Json, limit: usize) {
         self.count += 1;
-        if self.samples.len() < SAMPLES {
+        if self.samples.len() < limit {
             self.samples.push(entry);
         }
     }

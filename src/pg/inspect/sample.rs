@@ -7,22 +7,24 @@ use serde_json::{Map, Value as Json, json};
 
 use aliaport_rows::row::value_json;
 
-/// Entries of a sample.
-pub const SAMPLES: usize = 5;
-
 /// Bytes of a value that a sample shows in full.
 const SHOWN_BYTES: usize = 100;
 
 /// Where a table's key stands in the rows that are read.
 pub struct Key {
+    /// Entries that a sample takes.
+    pub limit: usize,
     columns: Vec<(usize, String)>,
 }
 
 impl Key {
     /// The key's columns among those that the plan reads, in the plan's order of columns.
-    pub fn of_source_key(plan: &TablePlan) -> Self {
+    pub fn of_source_key(plan: &TablePlan, limit: usize) -> Self {
         let position = |name: &String| plan.columns.iter().position(|c| c.source == *name);
-        Key { columns: plan.source_key.iter().filter_map(|k| Some((position(k)?, k.clone()))).collect() }
+        Key {
+            limit,
+            columns: plan.source_key.iter().filter_map(|k| Some((position(k)?, k.clone()))).collect(),
+        }
     }
 
     /// The key's positions in the plan's columns.
@@ -33,7 +35,7 @@ impl Key {
     /// The same key in rows that begin with its columns.
     pub fn first(&self) -> Self {
         let columns = self.columns.iter().enumerate().map(|(i, (_, name))| (i, name.clone())).collect();
-        Key { columns }
+        Key { limit: self.limit, columns }
     }
 
     /// One entry.

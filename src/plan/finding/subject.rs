@@ -86,6 +86,7 @@ fn object(f: &mut fmt::Formatter<'_>, kind: OtherKind, name: &str, shadows: u64,
             }
         }
         OtherKind::ShadowTable => write!(f, "shadow tables of \"{name}\""),
+        OtherKind::Reserved => write!(f, "table \"{name}\", which has a name that SQLite keeps for its own,"),
         OtherKind::Unnameable if name.eq_ignore_ascii_case(table) => {
             write!(f, "table \"{name}\", which has a name that is not valid UTF-8,")
         }

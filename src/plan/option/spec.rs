@@ -17,6 +17,8 @@ pub enum OptionKind {
     Text,
     /// An array of strings.
     Texts,
+    /// A whole number from the first to the second.
+    Count(u64, u64),
     /// One of these strings.
     Word(&'static [&'static str]),
 }
@@ -160,6 +162,12 @@ pub const OPTIONS: &[OptionSpec] = &[
         "Mode sync deletes rows whose key has vanished from the source; false is refused in the other modes.",
     ),
     spec(
+        &["samples"],
+        OptionKind::Count(1, 10_000),
+        "5",
+        "Rows that the sample of a finding of aliaport_inspect shows.",
+    ),
+    spec(
         &["force"],
         OptionKind::Flag,
         "false",
@@ -190,6 +198,7 @@ fn takes(kind: OptionKind) -> String {
         OptionKind::Flag => "true or false".to_owned(),
         OptionKind::Text => "a string".to_owned(),
         OptionKind::Texts => "an array of strings".to_owned(),
+        OptionKind::Count(least, most) => format!("a whole number from {least} to {most}"),
         OptionKind::Word(words) => one_of(words),
     }
 }
@@ -252,16 +261,19 @@ fn check_leaf(value: &Value, spec: &OptionSpec, shown: &str) -> Result<(), Optio
     let fits = match spec.kind {
         OptionKind::Flag => value.is_boolean(),
         OptionKind::Text | OptionKind::Word(_) => value.is_string(),
+        OptionKind::Count(least, most) => value.as_u64().is_some_and(|n| (least..=most).contains(&n)),
         OptionKind::Texts => value.as_array().is_some_and(|a| a.iter().all(Value::is_string)),
     };
     if !fits {
         let wanted = match spec.kind {
             OptionKind::Flag => "a boolean",
             OptionKind::Texts => "an array of strings",
+            OptionKind::Count(..) => "a whole number in its bounds",
             OptionKind::Text | OptionKind::Word(_) => "a string",
         };
         let found = match value {
             Value::Array(_) if spec.kind == OptionKind::Texts => "an array of other values",
+            Value::Number(_) if matches!(spec.kind, OptionKind::Count(..)) => "another number",
             _ => json_kind(value),
         };
         return Err(OptionError::new(

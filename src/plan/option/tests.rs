@@ -27,6 +27,7 @@ fn values(spec: &OptionSpec) -> Vec<Value> {
     let mut values: Vec<Value> = serde_json::from_str(spec.default).into_iter().collect();
     match spec.kind {
         OptionKind::Flag => values.extend([json!(true), json!(false)]),
+        OptionKind::Count(least, most) => values.extend([json!(least), json!(most)]),
         OptionKind::Texts => values.push(json!(["a", "b*"])),
         OptionKind::Word(words) => values.extend(words.iter().map(|w| json!(w))),
         OptionKind::Text => values.push(match spec.path.last() {
@@ -49,6 +50,7 @@ fn every_option_takes_what_the_table_says_and_refuses_the_rest() {
             assert!(Options::parse(&object).is_ok(), "{object}");
         }
         for bad in [json!(null), json!(7), json!([1]), json!({"a": 1})] {
+            let bad = if matches!(spec.kind, OptionKind::Count(..)) && bad == 7 { json!(0) } else { bad };
             let (message, hint) = refused(nested(spec.path, bad));
             let shown = spec.path.join(".").replace(['<', '>'], "");
             assert!(message.starts_with(&format!("option \"{shown}\" must be ")), "{message}");

@@ -90,6 +90,7 @@ fn find_table<'a>(catalogue: &'a Catalogue, option: &str, name: &str) -> Result<
         OtherKind::Trigger => "a trigger",
         OtherKind::VirtualTable => "a virtual table",
         OtherKind::ShadowTable => "part of a virtual table",
+        OtherKind::Reserved => "a table with a name that SQLite keeps for its own",
         OtherKind::Unnameable => "an object with a name that is not valid UTF-8",
     });
     let message = match what {

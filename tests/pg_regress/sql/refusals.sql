@@ -19,7 +19,7 @@ SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('cut.db'))
 -- The arguments
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), mode => 'merge')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), mode => 'overwrite')$$);
-SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), mode => 'REPLACE')$$);
+SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), mode => 'REPLACES')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), on_error => 'ignore')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), orphans => 'drop')$$);
 SELECT * FROM regress.refusal($$SELECT aliaport_import(regress.source('harbour.db'), options => '{"timezon": "UTC"}')$$);
