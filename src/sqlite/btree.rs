@@ -283,7 +283,7 @@ impl<'p> Columns<'p> {
     }
 
     /// The value of the column that [`Columns::next`] has just given.
-    #[inline]
+    #[inline(always)] // into the loop over a whole table, which is the caller that counts
     fn value(&self, serial: u64, size: usize) -> Value<'p> {
         let start = self.body - size;
         match serial {
