@@ -84,7 +84,7 @@ def run(connection, path, mode, on_error, orphans, dry_run, options=None):
     aside = connection.execute("SELECT table_name, source_key, column_name, storage_class, sqlstate, reason, action, row_data "
                                f"FROM aliaport.rejected_row WHERE run_id = {last}").fetchall()
     kept = connection.execute("SELECT load_order, table_name, source_rows, imported_rows, rejected_rows, target_rows, orphan_rows, content_match, "
-                              f"sequence_next, status, detail - '{{created,digest,path,seconds}}'::text[] FROM aliaport.run_table WHERE run_id = {last} ORDER BY 1").fetchall()
+                              f"sequence_next, status, detail - '{{created,digest,path,seconds,source}}'::text[] FROM aliaport.run_table WHERE run_id = {last} ORDER BY 1").fetchall()
     assert kept == rows
     status, is_dry, error = connection.execute(f"SELECT status, dry_run, error FROM aliaport.run WHERE run_id = {last}").fetchone()
     assert is_dry == dry_run and (error is not None) == (status == "failed")

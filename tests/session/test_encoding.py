@@ -52,7 +52,7 @@ def test_nothing_is_read_and_the_hint_works(cluster, files, foreign):
         ).fetchall()
         assert [row[:2] for row in found] == [("error", "server_encoding")]
         statement = re.search(r"CREATE DATABASE .*?;", refused.value.diag.message_hint).group()
-        assert found[0][2].startswith(statement)
+        assert found[0][2].startswith(f"-- postgresql\n{statement}")
         # The history is there, and empty: a run would have to hold the path.
         for relation in ["run", "run_table", "rejected_row", "progress", "metrics"]:
             c.execute(f"SELECT * FROM aliaport.{relation}")
