@@ -93,7 +93,10 @@ SELECT count(*), sum(id), max(note COLLATE "C") FROM berth;
 SELECT b.id, s.name FROM berth b JOIN ship s ON s.id = b.ship_id WHERE b.id IN (1, 2, 3) ORDER BY 1;
 CREATE TABLE pick AS SELECT * FROM (VALUES (3), (5), (700)) v (id);
 ANALYZE pick;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT b.note FROM pick JOIN berth b USING (id);
+-- Which side of a join's condition comes first depends on the major, so its line is left out.
+CREATE FUNCTION plan_of(statement text) RETURNS SETOF text LANGUAGE plpgsql AS
+    $$BEGIN RETURN QUERY EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || statement; END$$;
+SELECT * FROM plan_of('SELECT b.note FROM pick JOIN berth b USING (id)') AS line WHERE line NOT LIKE '%Filter:%';
 SELECT b.note FROM pick JOIN berth b USING (id) ORDER BY id;
 SELECT id, (SELECT count(*) FROM berth b WHERE b.ship_id = ship.id) FROM ship ORDER BY id;
 PREPARE by_key (bigint) AS SELECT note FROM berth WHERE id = $1;
