@@ -272,7 +272,8 @@ unsafe fn by_parameters(
         for info in clauses {
             let outer = pg_sys::bms_union((*info).clause_relids, (*rel).lateral_relids);
             let outer = pg_sys::bms_del_member(outer, (*rel).relid as i32);
-            if pg_sys::bms_num_members(outer) == 0 || planning.condition(root, rel, info.cast(), 1)?.is_err() {
+            if pg_sys::bms_num_members(outer) == 0 || planning.condition(root, rel, info.cast(), 1)?.is_err()
+            {
                 continue;
             }
             let param = pg_sys::get_baserel_parampathinfo(root, rel, outer);
